@@ -1,0 +1,43 @@
+"""Batches of leaves under one Merkle root, and proofs of single leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMeta:
+    """Summary of a batch; packed into one word on chain (contracts/types/BatchMeta.sol).
+
+    Times are unix seconds: start of the first and end of the last reading covered. `model_hash` is 12 bytes.
+    """
+
+    count: int
+    flagged_count: int
+    max_score_bps: int
+    time_from: int
+    time_to: int
+    model_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as the committee signs it: ids and hashes are 32 bytes, `seq` counts from 1 per stream."""
+
+    stream_id: bytes
+    seq: int
+    root: bytes
+    previous: bytes
+    meta: BatchMeta
+    config: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Where a leaf stands: batch, path in its tree, path of the batch in the stream's mountain range."""
+
+    stream_id: bytes
+    seq: int
+    meta: BatchMeta
+    tree_proof: tuple[bytes, ...]
+    range_proof: tuple[bytes, ...]

@@ -1,0 +1,1 @@
+"""Bytes that contracts and oracles must agree on: digests, leaves, trees, packed words, signatures."""

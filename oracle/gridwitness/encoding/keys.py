@@ -1,0 +1,118 @@
+"""Device signatures on both curves; the primitives are those of `cryptography` (P-256) and `coincurve` (secp256k1)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Protocol
+
+from coincurve import PrivateKey, PublicKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from gridwitness.domain.devices import KeyType
+from gridwitness.encoding.hashing import keccak
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+_PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
+_PREHASHED_DETERMINISTIC = ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
+
+
+class DeviceKey(Protocol):
+    """A device's private key, as a secure element holds it."""
+
+    key_type: KeyType
+    device_id: bytes
+
+    def sign(self, digest: bytes) -> bytes:
+        """Sign a 32-byte digest; low s."""
+        ...
+
+
+class P256Key:
+    """P-256 key (FIPS 186-5); signatures are `x || y || r || s`, 128 bytes, deterministic (RFC 6979)."""
+
+    key_type = KeyType.P256
+
+    def __init__(self, secret: int) -> None:
+        """`secret` is the private scalar, 1 to the group order − 1."""
+        self._key = ec.derive_private_key(secret, ec.SECP256R1())
+        point = self._key.public_key().public_numbers()
+        self.public_key = point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")
+        self.device_id = keccak(self.public_key)
+
+    def sign(self, digest: bytes) -> bytes:
+        """Sign a 32-byte digest."""
+        r, s = utils.decode_dss_signature(self._key.sign(digest, _PREHASHED_DETERMINISTIC))
+        s = min(s, P256_ORDER - s)
+        return self.public_key + r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+class Secp256k1Key:
+    """secp256k1 key; signatures are `r || s || v`, 65 bytes, v 27 or 28, deterministic (RFC 6979)."""
+
+    key_type = KeyType.SECP256K1
+
+    def __init__(self, secret: int) -> None:
+        """`secret` is the private scalar, 1 to the group order − 1."""
+        self._key = PrivateKey.from_int(secret)
+        self.device_id = _address_of(self._key.public_key).rjust(32, b"\0")
+
+    def sign(self, digest: bytes) -> bytes:
+        """Sign a 32-byte digest."""
+        signature = self._key.sign_recoverable(digest, hasher=None)
+        return signature[:64] + bytes([signature[64] + 27])
+
+
+def _address_of(public_key: PublicKey) -> bytes:
+    return keccak(public_key.format(compressed=False)[1:])[12:]
+
+
+@lru_cache(maxsize=65_536)
+def _p256_public_key(point: bytes) -> ec.EllipticCurvePublicKey | None:
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + point)
+    except ValueError:  # not on the curve
+        return None
+
+
+def is_device_signature(device_id: bytes, digest: bytes, signature: bytes) -> bool:
+    """Whether `signature` over the 32-byte `digest` is the device's own; same verdict as IDeviceRegistry's.
+
+    The id alone proves the key, so no registry is asked. Anything malformed is simply not a signature.
+    """
+    if len(signature) == 128:
+        return keccak(signature[:64]) == device_id and _is_p256(signature[:64], digest, signature[64:])
+    if len(signature) == 65:
+        signer = recover_signer(digest, signature)
+        return signer is not None and signer.rjust(32, b"\0") == device_id
+    return False
+
+
+def _is_p256(point: bytes, digest: bytes, signature: bytes) -> bool:
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    if not 0 < r < P256_ORDER or not 0 < s <= P256_ORDER // 2:
+        return False
+    public_key = _p256_public_key(point)
+    if public_key is None:
+        return False
+    try:
+        public_key.verify(utils.encode_dss_signature(r, s), digest, _PREHASHED)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def recover_signer(digest: bytes, signature: bytes) -> bytes | None:
+    """Address (20 bytes) that made an `r || s || v` signature over `digest`; None if it is malformed or high-s."""
+    if len(signature) != 65 or signature[64] not in (27, 28):
+        return None
+    if int.from_bytes(signature[32:64], "big") > SECP256K1_ORDER // 2:
+        return None
+    try:
+        recoverable = signature[:64] + bytes([signature[64] - 27])
+        return _address_of(PublicKey.from_signature_and_message(recoverable, digest, hasher=None))
+    except Exception:  # coincurve raises a bare Exception for unrecoverable values
+        return None
