@@ -111,6 +111,7 @@ interface IDataAttestation {
     error NotStreamOwner(bytes32 streamId, address caller, address owner);
     error SequenceUnexpected(bytes32 streamId, uint32 given, uint32 expected);
     error PreviousUnexpected(bytes32 streamId, bytes32 given, bytes32 expected);
+    error SignerMaskInvalid(uint256 signerMask, uint256 signaturesLength, uint256 nonSigners);
     error ThresholdNotMet(uint256 signatures, uint8 threshold);
     error BatchFromFuture(uint40 timeTo, uint256 timestamp);
     error MetaInvalid(uint256 meta);

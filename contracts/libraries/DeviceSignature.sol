@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
+import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
+
+/// @title Signatures by device keys, and the ids that prove those keys.
+/// @dev Two forms, told apart by length alone: `x || y || r || s` on P-256 and `r || s || v` on secp256k1. OpenZeppelin
+/// rejects a high `s` on both curves, points off the P-256 curve, and the zero address that a failed recovery gives.
+library DeviceSignature {
+    uint256 internal constant P256_LENGTH = 128;
+    uint256 internal constant SECP256K1_LENGTH = 65;
+
+    /// @notice Curve of a signature of `length` bytes; None if no curve has that length.
+    function keyTypeOf(uint256 length) internal pure returns (IDeviceRegistry.KeyType) {
+        if (length == P256_LENGTH) return IDeviceRegistry.KeyType.P256;
+        if (length == SECP256K1_LENGTH) return IDeviceRegistry.KeyType.Secp256k1;
+        return IDeviceRegistry.KeyType.None;
+    }
+
+    /// @notice Whether `signature` over `digest` is by the key that `deviceId` names.
+    function isValid(bytes32 deviceId, bytes32 digest, bytes calldata signature) internal view returns (bool) {
+        IDeviceRegistry.KeyType keyType = keyTypeOf(signature.length);
+        if (keyType == IDeviceRegistry.KeyType.P256) return _isValidP256(deviceId, digest, signature);
+        if (keyType == IDeviceRegistry.KeyType.Secp256k1) return _isValidSecp256k1(deviceId, digest, signature);
+        return false;
+    }
+
+    function _isValidP256(bytes32 deviceId, bytes32 digest, bytes calldata signature) private view returns (bool) {
+        if (keccak256(signature[:64]) != deviceId) return false;
+        (bytes32 x, bytes32 y, bytes32 r, bytes32 s) = abi.decode(signature, (bytes32, bytes32, bytes32, bytes32));
+        return P256.verify(digest, r, s, x, y);
+    }
+
+    function _isValidSecp256k1(bytes32 deviceId, bytes32 digest, bytes calldata signature)
+        private
+        pure
+        returns (bool)
+    {
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
+        return failure == ECDSA.RecoverError.NoError && bytes32(uint256(uint160(signer))) == deviceId;
+    }
+}
