@@ -77,18 +77,11 @@ def register_digest(domain: Domain, registration: Registration) -> bytes:
 
 def activate_digest(domain: Domain, registration: Registration, fleet_root: bytes) -> bytes:
     """Digest a device signs to be activated from a fleet."""
-    return domain.digest(
-        keccak(_ACTIVATE_TYPE + _identity(registration) + fleet_root + _uint(registration.deadline))
-    )
+    return domain.digest(keccak(_ACTIVATE_TYPE + _identity(registration) + fleet_root + _uint(registration.deadline)))
 
 
 def _identity(registration: Registration) -> bytes:
-    return (
-        registration.device_id
-        + _address(registration.owner)
-        + _uint(registration.kind)
-        + _uint(registration.zone)
-    )
+    return registration.device_id + _address(registration.owner) + _uint(registration.kind) + _uint(registration.zone)
 
 
 def reading_digest(domain: Domain, reading: Reading) -> bytes:

@@ -7,4 +7,5 @@ from sha3 import keccak_256
 
 def keccak(data: bytes) -> bytes:
     """Keccak-256 of `data`, 32 bytes."""
-    return keccak_256(data).digest()
+    digest: bytes = keccak_256(data).digest()
+    return digest
