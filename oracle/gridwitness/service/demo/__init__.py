@@ -1,0 +1,1 @@
+"""The demo: a real community trades a day on an embedded chain, with every part the real one."""

@@ -1,0 +1,72 @@
+"""What a demo leaves behind, and the documented columns of its tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+# One row per zone and delivery slot. Prices in EUR/kWh as shown to people; `tick` and `volume_wh` are the contract's.
+CLEARING_COLUMNS = (
+    "slot_start",  # UTC start of the delivery slot
+    "zone",
+    "tick",
+    "price_eur_per_kwh",
+    "volume_wh",
+    "bids_wh",  # all bids of the slot, whatever their price
+    "offers_wh",  # all offers of the slot
+)
+
+# One row per meter and delivery day. Money from the account's side: received > 0, paid < 0; bills are what is owed.
+SETTLEMENT_COLUMNS = (
+    "day",  # UTC date
+    "meter",
+    "device_id",
+    "account",
+    "kind",  # consumption, prosumer, generation
+    "status",  # settled, held
+    "contracted_wh",  # import positive
+    "metered_wh",  # import positive
+    "traded_eur",
+    "imbalance_eur",
+    "penalty_eur",
+    "bill_eur",  # −(traded + imbalance + penalty); empty while held
+    "grid_only_bill_eur",  # the same metered energy bought from and sold to the grid at its tariff
+)
+
+# One row per attested reading of the traded days.
+READING_COLUMNS = (
+    "slot_start",
+    "meter",
+    "net_wh",  # as reported, import positive
+    "score_bps",
+    "channel",
+    "reason",
+    "flagged",  # score above 9,900
+)
+
+
+@dataclass(frozen=True)
+class BookSnapshot:
+    """Order book of one delivery slot: sums per tick (128 each, Wh), price per tick, and its clearing."""
+
+    slot_start: pd.Timestamp
+    bids_wh: list[int]
+    offers_wh: list[int]
+    price_eur_per_kwh: list[float]
+    clearing_price_eur_per_kwh: float
+    volume_wh: int
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Everything the report shows. `summary` is written to summary.json as it is."""
+
+    summary: dict[str, Any]
+    clearings: pd.DataFrame
+    settlements: pd.DataFrame
+    readings: pd.DataFrame
+    book: BookSnapshot
+    retail_eur_per_kwh: float
+    feed_in_eur_per_kwh: float
