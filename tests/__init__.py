@@ -1,0 +1,1 @@
+"""Tests of the contracts, the oracle and the demo."""

@@ -1,0 +1,1 @@
+"""Behaviour of the contracts, through Ape on anvil."""

@@ -1,0 +1,1 @@
+"""Gas and bytecode size against the committed snapshot."""
