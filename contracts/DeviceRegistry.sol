@@ -155,23 +155,21 @@ contract DeviceRegistry is IDeviceRegistry, EIP712, ERC165 {
         private
     {
         bytes32 deviceId = registration.deviceId;
-        Status status = _devices[deviceId].status;
-        if (status != Status.Unknown) revert DeviceAlreadyRegistered(deviceId, status);
+        Device storage record = _devices[deviceId];
+        if (record.status != Status.Unknown) revert DeviceAlreadyRegistered(deviceId, record.status);
         if (registration.owner == address(0)) revert ZeroOwner(deviceId);
         if (block.timestamp > registration.deadline) revert DeadlinePassed(registration.deadline, block.timestamp);
         KeyType keyType = DeviceSignature.keyTypeOf(signature.length);
         if (keyType == KeyType.None) revert SignatureLengthInvalid(signature.length);
         if (!DeviceSignature.isValid(deviceId, digest, signature)) revert PossessionNotProven(deviceId);
 
-        _devices[deviceId] = Device({
-            owner: registration.owner,
-            status: Status.Active,
-            keyType: keyType,
-            kind: registration.kind,
-            zone: registration.zone,
-            registeredAt: uint32(block.timestamp),
-            nonce: 0
-        });
+        // Field by field: a struct literal would be copied to storage in three writes instead of two.
+        record.owner = registration.owner;
+        record.status = Status.Active;
+        record.keyType = keyType;
+        record.kind = registration.kind;
+        record.zone = registration.zone;
+        record.registeredAt = uint32(block.timestamp);
         emit DeviceRegistered(
             deviceId, registration.owner, keyType, registration.kind, registration.zone, fleetRoot
         );

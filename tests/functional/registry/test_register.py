@@ -1,4 +1,4 @@
-"""Registration with proof of possession."""
+"""Registration with proof of possession of the device's key."""
 
 from __future__ import annotations
 
@@ -8,8 +8,22 @@ from typing import Any
 import ape
 import pytest
 
-from gridwitness.domain.devices import DeviceKind, DeviceStatus
+from gridwitness.domain.devices import DeviceKind, DeviceStatus, KeyType
+from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.keys import P256_ORDER, SECP256K1_ORDER, is_device_signature
 from tests.actors import Device, refused, registration_args
+
+NOBODY = "0x" + "00" * 20
+NO_FLEET = bytes(32)
+
+
+def high_s(signature: bytes, order: int) -> bytes:
+    """The second valid signature that everybody can make of a first: s becomes order − s."""
+    if len(signature) == 128:
+        s = int.from_bytes(signature[96:], "big")
+        return signature[:96] + (order - s).to_bytes(32, "big")
+    s = int.from_bytes(signature[32:64], "big")
+    return signature[:32] + (order - s).to_bytes(32, "big") + bytes([55 - signature[64]])
 
 
 def test_register__new_device__fills_one_record(registry: Any, any_device: Device, prosumer: Any) -> None:
@@ -25,7 +39,142 @@ def test_register__new_device__fills_one_record(registry: Any, any_device: Devic
     assert record.nonce == 0
 
 
+def test_register__new_device__writes_one_storage_slot(any_device: Device, prosumer: Any) -> None:
+    receipt = any_device.register(prosumer)
+    trace = receipt.provider.make_request("debug_traceTransaction", [receipt.txn_hash, {}])
+    written = {step["stack"][-1] for step in trace["structLogs"] if step["op"] == "SSTORE"}
+    assert len(written) == 1
+
+
+def test_register__new_device__is_announced(registry: Any, any_device: Device, prosumer: Any) -> None:
+    receipt = any_device.register(prosumer, kind=DeviceKind.STORAGE, zone=3)
+    assert receipt.events == [
+        registry.DeviceRegistered(
+            any_device.device_id, prosumer, any_device.key.key_type, DeviceKind.STORAGE, 3, NO_FLEET
+        )
+    ]
+
+
+def test_register__carried_by_a_stranger__still_belongs_to_the_signed_owner(
+    registry: Any, any_device: Device, prosumer: Any, intruder: Any
+) -> None:
+    any_device.register(prosumer, carrier=intruder)
+    assert registry.device(any_device.device_id).owner == prosumer
+
+
+@pytest.mark.parametrize("field", ["owner", "kind", "zone", "deadline"])
+def test_register__front_run_with_a_changed_field__is_refused(
+    registry: Any, any_device: Device, prosumer: Any, intruder: Any, field: str
+) -> None:
+    signed = any_device.registration(prosumer)
+    changed = {
+        "owner": str(intruder),
+        "kind": DeviceKind.FEEDER,
+        "zone": signed.zone + 1,
+        "deadline": signed.deadline + 1,
+    }[field]
+    forged = replace(signed, **{field: changed})
+    with refused(registry.PossessionNotProven, deviceId=any_device.device_id):
+        registry.register(registration_args(forged), any_device.sign_registration(signed), sender=intruder)
+
+
+@pytest.mark.parametrize("length", [65, 128])
+@pytest.mark.parametrize("filling", [0x00, 0x01, 0xFF])
+def test_register__zero_identity_with_garbage_signature__is_refused(
+    registry: Any, meter: Device, intruder: Any, length: int, filling: int
+) -> None:
+    nobody = replace(meter.registration(intruder), device_id=bytes(32))
+    with refused(registry.PossessionNotProven, deviceId=bytes(32)):
+        registry.register(registration_args(nobody), bytes([filling]) * length, sender=intruder)
+
+
 def test_register__zero_owner__is_refused(registry: Any, any_device: Device, transmitter: Any) -> None:
-    nobody = any_device.registration("0x" + "00" * 20)
+    nobody = any_device.registration(NOBODY)
     with refused(registry.ZeroOwner, deviceId=any_device.device_id):
         registry.register(registration_args(nobody), any_device.sign_registration(nobody), sender=transmitter)
+
+
+def test_register__another_devices_signature__is_refused(
+    registry: Any, meter: Device, charger: Device, prosumer: Any
+) -> None:
+    claimed = replace(meter.registration(prosumer), device_id=charger.device_id)
+    with refused(registry.PossessionNotProven, deviceId=charger.device_id):
+        registry.register(registration_args(claimed), meter.sign_registration(claimed), sender=prosumer)
+
+
+def test_register__malleable_high_s_signature__is_refused(registry: Any, any_device: Device, prosumer: Any) -> None:
+    order = P256_ORDER if any_device.key.key_type == KeyType.P256 else SECP256K1_ORDER
+    registration = any_device.registration(prosumer)
+    signature = high_s(any_device.sign_registration(registration), order)
+    with refused(registry.PossessionNotProven, deviceId=any_device.device_id):
+        registry.register(registration_args(registration), signature, sender=prosumer)
+
+
+def test_register__recovery_id_without_27__is_refused(registry: Any, charger: Device, prosumer: Any) -> None:
+    registration = charger.registration(prosumer)
+    signature = charger.sign_registration(registration)
+    bare = signature[:64] + bytes([signature[64] - 27])
+    with refused(registry.PossessionNotProven, deviceId=charger.device_id):
+        registry.register(registration_args(registration), bare, sender=prosumer)
+
+
+def test_register__point_off_the_curve__is_refused(registry: Any, meter: Device, prosumer: Any) -> None:
+    point = (1).to_bytes(32, "big") + (1).to_bytes(32, "big")
+    claimed = replace(meter.registration(prosumer), device_id=keccak(point))
+    signature = point + meter.sign_registration(claimed)[64:]
+    with refused(registry.PossessionNotProven, deviceId=claimed.device_id):
+        registry.register(registration_args(claimed), signature, sender=prosumer)
+
+
+@pytest.mark.parametrize("length", [0, 20, 64, 66, 127, 129])
+def test_register__signature_of_no_curves_length__is_refused(
+    registry: Any, meter: Device, prosumer: Any, length: int
+) -> None:
+    registration = meter.registration(prosumer)
+    with refused(registry.SignatureLengthInvalid, length=length):
+        registry.register(registration_args(registration), b"\x01" * length, sender=prosumer)
+
+
+def test_register__expired_deadline__is_refused(registry: Any, any_device: Device, prosumer: Any) -> None:
+    registration = any_device.registration(prosumer)
+    signature = any_device.sign_registration(registration)
+    ape.chain.pending_timestamp = registration.deadline + 1
+    with refused(registry.DeadlinePassed, deadline=registration.deadline, timestamp=registration.deadline + 1):
+        registry.register(registration_args(registration), signature, sender=prosumer)
+
+
+def test_register__last_second_of_the_deadline__is_accepted(registry: Any, any_device: Device, prosumer: Any) -> None:
+    registration = any_device.registration(prosumer)
+    signature = any_device.sign_registration(registration)
+    ape.chain.pending_timestamp = registration.deadline
+    receipt = registry.register(registration_args(registration), signature, sender=prosumer)
+    assert receipt.timestamp == registration.deadline
+    assert registry.device(any_device.device_id).status == DeviceStatus.ACTIVE
+
+
+def test_register__same_signature_again__is_refused(
+    registry: Any, any_device: Device, prosumer: Any, intruder: Any
+) -> None:
+    registration = any_device.registration(prosumer)
+    call = (registration_args(registration), any_device.sign_registration(registration))
+    registry.register(*call, sender=prosumer)
+    with refused(registry.DeviceAlreadyRegistered, deviceId=any_device.device_id, status=DeviceStatus.ACTIVE):
+        registry.register(*call, sender=intruder)
+
+
+def test_register__kind_beyond_the_enum__is_refused(registry: Any, any_device: Device, prosumer: Any) -> None:
+    registration = replace(any_device.registration(prosumer), kind=8)
+    with ape.reverts():
+        registry.register(registration_args(registration), any_device.sign_registration(registration), sender=prosumer)
+    assert registry.device(any_device.device_id).status == DeviceStatus.UNKNOWN
+
+
+def test_verify_device_signature__python_and_solidity__agree(registry: Any, any_device: Device) -> None:
+    digest = keccak(b"any message")
+    good = any_device.key.sign(digest)
+    order = P256_ORDER if any_device.key.key_type == KeyType.P256 else SECP256K1_ORDER
+    flipped = [bytes([*good[:i], good[i] ^ 1, *good[i + 1 :]]) for i in range(0, len(good), 16)]
+    candidates = [good, high_s(good, order), good[:-1], good + b"\0", b"", bytes(65), bytes(128), *flipped]
+    verdicts = [registry.isDeviceSignature(any_device.device_id, digest, s) for s in candidates]
+    assert verdicts == [is_device_signature(any_device.device_id, digest, s) for s in candidates]
+    assert verdicts == [True] + [False] * (len(candidates) - 1)
