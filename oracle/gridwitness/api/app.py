@@ -1,0 +1,141 @@
+"""The routes. Everything stands under /v1 but the two health checks."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+
+from gridwitness.api.bodies import MAX_COMMITTEE_BODY_BYTES, bytes32, read_body
+from gridwitness.api.problems import ProblemError, install_problem_handlers, problem
+from gridwitness.api.protocols import Document, Oracle
+from gridwitness.domain.readings import NET_ENERGY_METRIC
+
+MAX_PAGE = 1_000
+_MAX_INTEGER = (1 << 63) - 1
+_Integer = Annotated[int, Query(ge=0, le=_MAX_INTEGER)]
+
+
+def create_app(oracle: Oracle) -> FastAPI:
+    """The HTTP interface of `oracle`."""
+    app = FastAPI(title="Gridwitness oracle", version="1", docs_url="/docs", redoc_url=None)
+    app.include_router(_health_routes(oracle))
+    app.include_router(_reading_routes(oracle))
+    app.include_router(_proof_routes(oracle))
+    app.include_router(_committee_routes(oracle))
+    install_problem_handlers(app)
+    return app
+
+
+def _json(document: object) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json")
+
+
+def _found(body: bytes | None, what: str) -> Response:
+    if body is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"{what} is not here")
+    return Response(body, media_type="application/json")
+
+
+def _health_routes(oracle: Oracle) -> APIRouter:
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/live")
+    async def live() -> Response:
+        """Whether the process answers."""
+        return _json({"live": True})
+
+    @routes.get("/ready")
+    async def ready() -> Response:
+        """Whether the oracle can do its work; 503 with the reasons if not."""
+        reasons = oracle.not_ready()
+        if reasons:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(reasons), reasons=reasons)
+        return _json({"ready": True})
+
+    @routes.get("/v1/status")
+    async def status() -> Response:
+        """Chain, clock, streams, what waits, what was refused, how the other members behave."""
+        return _json(await oracle.status())
+
+    return routes
+
+
+def _reading_routes(oracle: Oracle) -> APIRouter:
+    routes = APIRouter(prefix="/v1", tags=["readings"])
+
+    @routes.post("/readings")
+    async def post_readings(request: Request) -> Response:
+        """Post one signed reading or an array of at most 1,000. Answers once all accepted ones are durable, with a
+        verdict for each in order; a reading that was sent before is a duplicate, which is as good as accepted.
+        """
+        return _json({"results": await oracle.ingest(await read_body(request))})
+
+    @routes.get("/readings")
+    async def get_readings(
+        device: str,
+        time_from: Annotated[int, Query(alias="from", ge=0, le=_MAX_INTEGER)] = 0,
+        time_to: Annotated[int, Query(alias="to", ge=0, le=_MAX_INTEGER)] = _MAX_INTEGER,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
+    ) -> Response:
+        """Readings of a device with from ≤ time < to, oldest first; `next_from` continues where a page ends."""
+        page = await oracle.readings(bytes32("device", device), time_from, time_to, limit + 1)
+        return _json(_page(page, limit))
+
+    return routes
+
+
+def _page(rows: list[Document], limit: int) -> dict[str, object]:
+    """At most `limit` rows, never part of the readings of one time unless those alone are more."""
+    if len(rows) <= limit:
+        return {"readings": rows, "next_from": None}
+    next_from = rows[limit]["time"]
+    whole = [row for row in rows[:limit] if row["time"] != next_from]
+    return {"readings": whole or rows[:limit], "next_from": next_from if whole else int(str(next_from)) + 1}
+
+
+def _proof_routes(oracle: Oracle) -> APIRouter:
+    routes = APIRouter(prefix="/v1", tags=["proofs"])
+
+    @routes.get("/batches/{stream}/{seq}")
+    async def batch(stream: str, seq: int) -> Response:
+        """An attested batch: what stands on chain, the keys of its content, and the signed readings."""
+        return _found(await oracle.batch(bytes32("stream", stream), seq), f"batch {seq} of stream {stream}")
+
+    @routes.get("/proofs/readings")
+    async def reading_at(device: str, time: _Integer, metric: str = NET_ENERGY_METRIC) -> Response:
+        """Proof of a device's reading at a time (unix seconds, start of the interval)."""
+        return _json(await oracle.prove_reading_at(bytes32("device", device), time, metric))
+
+    @routes.get("/proofs/readings/{device}/{counter}")
+    async def reading(device: str, counter: int) -> Response:
+        """Proof of a device's reading by its counter."""
+        return _json(await oracle.prove_reading(bytes32("device", device), counter))
+
+    @routes.get("/proofs/profiles/{device}/{day}")
+    async def profile(device: str, day: int) -> Response:
+        """Proof of a device's profile of a UTC day (days since the epoch)."""
+        return _json(await oracle.prove_profile(bytes32("device", device), day))
+
+    return routes
+
+
+def _committee_routes(oracle: Oracle) -> APIRouter:
+    """Open to all: a signature is worth nothing but for exactly the batch it covers, and that is the committee's."""
+    routes = APIRouter(prefix="/v1/committee", tags=["committee"])
+
+    @routes.post("/sign")
+    async def sign(request: Request) -> Response:
+        """Recompute a proposal and sign it; 409 with the problem if this oracle cannot or must not."""
+        reply = await oracle.sign(await read_body(request, MAX_COMMITTEE_BODY_BYTES))
+        status = HTTPStatus.OK if reply.signed else HTTPStatus.CONFLICT
+        return Response(reply.body, status_code=int(status), media_type="application/json")
+
+    @routes.get("/votes/{stream}/{seq}")
+    async def votes(stream: str, seq: int) -> Response:
+        """The content this oracle last voted for, so that a proposer can take it over."""
+        return _found(await oracle.voted_content(bytes32("stream", stream), seq), f"a vote for batch {seq}")
+
+    return routes

@@ -1,0 +1,62 @@
+"""Errors as RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gridwitness.errors import ChainError, GridwitnessError, InputError, ProofError, StoreError
+
+_STATUS: tuple[tuple[type[GridwitnessError], HTTPStatus], ...] = (
+    (ProofError, HTTPStatus.NOT_FOUND),
+    (InputError, HTTPStatus.BAD_REQUEST),
+    (StoreError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ChainError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+class ProblemError(Exception):
+    """A problem that a route found by itself."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+def problem(status: HTTPStatus, detail: str, **members: object) -> Response:
+    """A problem+json response; `members` are extension members."""
+    body = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **members}
+    return Response(msgspec.json.encode(body), status_code=int(status), media_type="application/problem+json")
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of the app with a problem."""
+
+    async def own(_: Request, error: Exception) -> Response:
+        assert isinstance(error, GridwitnessError)
+        status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+        return problem(status, error.message, **({"hint": error.hint} if error.hint else {}))
+
+    async def found(_: Request, error: Exception) -> Response:
+        assert isinstance(error, ProblemError)
+        return problem(error.status, error.detail)
+
+    async def http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem(HTTPStatus(error.status_code), str(error.detail))
+
+    async def validation(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where} {first.get('input')!r}: {first['msg']}")
+
+    app.add_exception_handler(GridwitnessError, own)
+    app.add_exception_handler(ProblemError, found)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, validation)

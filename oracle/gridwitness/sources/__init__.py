@@ -1,0 +1,1 @@
+"""Where readings come from: HTTP payloads and files of signed readings."""

@@ -1,0 +1,211 @@
+"""Attested batches, the votes this oracle cast, and the scorer's checkpoints."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gridwitness.domain.batches import Batch
+from gridwitness.domain.readings import NET_ENERGY_METRIC, ScoredReading
+from gridwitness.domain.slots import SECONDS_PER_DAY
+from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.packing import pack_meta, unpack_meta
+from gridwitness.errors import StoreError
+from gridwitness.store.database import Database
+
+# Deep enough to score again after any reorganisation a chain will plausibly make.
+CHECKPOINTS_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch that stands on chain. `status` is attested (mined) or final; `keys` names its content, as JSON."""
+
+    batch: Batch
+    digest: bytes
+    signer_mask: int
+    tx_hash: bytes
+    block: int
+    status: str
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What this oracle signed for a stream's sequence number; `voted_at` is wall-clock seconds."""
+
+    stream: bytes
+    seq: int
+    digest: bytes
+    keys: str
+    signature: bytes
+    voted_at: float
+
+
+def _batch(row: tuple[bytes, int, bytes, bytes, bytes, int, bytes, bytes, bytes, int, str, str]) -> StoredBatch:
+    stream, seq, root, previous, meta, config, digest, signer_mask, tx_hash, block, status, keys = row
+    batch = Batch(stream, seq, root, previous, unpack_meta(int.from_bytes(meta, "big")), config)
+    return StoredBatch(batch, digest, int.from_bytes(signer_mask, "big"), tx_hash, block, status, keys)
+
+
+_COLUMNS = "stream, seq, root, previous, meta, config, digest, signer_mask, tx_hash, block, status, keys"
+
+
+def insert_batch(connection: sqlite3.Connection, stored: StoredBatch) -> None:
+    """Insert a batch within a transaction of the caller."""
+    batch = stored.batch
+    connection.execute(
+        f"INSERT INTO batches ({_COLUMNS}, time_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        (
+            batch.stream_id,
+            batch.seq,
+            batch.root,
+            batch.previous,
+            pack_meta(batch.meta).to_bytes(32, "big"),
+            batch.config,
+            stored.digest,
+            stored.signer_mask.to_bytes(32, "big"),
+            stored.tx_hash,
+            stored.block,
+            stored.status,
+            stored.keys,
+            batch.meta.time_to,
+        ),
+    )
+
+
+class BatchLog:
+    """Batches, votes and checkpoints. Methods block; call them off the event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def head(self, stream: bytes) -> StoredBatch | None:
+        """The newest batch of a stream."""
+        rows = self._select("WHERE stream = ? ORDER BY seq DESC LIMIT 1", (stream,))
+        return rows[0] if rows else None
+
+    def get(self, stream: bytes, seq: int) -> StoredBatch | None:
+        """A batch by stream and number."""
+        rows = self._select("WHERE stream = ? AND seq = ?", (stream, seq))
+        return rows[0] if rows else None
+
+    def since(self, stream: bytes, seq: int) -> list[StoredBatch]:
+        """Batches of a stream after number `seq`, oldest first."""
+        return self._select("WHERE stream = ? AND seq > ? ORDER BY seq", (stream, seq))
+
+    def latest_time(self, stream: bytes) -> int:
+        """End (unix seconds) of the newest reading any batch of the stream covers; 0 without batches."""
+        with self._database.read() as connection:
+            (time_to,) = connection.execute("SELECT MAX(time_to) FROM batches WHERE stream = ?", (stream,)).fetchone()
+        return time_to or 0
+
+    def commit_readings(self, stored: StoredBatch, scored: Sequence[ScoredReading], checkpoint: bytes) -> None:
+        """Record an attested batch of readings: batch, scores, day counts and the scorer's state, at once."""
+        with self._database.write() as connection:
+            insert_batch(connection, stored)
+            cursor = connection.executemany(
+                "UPDATE readings SET batch_seq = ?, score_bps = ?, channel = ?, reason = ?"
+                " WHERE device_id = ? AND counter = ? AND batch_seq IS NULL",
+                [_score_row(stored.batch.seq, item) for item in scored],
+            )
+            if cursor.rowcount != len(scored):
+                raise StoreError(
+                    f"batch {stored.batch.seq} has {len(scored)} readings, {cursor.rowcount} of them wait in the log"
+                )
+            connection.executemany(
+                "INSERT INTO device_days (day, device_id, attested) VALUES (?, ?, 1)"
+                " ON CONFLICT (day, device_id) DO UPDATE SET attested = attested + 1",
+                [
+                    (item.signed.reading.time // SECONDS_PER_DAY, item.signed.reading.device_id)
+                    for item in scored
+                    if item.signed.reading.metric == NET_ENERGY_METRIC
+                ],
+            )
+            connection.execute(
+                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
+                (stored.batch.seq, checkpoint, keccak(checkpoint)),
+            )
+            connection.execute("DELETE FROM checkpoints WHERE seq <= ?", (stored.batch.seq - CHECKPOINTS_KEPT,))
+
+    def roll_back_readings(self, stream: bytes, seq: int) -> None:
+        """Take back every reading batch after `seq`: its readings wait again. For chain reorganisations."""
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE device_days SET attested = attested - undone.number FROM (SELECT time / ?1 AS of_day, device_id"
+                " AS of_device, COUNT(*) AS number FROM readings WHERE batch_seq > ?2 AND metric = ?3 GROUP BY 1, 2)"
+                " AS undone WHERE day = undone.of_day AND device_id = undone.of_device",
+                (SECONDS_PER_DAY, seq, NET_ENERGY_METRIC),
+            )
+            connection.execute(
+                "UPDATE readings SET batch_seq = NULL, score_bps = NULL, channel = NULL, reason = NULL"
+                " WHERE batch_seq > ?",
+                (seq,),
+            )
+            connection.execute("DELETE FROM checkpoints WHERE seq > ?", (seq,))
+            connection.execute("DELETE FROM batches WHERE stream = ? AND seq > ?", (stream, seq))
+
+    def finalise(self, stream: bytes, up_to_block: int) -> int:
+        """Mark batches mined at or before a block as final; returns how many became so."""
+        with self._database.read() as connection:
+            waiting = connection.execute(
+                "SELECT 1 FROM batches WHERE stream = ? AND block <= ? AND status = 'attested' LIMIT 1",
+                (stream, up_to_block),
+            ).fetchone()
+        if waiting is None:
+            return 0
+        with self._database.write() as connection:
+            return connection.execute(
+                "UPDATE batches SET status = 'final' WHERE stream = ? AND block <= ? AND status = 'attested'",
+                (stream, up_to_block),
+            ).rowcount
+
+    def checkpoint(self, seq: int) -> bytes | None:
+        """The scorer's state after batch `seq`; None before the first. Raises StoreError if it is gone or altered."""
+        if seq == 0:
+            return None
+        with self._database.read() as connection:
+            row = connection.execute("SELECT state, state_hash FROM checkpoints WHERE seq = ?", (seq,)).fetchone()
+        if row is None:
+            raise StoreError(f"the checkpoint of batch {seq} is not kept; the last {CHECKPOINTS_KEPT} are")
+        state, state_hash = row
+        if keccak(state) != state_hash:
+            raise StoreError(f"the checkpoint of batch {seq} was altered: its hash is not 0x{state_hash.hex()}")
+        return bytes(state)
+
+    def vote(self, vote: Vote) -> None:
+        """Record a vote, durably, before its signature leaves; the same vote again renews it."""
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?, ?)",
+                (vote.stream, vote.seq, vote.digest, vote.keys, vote.signature, vote.voted_at),
+            )
+
+    def last_vote(self, stream: bytes, seq: int) -> Vote | None:
+        """The newest vote for a stream's number."""
+        votes = self._votes("WHERE stream = ? AND seq = ? ORDER BY voted_at DESC LIMIT 1", (stream, seq))
+        return votes[0] if votes else None
+
+    def vote_for(self, stream: bytes, seq: int, digest: bytes) -> Vote | None:
+        """The vote for one digest."""
+        votes = self._votes("WHERE stream = ? AND seq = ? AND digest = ?", (stream, seq, digest))
+        return votes[0] if votes else None
+
+    def _votes(self, clause: str, arguments: tuple[object, ...]) -> list[Vote]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT stream, seq, digest, keys, signature, voted_at FROM votes {clause}",  # noqa: S608
+                arguments,
+            ).fetchall()
+        return [Vote(*row) for row in rows]
+
+    def _select(self, clause: str, arguments: tuple[object, ...]) -> list[StoredBatch]:
+        with self._database.read() as connection:
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM batches {clause}", arguments).fetchall()  # noqa: S608
+        return [_batch(row) for row in rows]
+
+
+def _score_row(seq: int, item: ScoredReading) -> tuple[int, int, str, str, bytes, int]:
+    score, reading = item.score, item.signed.reading
+    return seq, score.score_bps, score.channel, score.reason, reading.device_id, reading.counter
