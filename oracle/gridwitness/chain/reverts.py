@@ -1,0 +1,64 @@
+"""Names for what contracts refuse with: custom errors of all known ABIs, `Error(string)` and `Panic(uint256)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+from gridwitness.chain.abi import canonical_type, custom_errors
+from gridwitness.encoding.hashing import keccak
+from gridwitness.errors import Reverted
+
+_LANGUAGE_ERRORS = (
+    {"name": "Error", "inputs": [{"name": "message", "type": "string"}]},
+    {"name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _ErrorType:
+    name: str
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+
+
+@cache
+def _errors_by_selector() -> dict[bytes, _ErrorType]:
+    table = {}
+    for entry in (*custom_errors(), *_LANGUAGE_ERRORS):
+        inputs: Any = entry["inputs"]
+        types = tuple(canonical_type(part) for part in inputs)
+        names = tuple(part["name"] or f"arg{index}" for index, part in enumerate(inputs))
+        selector = keccak(f"{entry['name']}({','.join(types)})".encode())[:4]
+        table[selector] = _ErrorType(str(entry["name"]), names, types)
+    return table
+
+
+def decode_revert(data: bytes) -> Reverted:
+    """The error that revert data stands for; unknown data keeps its hex. `bytes` arguments are decoded in turn.
+
+    Values come as integers, text and 0x-hex, ready to be printed.
+    """
+    if not data:
+        return Reverted("RevertWithoutReason", {})
+    known = _errors_by_selector().get(data[:4])
+    if known is None:
+        return Reverted("UnknownError", {"data": "0x" + data.hex()})
+    try:
+        values = decode(known.types, data[4:])
+    except DecodingError:
+        return Reverted("UnknownError", {"data": "0x" + data.hex()})
+    return Reverted(known.name, {name: _readable(value) for name, value in zip(known.names, values, strict=True)})
+
+
+def _readable(value: object) -> object:
+    if isinstance(value, bytes):
+        nested = _errors_by_selector().get(value[:4]) if len(value) % 32 == 4 else None
+        return decode_revert(value).message if nested else "0x" + value.hex()
+    if isinstance(value, (tuple, list)):
+        return tuple(_readable(item) for item in value)
+    return value
