@@ -1,0 +1,145 @@
+"""Whose meter hides the excess a feeder sees.
+
+If meter i reports the share 1 / (1 + s) of its import, the excess follows s times its reported import. Every meter is
+such a hypothesis: its slope s comes from a robust fit over the slots of evidence, its cost is the sum of squared
+errors in sigmas, capped per slot so that one odd slot decides nothing. Meters that live by the same rhythm (farms on
+one load profile) may fit alike; then history decides: the ratio between the two must have dropped by 1 + s of the
+culprit since the excess began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gridwitness.domain.slots import SLOTS_PER_DAY
+from gridwitness.scoring.integers import log2_q8
+from gridwitness.scoring.params import ScorerParams
+from gridwitness.scoring.series import Series
+
+SLOPE_ONE = 1_024
+_MIN_SLOPE, _MAX_SLOPE = SLOPE_ONE // 10, 8 * SLOPE_ONE
+_COST_ONE = 16
+_MAX_COST = 64 * _COST_ONE
+_TIE_MARGIN_Q8 = 38
+_CLEAR_SIGMAS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Excess of one slot (Wh) and its standard deviation (Wh, at least 1)."""
+
+    slot: int
+    excess_wh: int
+    sigma_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """A meter that explains the excess: hidden energy is `slope` / 1,024 of what it reports."""
+
+    device_id: bytes
+    slope: int
+    cost: int
+
+    @property
+    def reported_pct(self) -> int:
+        """Share of its true import that the meter reports, in per cent."""
+        return (100 * SLOPE_ONE + (SLOPE_ONE + self.slope) // 2) // (SLOPE_ONE + self.slope)
+
+
+def _cost(error_wh: int, sigma_wh: int) -> int:
+    return min((4 * error_wh // sigma_wh) ** 2, _MAX_COST)
+
+
+def attribute(
+    params: ScorerParams, evidence: Sequence[Evidence], meters: Mapping[bytes, Series], incumbent: bytes
+) -> Culprit | None:
+    """The meter whose reported import the excess clearly follows, or None.
+
+    `meters` are the candidates; `incumbent` is the device accused last, empty if none: it keeps a tie, because with
+    time the history that could break it is itself false.
+    """
+    unexplained = sum(_cost(item.excess_wh, item.sigma_wh) for item in evidence)
+    suspects = []
+    for device_id in sorted(meters):
+        suspect = _fit(params, evidence, meters[device_id], device_id)
+        if suspect is not None and 100 * suspect.cost <= (100 - params.explained_pct) * unexplained:
+            suspects.append(suspect)
+    for suspect in suspects:
+        rivals = [rival for rival in suspects if rival is not suspect]
+        if all(_beats(suspect, rival, evidence, meters, incumbent) for rival in rivals):
+            return suspect
+    return None
+
+
+def _fit(params: ScorerParams, evidence: Sequence[Evidence], series: Series, device_id: bytes) -> Culprit | None:
+    imports = [max(series.value_at(item.slot), 0) for item in evidence]
+    slope = _robust_slope(evidence, imports)
+    if not _MIN_SLOPE <= slope <= _MAX_SLOPE:
+        return None
+    cost = clear = 0
+    for item, import_wh in zip(evidence, imports, strict=True):
+        hidden_wh = slope * import_wh // SLOPE_ONE
+        cost += _cost(item.excess_wh - hidden_wh, item.sigma_wh)
+        clear += min(hidden_wh, item.excess_wh) >= _CLEAR_SIGMAS * item.sigma_wh
+    return Culprit(device_id, slope, cost) if clear >= params.evidence_min_slots else None
+
+
+def _robust_slope(evidence: Sequence[Evidence], imports: Sequence[int]) -> int:
+    """Weighted median of excess / import, then least squares over the slots within four sigmas of it."""
+    rows = [(item, import_wh) for item, import_wh in zip(evidence, imports, strict=True) if import_wh > 0]
+    if not rows:
+        return 0
+    ratios = sorted((SLOPE_ONE * item.excess_wh // x, (x << 8) // item.sigma_wh) for item, x in rows)
+    half = sum(weight for _, weight in ratios) // 2
+    slope = ratios[0][0]
+    for slope, weight in ratios:  # noqa: B007
+        half -= weight
+        if half < 0:
+            break
+    top = bottom = 0
+    for item, import_wh in rows:
+        if abs(item.excess_wh - slope * import_wh // SLOPE_ONE) <= 4 * item.sigma_wh:
+            scaled = (import_wh << 8) // item.sigma_wh
+            top += scaled * ((item.excess_wh << 8) // item.sigma_wh)
+            bottom += scaled * scaled
+    return SLOPE_ONE * top // bottom if bottom else slope
+
+
+def _beats(
+    suspect: Culprit,
+    rival: Culprit,
+    evidence: Sequence[Evidence],
+    meters: Mapping[bytes, Series],
+    incumbent: bytes,
+) -> bool:
+    if 2 * suspect.cost + 8 * _COST_ONE < rival.cost:
+        return True
+    if 2 * rival.cost + 8 * _COST_ONE < suspect.cost:
+        return False
+    if incumbent in (suspect.device_id, rival.device_id):
+        return incumbent == suspect.device_id
+    change = _ratio_change_q8(evidence, meters[suspect.device_id], meters[rival.device_id])
+    if change is None:
+        return False
+    mismatch = abs(change + log2_q8(SLOPE_ONE + suspect.slope) - log2_q8(SLOPE_ONE))
+    rivals_mismatch = abs(change - log2_q8(SLOPE_ONE + rival.slope) + log2_q8(SLOPE_ONE))
+    return mismatch + _TIE_MARGIN_Q8 < rivals_mismatch
+
+
+def _ratio_change_q8(evidence: Sequence[Evidence], series: Series, other: Series) -> int | None:
+    """Log2 (1/256) of how the ratio between two meters' imports changed against the same slots of earlier days."""
+    now, now_other, then, then_other = 0, 0, 0, 0
+    onset = evidence[0].slot
+    for item in evidence:
+        mine, others = series.value_at(item.slot), other.value_at(item.slot)
+        if mine > 0 and others > 0:
+            now, now_other = now + mine, now_other + others
+        for slot in range(item.slot - SLOTS_PER_DAY, item.slot - len(series.values), -SLOTS_PER_DAY):
+            mine, others = series.value_at(slot), other.value_at(slot)
+            if slot < onset and mine > 0 and others > 0:
+                then, then_other = then + mine, then_other + others
+    if not now or not then:
+        return None
+    return log2_q8(now) - log2_q8(now_other) - log2_q8(then) + log2_q8(then_other)

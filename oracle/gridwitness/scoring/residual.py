@@ -1,0 +1,116 @@
+"""The feeder's residual: what the transformer sees and no meter reports.
+
+Per zone and slot, residual = feeder − sum of all meters = technical losses + what is hidden. Losses are learned from
+slots without excess; a cumulative sum of the excess (E. Page, 1954) tells when something is hidden; `attribution`
+finds whose profile it follows.
+
+Rules:
+- A slot is judged in the batch that brings its feeder reading, with the readings of that slot in the same batch and
+  what came before. Readings that come later fill the history; a judged slot is never judged again. No feeder reading: no judgement.
+- A zone with several feeder meters needs all of them; their sum counts.
+- A meter that misses the slot or is suspected frozen is replaced by the median of the same quarter hours of earlier
+  days, with their range as its uncertainty: its neighbours are not blamed for it, and the slot teaches no losses. If it
+  has no such past, the slot is not judged. A meter that never reported is not counted at all.
+- Slots between two judged ones are simply not evidence; excess accumulated before a gap stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from math import isqrt
+
+from gridwitness.scoring.attribution import Culprit, Evidence, attribute
+from gridwitness.scoring.integers import clamp, median
+from gridwitness.scoring.loss import LossModel
+from gridwitness.scoring.params import ScorerParams
+from gridwitness.scoring.series import MISSING, Series
+
+_Q4 = 16
+_DRIFT_Q4 = 24
+_MAX_STEP_Q4 = 8 * _Q4
+_MAX_SUM_Q4 = 64 * _Q4
+_ALARM_Q4 = 8 * _Q4
+CLEAR_SIGMAS = 4
+
+
+@dataclass(slots=True)
+class ZoneState:
+    """State of one zone: its losses, the cumulative sum of excess (sigmas / 16), the evidence since it left zero."""
+
+    loss: LossModel = field(default_factory=LossModel)
+    newest_slot: int = -1
+    excess_sum_q4: int = 0
+    evidence: list[Evidence] = field(default_factory=list)
+    accused: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a slot's residual says: its excess and sigma (Wh), and the meter that hides it, if that is clear."""
+
+    excess_wh: int
+    sigma_wh: int
+    alarm: bool
+    culprit: Culprit | None
+
+    @property
+    def clear(self) -> bool:
+        """Whether this very slot's excess stands out of the noise."""
+        return self.excess_wh >= CLEAR_SIGMAS * self.sigma_wh
+
+
+def judge_slot(
+    zone: ZoneState, params: ScorerParams, slot: int, feeder_wh: int, meters: Mapping[bytes, Series], stuck: Set[bytes]
+) -> Judgement | None:
+    """Judge a slot by the rules of this module and learn from it; None if it cannot be judged.
+
+    `meters` are the zone's meters without feeders, `stuck` those suspected frozen.
+    """
+    if slot <= zone.newest_slot:
+        return None
+    zone.newest_slot = slot
+    total = squares = doubt = 0
+    complete = True
+    for device_id, series in meters.items():
+        value, spread = series.value_at(slot), 0
+        if value == MISSING or device_id in stuck:
+            complete = False
+            expected = _expected(series, slot, slot - series.run)
+            if expected is None:
+                return None
+            value, spread = expected
+        total, squares, doubt = total + value, squares + value * value, doubt + spread * spread
+    loss_wh = zone.loss.estimate_wh(feeder_wh)
+    honest_sigma_wh = zone.loss.sigma_wh(params, feeder_wh, squares, loss_wh)
+    sigma_wh = isqrt(honest_sigma_wh * honest_sigma_wh + doubt)
+    excess_wh = feeder_wh - total - loss_wh
+    judgement = None
+    if zone.loss.ready(params):
+        candidates = {device_id: series for device_id, series in meters.items() if device_id not in stuck}
+        judgement = _judge_excess(zone, params, Evidence(slot, excess_wh, sigma_wh), candidates)
+    honest = judgement is None or (not judgement.alarm and abs(excess_wh) <= 3 * sigma_wh)
+    if complete and honest:
+        zone.loss.learn(params, feeder_wh, feeder_wh - total, sigma_wh, excess_wh)
+    return judgement
+
+
+def _expected(series: Series, slot: int, before: int) -> tuple[int, int] | None:
+    values = series.earlier_days(slot, before, 1)
+    return (median(values), max(values) - min(values)) if values else None
+
+
+def _judge_excess(
+    zone: ZoneState, params: ScorerParams, item: Evidence, candidates: Mapping[bytes, Series]
+) -> Judgement:
+    step = clamp(_Q4 * item.excess_wh // item.sigma_wh, -_MAX_STEP_Q4, _MAX_STEP_Q4)
+    zone.excess_sum_q4 = clamp(zone.excess_sum_q4 + step - _DRIFT_Q4, 0, _MAX_SUM_Q4)
+    if zone.excess_sum_q4 == 0:
+        zone.evidence, zone.accused = [], b""
+        return Judgement(item.excess_wh, item.sigma_wh, False, None)
+    zone.evidence = [*zone.evidence[-params.evidence_slots + 1 :], item]
+    alarm = zone.excess_sum_q4 >= _ALARM_Q4
+    culprit = attribute(params, zone.evidence, candidates, zone.accused) if alarm else None
+    if culprit is not None:
+        zone.accused = culprit.device_id
+    return Judgement(item.excess_wh, item.sigma_wh, alarm, culprit)
