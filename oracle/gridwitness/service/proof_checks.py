@@ -1,0 +1,107 @@
+"""Checks a proof file step by step: what its own hashes and signatures show, then what the chain says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from gridwitness.chain.attestation import StreamView
+from gridwitness.chain.client import Chain
+from gridwitness.chain.manifest import DeployedContract, Manifest
+from gridwitness.domain.devices import DeviceStatus
+from gridwitness.domain.readings import Reading
+from gridwitness.encoding.eip712 import reading_digest, registry_domain
+from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.keys import is_device_signature
+from gridwitness.encoding.merkle import mountain_height, range_leaf, range_peak, tree_root
+from gridwitness.encoding.packing import energy_bytes, pack_meta
+from gridwitness.errors import ProofError
+from gridwitness.service.proofs import ProofFile
+
+
+def check_offline(file: ProofFile) -> Iterator[str]:
+    """Yield each step that holds, needing no node. Raises ProofError with the reason at the first that does not."""
+    if file.kind == "reading":
+        _check_device_signature(file)
+        yield "the device signed exactly this reading"
+    else:
+        _check_energies(file)
+        yield f"the {len(file.energy_wh)} energies are those of the leaf"
+    root = tree_root(file.leaf, file.proof.tree_proof)
+    if root != file.root:
+        raise ProofError(f"leaf and tree proof lead to root 0x{root.hex()}, the batch has 0x{file.root.hex()}")
+    yield f"the leaf stands in the tree of batch {file.proof.seq} ({len(file.proof.tree_proof)} siblings)"
+
+
+def check_on_chain(file: ProofFile, chain: Chain) -> Iterator[str]:
+    """Yield each step that holds on the chain. Raises ProofError at the first that does not, or ChainError."""
+    for name, address in file.contracts.items():
+        if chain.manifest.address(name) != address:
+            raise ProofError(f"{name} is {address} in the proof, but {chain.manifest.address(name)} in the manifest")
+    yield f"chain {chain.chain_id}, contracts in place"
+    _check_registered(file, chain)
+    yield "the device is in the registry"
+    stream = StreamView(chain, file.proof.stream_id)
+    length = stream.state().seq
+    _check_range(file, stream, length)
+    yield f"batch {file.proof.seq} of {length} stands in the stream's mountain range"
+    verify = stream.verify_reading if file.kind == "reading" else stream.verify_profile
+    if not verify(file.fields, file.proof):
+        raise ProofError(
+            f"DataAttestation at {file.contracts['DataAttestation']} does not find this {file.kind} attested"
+        )
+    yield f"DataAttestation confirms the {file.kind}"
+
+
+def manifest_of(file: ProofFile, source: Path) -> Manifest:
+    """The contracts a proof itself names, for want of a manifest; they are only as trustworthy as its sender."""
+    contracts = {name: DeployedContract(address, 0) for name, address in file.contracts.items()}
+    return Manifest(chain_id=file.chain_id, contracts=contracts, source=str(source))
+
+
+def _check_device_signature(file: ProofFile) -> None:
+    device_id, counter, time, metric, value, _, signature_hash = cast(
+        "tuple[bytes, int, int, bytes, int, int, bytes]", file.fields
+    )
+    if keccak(file.signature) != signature_hash:
+        raise ProofError(
+            f"device_signature hashes to 0x{keccak(file.signature).hex()}, the leaf has 0x{signature_hash.hex()}"
+        )
+    reading = Reading(device_id, counter, time, metric.rstrip(b"\0").decode("ascii", errors="replace"), value)
+    domain = registry_domain(file.chain_id, file.contracts["DeviceRegistry"])
+    if not is_device_signature(device_id, reading_digest(domain, reading), file.signature):
+        raise ProofError(f"device_signature is not by device 0x{device_id.hex()} over this reading")
+
+
+def _check_energies(file: ProofFile) -> None:
+    _, _, count, energy_hash, _ = cast("tuple[bytes, int, int, bytes, int]", file.fields)
+    if len(file.energy_wh) != count:
+        raise ProofError(f"energy_wh has {len(file.energy_wh)} values, the leaf says {count}")
+    found = keccak(energy_bytes(file.energy_wh))
+    if found != energy_hash:
+        raise ProofError(f"energy_wh hashes to 0x{found.hex()}, the leaf has 0x{energy_hash.hex()}")
+
+
+def _check_registered(file: ProofFile, chain: Chain) -> None:
+    device_id = file.fields[0]
+    record = chain.call(chain.contract("DeviceRegistry").functions.device(device_id))
+    if record[1] == DeviceStatus.UNKNOWN:
+        raise ProofError(f"device {file.statement()['device']} was never registered")
+
+
+def _check_range(file: ProofFile, stream: StreamView, length: int) -> None:
+    seq, path = file.proof.seq, file.proof.range_proof
+    if not 1 <= seq <= length:
+        raise ProofError(f"batch {seq} does not exist: the stream has {length}")
+    if not seq <= file.range_length or len(path) != mountain_height(seq - 1, file.range_length):
+        raise ProofError(f"range_proof has {len(path)} siblings, which fits no batch {seq} of {file.range_length}")
+    height = mountain_height(seq - 1, length)
+    if len(path) != height:
+        raise ProofError(
+            f"the range proof is old: the stream grew from {file.range_length} to {length} batches since",
+            hint="make a fresh one: gridwitness prove, with the same device and time",
+        )
+    leaf = range_leaf(seq, file.root, pack_meta(file.proof.meta))
+    if range_peak(leaf, seq - 1, path) != stream.peak(height):
+        raise ProofError(f"batch {seq} with this root and summary was never attested in this stream")
