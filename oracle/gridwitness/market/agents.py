@@ -1,0 +1,85 @@
+"""Trading agents: a day's orders from a forecast, one order per delivery slot.
+
+`TRUTHFUL` trades the median forecast: it bids for expected import at the short price (what the grid would charge) and
+offers expected export at the long price (what the grid would pay).
+
+`HEDGED` knows that a deviation costs. Contracting c (import positive) instead of nothing changes the expected imbalance
+cash and penalty by a sum v(c) over the forecast's scenarios; v(c) / c is the price per Wh at which the contract is just
+worth having, a newsvendor's reservation price: for the first Wh of a sure import it is short + penalty, and it falls
+towards long − penalty as the Wh becomes less likely to be used. So no order is made that loses in expectation if it
+fills. The limit is the reservation price r. Among the quantities the scenarios suggest it takes the one with the
+greatest expected gain under a prudent belief: the clearing price lies between long and short, more likely on the side
+that suits the agent less, with a density that falls linearly to zero at the price that suits it best. Integrated, the
+gain is proportional to |c| × (r − long)³ for a bid and to |c| × (short − r)³ for an offer.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridwitness.domain.market import MAX_ORDER_ENERGY_WH, NO_ORDER, TICKS, Order, Side, ZoneParams
+from gridwitness.market.forecast import Forecast
+from gridwitness.market.settlement import BPS
+
+
+class Strategy(Enum):
+    """How an agent turns a forecast into orders."""
+
+    TRUTHFUL = "truthful"
+    HEDGED = "hedged"
+
+
+def make_orders(forecast: Forecast, params: ZoneParams, strategy: Strategy = Strategy.HEDGED) -> tuple[Order, ...]:
+    """The 96 orders of a day; `NO_ORDER` where trading is not worth it."""
+    if strategy is Strategy.TRUTHFUL:
+        return tuple(_truthful_order(round(median_wh), params) for median_wh in forecast.quantile_wh(0.5))
+    return tuple(_hedged_order(scenarios_wh, params) for scenarios_wh in forecast.scenarios_wh)
+
+
+def _truthful_order(net_wh: int, params: ZoneParams) -> Order:
+    if net_wh > 0:
+        return _order(net_wh, params.short_price_per_kwh, params)
+    return _order(net_wh, params.long_price_per_kwh, params)
+
+
+def _hedged_order(scenarios_wh: NDArray[np.float64], params: ZoneParams) -> Order:
+    """The contract among the scenarios' energies with the greatest expected gain, at its reservation price."""
+    candidates_wh = np.unique(np.rint(scenarios_wh))
+    candidates_wh = candidates_wh[candidates_wh != 0]
+    if not len(candidates_wh):
+        return NO_ORDER
+    value = _expected_cash(scenarios_wh, candidates_wh, params) - _expected_cash(scenarios_wh, np.zeros(1), params)
+    limits = value / candidates_wh
+    low, high = params.long_price_per_kwh, params.short_price_per_kwh
+    margins = np.clip(np.where(candidates_wh > 0, limits - low, high - limits), 0, high - low)
+    gains = np.abs(candidates_wh) * margins**3
+    best = int(np.argmax(gains))
+    if gains[best] <= 0:
+        return NO_ORDER
+    return _order(int(candidates_wh[best]), float(limits[best]), params)
+
+
+def _expected_cash(
+    scenarios_wh: NDArray[np.float64], contracts_wh: NDArray[np.float64], params: ZoneParams
+) -> NDArray[np.float64]:
+    """Expected imbalance cash and penalty (milli-units) of each contract, as settlement computes them."""
+    deviations_wh = scenarios_wh[None, :] - contracts_wh[:, None]
+    price = np.where(deviations_wh > 0, params.short_price_per_kwh, params.long_price_per_kwh)
+    tolerated_wh = np.abs(contracts_wh)[:, None] * params.tolerance_bps / BPS
+    beyond_wh = np.maximum(0, np.abs(deviations_wh) - tolerated_wh)
+    cash: NDArray[np.float64] = np.mean(-deviations_wh * price - beyond_wh * params.penalty_per_kwh, axis=1)
+    return cash
+
+
+def _order(net_wh: int, limit_price_per_kwh: float, params: ZoneParams) -> Order:
+    """An order for a net contract (import positive) whose tick's price is no worse than the limit."""
+    energy_wh = min(abs(net_wh), MAX_ORDER_ENERGY_WH)
+    position = (limit_price_per_kwh - params.floor_price_per_kwh) / params.tick_size_per_kwh
+    tick = min(math.floor(position), TICKS - 1) if net_wh > 0 else max(math.ceil(position), 0)
+    if energy_wh == 0 or not 0 <= tick < TICKS:
+        return NO_ORDER
+    return Order(Side.BID if net_wh > 0 else Side.OFFER, tick, energy_wh)
