@@ -1,0 +1,205 @@
+"""The demo's report: one self-contained page, a picture, tables as CSV, and a summary for the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gridwitness.errors import ConfigError
+from gridwitness.service.demo import charts, wording
+from gridwitness.service.demo.facts import FlaggedMeter, HomeFigures, flagged_meters, home_figures, reasons
+from gridwitness.service.demo.result import CLEARING_COLUMNS, READING_COLUMNS, SETTLEMENT_COLUMNS, DemoResult
+
+MAX_TIMELINES = 6
+
+# What the oracles' channels mean, for the list of reasons. A channel that is not named here is shown by its name.
+CHANNEL_WORDS = {
+    "frozen": "the meter repeats one value for longer than its own history explains",
+    "seasonal": "unlike the same time on earlier days",
+    "limits": "a jump beyond anything this meter has shown",
+    "feeder": "the feeder's meter sees energy that this meter does not report",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked, whether it held, and the exact figures."""
+
+    name: str
+    passed: bool
+    figures: str
+
+
+def write_report(result: DemoResult, out_dir: Path) -> None:
+    """Write report.html, overview.png, summary.json, settlements.csv, clearings.csv and readings.csv to `out_dir`.
+
+    Raises ConfigError if the folder cannot be written.
+    """
+    homes = home_figures(result)
+    page = _render(result, homes)
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        (out_dir / "report.html").write_text(page, encoding="utf-8")
+        summary = json.dumps(result.summary, indent=2, ensure_ascii=False) + "\n"
+        (out_dir / "summary.json").write_text(summary, encoding="utf-8")
+        _write_csv(result.clearings, CLEARING_COLUMNS, out_dir / "clearings.csv")
+        _write_csv(result.settlements, SETTLEMENT_COLUMNS, out_dir / "settlements.csv")
+        _write_csv(result.readings, READING_COLUMNS, out_dir / "readings.csv")
+        charts.write_overview(out_dir / "overview.png", result, homes, headline=_title(result, len(homes)))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the report to {out_dir}: {error.strerror}", hint="choose another folder"
+        ) from error
+
+
+def _write_csv(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
+    """Only the documented columns, in their order; times as ISO 8601 in UTC, days as dates."""
+    table = table[list(columns)].copy()
+    for name, pattern in (("slot_start", "%Y-%m-%dT%H:%M:%SZ"), ("day", "%Y-%m-%d")):
+        if name in table:
+            table[name] = pd.to_datetime(table[name], utc=True).dt.strftime(pattern)
+    table.to_csv(path, index=False, lineterminator="\n")
+
+
+def _render(result: DemoResult, homes: Sequence[HomeFigures]) -> str:
+    environment = Environment(
+        loader=PackageLoader("gridwitness.service.demo"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = (
+        wording.grouped, wording.kwh, wording.euros, wording.cents, wording.percent, wording.saving, wording.clock,
+        wording.count,
+    )  # fmt: skip
+    environment.filters.update({word.__name__: word for word in words})
+    flagged = flagged_meters(result)
+    return environment.get_template("report.html.j2").render(
+        title=_title(result, len(homes)),
+        summary=result.summary,
+        homes=homes,
+        several_days=result.summary["days"] > 1,
+        others=_others_flagged(result, flagged),
+        flagged=flagged,
+        timelines=[(entry, charts.flag_timeline(entry)) for entry in flagged[:MAX_TIMELINES]],
+        reasons=[(CHANNEL_WORDS.get(channel, channel), readings) for channel, readings in reasons(flagged)],
+        prices=[charts.price_and_volume(int(zone), table, result) for zone, table in _by_zone(result.clearings)],
+        book=result.book,
+        curve=charts.clearing_curve(result.book),
+        energy=charts.energy_per_home(homes),
+        bills=charts.bills(homes),
+        retail=result.retail_eur_per_kwh,
+        feed_in=result.feed_in_eur_per_kwh,
+        checks=checks(result),
+        shown_at_most=charts.MAX_HOMES_SHOWN,
+    )
+
+
+def _by_zone(clearings: pd.DataFrame) -> Iterable[tuple[Any, pd.DataFrame]]:
+    return clearings.groupby("zone")
+
+
+def _title(result: DemoResult, homes: int) -> str:
+    first, last = result.clearings["slot_start"].min(), result.clearings["slot_start"].max()
+    days = f"{first.day} {first:%B %Y}"
+    if last.date() != first.date():
+        days = f"{first.day} {first:%B} to {last.day} {last:%B %Y}"
+    return f"{wording.count(homes, 'home')} trading energy, {days}"
+
+
+def _others_flagged(result: DemoResult, flagged: Sequence[FlaggedMeter]) -> tuple[int, int]:
+    """Flagged readings of meters that are not held, and all readings of those meters."""
+    held = {entry.meter for entry in flagged if entry.held}
+    others = result.readings[~result.readings["meter"].isin(held)]
+    return int(others["flagged"].astype(bool).sum()), len(others)
+
+
+def checks(result: DemoResult) -> list[Check]:
+    """What was proven and balanced, with exact figures."""
+    summary = result.summary
+    cash_in, cash_out = summary["cash_in"], summary["cash_out"]
+    return [
+        Check(
+            "Readings proven on chain",
+            summary["readings_proven"] > 0,
+            f"{wording.count(summary['readings_proven'], 'reading')}, drawn at random, each shown to be under an "
+            "attested root by the contract itself",
+        ),
+        Check(
+            "Money conserved",
+            bool(summary["cash_conserved"]),
+            f"{wording.exact_euros(cash_in)} in, {wording.exact_euros(cash_out)} out, "
+            f"difference {wording.exact_euros(cash_in - cash_out)}",
+        ),
+        Check(
+            "Energy conserved",
+            bool(summary["energy_conserved"]),
+            f"every watt-hour bought was sold, in each of {wording.count(summary['slots_cleared'], 'slot')}; "
+            f"{wording.grouped(summary['traded_wh'])} Wh matched",
+        ),
+        Check(
+            "Clearing is the best there is",
+            bool(summary["clearing_equals_brute_force"]),
+            f"{wording.count(summary['slots_cleared'], 'slot')} compared with an independent search, order by order, "
+            "for the greatest volume",
+        ),
+    ]
+
+
+def print_summary(result: DemoResult, console: Console) -> None:
+    """Print the table the demo ends with."""
+    table = Table(title=_title(result, result.settlements["meter"].nunique()), title_justify="left", show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for section in (_measured_rows(result.summary), _market_rows(result)):
+        for name, figures in section:
+            table.add_row(name, figures)
+        table.add_section()
+    for entry in flagged_meters(result):
+        if entry.held:
+            run = entry.main_run
+            table.add_row(f"held: {entry.meter}", Text(f"{run.reason} (flagged from {_moment(run.start)})", "yellow"))
+    table.add_section()
+    for check in checks(result):
+        mark = Text("✓ ", "green") if check.passed else Text("✗ ", "bold red")
+        table.add_row(check.name, mark + Text(check.figures, "default"))
+    seconds = result.summary["wall_s"].get("total")
+    if seconds is not None:
+        table.add_row("took", f"{wording.grouped(seconds, 1)} s")
+    console.print(table)
+
+
+def _moment(time: pd.Timestamp) -> str:
+    return f"{wording.clock(time, day=True)} UTC"
+
+
+def _measured_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    signed, accepted, rejected = (
+        wording.grouped(summary[f"readings_{verdict}"]) for verdict in ("signed", "accepted", "rejected")
+    )
+    return [
+        ("meters", wording.grouped(summary["meters"])),
+        ("readings", f"{signed} signed, {accepted} accepted, {rejected} rejected"),
+        ("batches attested", wording.grouped(summary["batches_attested"])),
+        ("flagged meters", wording.grouped(len(summary["flagged_devices"]))),
+    ]
+
+
+def _market_rows(result: DemoResult) -> list[tuple[str, str]]:
+    summary = result.summary
+    bills, grid_only = (wording.euros(summary[name]) for name in ("bills_eur", "grid_only_bills_eur"))
+    return [
+        ("traded", f"{wording.kwh(summary['traded_wh'])} in {wording.count(summary['slots_cleared'], 'slot')}"),
+        ("bills", f"{bills} instead of {grid_only} from the grid: {wording.saving(summary['saving_pct'])}"),
+        ("self-sufficiency", wording.percent(summary["self_sufficiency_pct"])),
+    ]
