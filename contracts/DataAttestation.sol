@@ -3,11 +3,11 @@ pragma solidity 0.8.37;
 
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {ERC165} from "@openzeppelin/contracts/utils/introspection/ERC165.sol";
 import {IDataAttestation} from "./interfaces/IDataAttestation.sol";
 import {CommitteeSignatures} from "./libraries/CommitteeSignatures.sol";
 import {MerkleMountainRange} from "./libraries/MerkleMountainRange.sol";
+import {MerklePath} from "./libraries/MerklePath.sol";
 import {StandardLeaf} from "./libraries/StandardLeaf.sol";
 import {BatchMeta} from "./types/BatchMeta.sol";
 
@@ -102,7 +102,7 @@ contract DataAttestation is IDataAttestation, EIP712, ERC165 {
     function verifyLeaf(bytes32 leafHash, Proof calldata proof) public view returns (bool) {
         if (proof.seq == 0) return false;
         StreamState storage state = _streams[proof.streamId];
-        bytes32 root = MerkleProof.processProofCalldata(proof.treeProof, leafHash);
+        bytes32 root = MerklePath.foldSorted(leafHash, proof.treeProof);
         bytes32 batchLeaf = _batchLeaf(proof.seq, root, proof.meta);
         return state.range.verify(state.record.seq, proof.seq - 1, batchLeaf, proof.rangeProof);
     }

@@ -3,11 +3,11 @@ pragma solidity 0.8.37;
 
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {ERC165} from "@openzeppelin/contracts/utils/introspection/ERC165.sol";
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {DeviceSignature} from "./libraries/DeviceSignature.sol";
+import {MerklePath} from "./libraries/MerklePath.sol";
 import {StandardLeaf} from "./libraries/StandardLeaf.sol";
 
 contract DeviceRegistry is IDeviceRegistry, EIP712, ERC165 {
@@ -50,7 +50,7 @@ contract DeviceRegistry is IDeviceRegistry, EIP712, ERC165 {
         bytes calldata signature
     ) external {
         bytes32 leaf = StandardLeaf.hash(abi.encode(registration.deviceId, registration.kind));
-        if (_fleets[fleetRoot].count == 0 || !MerkleProof.verifyCalldata(proof, fleetRoot, leaf)) {
+        if (_fleets[fleetRoot].count == 0 || MerklePath.foldSorted(leaf, proof) != fleetRoot) {
             revert NotInFleet(registration.deviceId, fleetRoot);
         }
         _enter(registration, activateDigest(registration, fleetRoot), signature, fleetRoot);

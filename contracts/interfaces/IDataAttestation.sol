@@ -111,6 +111,7 @@ interface IDataAttestation {
     error NotStreamOwner(bytes32 streamId, address caller, address owner);
     error SequenceUnexpected(bytes32 streamId, uint32 given, uint32 expected);
     error PreviousUnexpected(bytes32 streamId, bytes32 given, bytes32 expected);
+    /// @notice The mask does not fit the lists: one bit per 65-byte signature, none beyond signers and non-signers.
     error SignerMaskInvalid(uint256 signerMask, uint256 signaturesLength, uint256 nonSigners);
     error ThresholdNotMet(uint256 signatures, uint8 threshold);
     error BatchFromFuture(uint40 timeTo, uint256 timestamp);
@@ -128,7 +129,11 @@ interface IDataAttestation {
     /// @param committee the new committee
     function setCommittee(bytes32 streamId, Committee calldata committee) external;
 
-    /// @notice Attest a batch. Anyone may carry it. Sending the newest batch again changes nothing.
+    /// @notice Attest a batch. Anyone may carry it. Sending the newest batch again changes nothing and needs no
+    /// signatures, until the committee is replaced; from then on it is refused as out of sequence.
+    /// @dev Signers and non-signers must merge into exactly the committee in force: a forged, malleable (high-s) or
+    /// foreign signature, or one given twice, makes another list and reverts with CommitteeMismatch. The meta must
+    /// have count > 0, flaggedCount ≤ count, maxScoreBps ≤ 10,000, timeFrom ≤ timeTo ≤ block time + 900 s.
     /// @param batch the batch
     /// @param threshold threshold of the committee in force
     /// @param signerMask bit i set: member i (ascending order) signed
@@ -148,7 +153,7 @@ interface IDataAttestation {
 
     /// @notice Peak of the stream's mountain of height `height`; meaningful only where bit `height` of `seq` is set.
     /// @param streamId the stream
-    /// @param height the height
+    /// @param height the height, 0 to 31
     function peak(bytes32 streamId, uint256 height) external view returns (bytes32);
 
     /// @notice Whether the reading was attested.
@@ -162,6 +167,8 @@ interface IDataAttestation {
     function verifyProfile(ProfileLeaf calldata leaf, Proof calldata proof) external view returns (bool);
 
     /// @notice Whether any leaf (already double hashed as StandardMerkleTree does) was attested.
+    /// @dev The caller must make the hash from the leaf's fields itself: a hash taken on trust may be an inner node of
+    /// the batch's tree, for which this answers true. False, never a revert, for anything else that is wrong.
     /// @param leafHash the leaf's hash
     /// @param proof where it stands
     function verifyLeaf(bytes32 leafHash, Proof calldata proof) external view returns (bool);

@@ -109,6 +109,8 @@ interface IDeviceRegistry {
     function register(Registration calldata registration, bytes calldata signature) external;
 
     /// @notice Enrol a fleet of any size: a StandardMerkleTree root over (bytes32 deviceId, uint8 kind) leaves.
+    /// @dev Enrolment says who published the root, not who made the devices: a copied root may be enrolled first by
+    /// anyone. Devices still enter only by their own keys; who relies on a manufacturer must compare the recorded one.
     /// @param fleetRoot root of the tree; also the fleet's id
     /// @param count number of leaves
     function enrolFleet(bytes32 fleetRoot, uint32 count) external;

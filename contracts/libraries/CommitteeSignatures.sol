@@ -47,26 +47,40 @@ library CommitteeSignatures {
     ) internal pure returns (address[] memory members) {
         uint256 signers = signatures.length / SIGNATURE_LENGTH;
         uint256 size = signers + nonSigners.length;
-        bool fits = signatures.length == signers * SIGNATURE_LENGTH && signerMask >> size == 0;
+        if (
+            signatures.length != signers * SIGNATURE_LENGTH || signerMask >> size != 0
+                || _bitCount(signerMask) != signers
+        ) revert IDataAttestation.SignerMaskInvalid(signerMask, signatures.length, nonSigners.length);
+
         members = new address[](size);
         uint256 signed = 0;
-        for (uint256 i = 0; i < size && fits; ++i) {
-            if ((signerMask >> i) & 1 == 1) {
-                fits = signed < signers;
-                if (fits) members[i] = _recover(message, signatures, signed++);
-            } else {
-                fits = i - signed < nonSigners.length;
-                if (fits) members[i] = nonSigners[i - signed];
+        unchecked {
+            for (uint256 i = 0; i < size; ++i) {
+                bool hasSigned = (signerMask >> i) & 1 == 1;
+                members[i] = hasSigned ? _recover(message, signatures, signed) : nonSigners[i - signed];
+                if (hasSigned) ++signed;
             }
-        }
-        if (!fits) {
-            revert IDataAttestation.SignerMaskInvalid(signerMask, signatures.length, nonSigners.length);
         }
     }
 
-    /// @dev Zero for a signature that recovers to nobody.
+    /// @dev Zero for a signature that recovers to nobody. The caller has checked that `signatures` holds `index`.
     function _recover(bytes32 message, bytes calldata signatures, uint256 index) private pure returns (address signer) {
-        uint256 start = index * SIGNATURE_LENGTH;
-        (signer,,) = ECDSA.tryRecoverCalldata(message, signatures[start:start + SIGNATURE_LENGTH]);
+        bytes32 r;
+        bytes32 s;
+        uint8 v;
+        // Slices would be checked against the length three times per signature.
+        assembly ("memory-safe") {
+            let start := add(signatures.offset, mul(index, SIGNATURE_LENGTH))
+            r := calldataload(start)
+            s := calldataload(add(start, 0x20))
+            v := byte(0, calldataload(add(start, 0x40)))
+        }
+        (signer,,) = ECDSA.tryRecover(message, v, r, s);
+    }
+
+    function _bitCount(uint256 word) private pure returns (uint256 bits) {
+        unchecked {
+            for (; word != 0; word &= word - 1) ++bits;
+        }
     }
 }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+import {MerklePath} from "./MerklePath.sol";
 
 /// @title An append-only Merkle mountain range that keeps its peaks and nothing else.
 /// @notice A range of `count` leaves is one perfect tree ("mountain") per set bit of `count`, tallest first. Appending
@@ -37,13 +38,6 @@ library MerkleMountainRange {
     {
         uint256 height = proof.length;
         if (index >= count || (index ^ count) >> height != 1) return false;
-        bytes32 node = leaf;
-        for (uint256 level = 0; level < height; ++level) {
-            bytes32 sibling = proof[level];
-            node = (index >> level) & 1 == 1
-                ? Hashes.efficientKeccak256(sibling, node)
-                : Hashes.efficientKeccak256(node, sibling);
-        }
-        return node == self.peaks[height];
+        return MerklePath.foldIndexed(leaf, index, proof) == self.peaks[height];
     }
 }

@@ -1,0 +1,125 @@
+"""Streams and their committees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ape
+import pytest
+from eth_abi import encode
+
+from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.leaves import PROFILE_TYPES, schema_of
+from tests.actors import Committee, Feed, refused
+
+NAME = b"profiles".ljust(32, b"\0")
+SCHEMA = schema_of(PROFILE_TYPES)
+
+
+def stream_id_of(owner: Any, name: bytes = NAME) -> bytes:
+    """Id of a stream, as the interface defines it."""
+    return keccak(encode(["address", "bytes32"], [owner.address, name]))
+
+
+def test_open_stream__anyone__is_recorded(attestation: Any, committee: Committee, prosumer: Any) -> None:
+    attestation.openStream(NAME, SCHEMA, committee.args, sender=prosumer)
+    stream = attestation.stream(stream_id_of(prosumer))
+    assert (stream.owner, stream.seq, stream.latestTime, stream.config) == (prosumer, 0, 0, 1)
+    assert (stream.schema, stream.head) == (SCHEMA, bytes(32))
+
+
+def test_open_stream__anyone__is_announced_with_its_committee(
+    attestation: Any, committee: Committee, prosumer: Any
+) -> None:
+    receipt = attestation.openStream(NAME, SCHEMA, committee.args, sender=prosumer)
+    stream_id = stream_id_of(prosumer)
+    assert receipt.events == [
+        attestation.StreamOpened(stream_id, prosumer, SCHEMA, NAME),
+        attestation.CommitteeSet(stream_id, 1, committee.threshold, committee.members),
+    ]
+
+
+def test_open_stream__same_name_by_two_owners__are_two_streams(
+    attestation: Any, committee: Committee, prosumer: Any, neighbour: Any
+) -> None:
+    attestation.openStream(NAME, SCHEMA, committee.args, sender=prosumer)
+    attestation.openStream(NAME, SCHEMA, committee.args, sender=neighbour)
+    assert attestation.stream(stream_id_of(prosumer)).owner == prosumer
+    assert attestation.stream(stream_id_of(neighbour)).owner == neighbour
+
+
+def test_open_stream__same_name_again__is_refused(attestation: Any, committee: Committee, prosumer: Any) -> None:
+    attestation.openStream(NAME, SCHEMA, committee.args, sender=prosumer)
+    with refused(attestation.StreamAlreadyOpen, streamId=stream_id_of(prosumer)):
+        attestation.openStream(NAME, SCHEMA, committee.args, sender=prosumer)
+
+
+@pytest.mark.parametrize(("members", "threshold"), [(0, 0), (0, 1), (5, 0), (5, 6), (32, 3)])
+def test_open_stream__committee_of_impossible_size__is_refused(
+    attestation: Any, prosumer: Any, members: int, threshold: int
+) -> None:
+    committee = Committee(range(1, members + 1), threshold)
+    with refused(attestation.CommitteeSizeInvalid, members=members, threshold=threshold):
+        attestation.openStream(NAME, SCHEMA, committee.args, sender=prosumer)
+
+
+@pytest.mark.parametrize("fault", ["doubled", "descending"])
+def test_open_stream__committee_not_ascending__is_refused(
+    attestation: Any, committee: Committee, prosumer: Any, fault: str
+) -> None:
+    first, second, *others = committee.members
+    members = {"doubled": [first, first, *others], "descending": [second, first, *others]}[fault]
+    with refused(attestation.CommitteeNotAscending, index=1, member=members[1], before=members[0]):
+        attestation.openStream(NAME, SCHEMA, (3, members), sender=prosumer)
+
+
+def test_open_stream__zero_member__is_refused(attestation: Any, committee: Committee, prosumer: Any) -> None:
+    zero = "0x" + "00" * 20
+    with refused(attestation.CommitteeNotAscending, index=0, member=zero, before=zero):
+        attestation.openStream(NAME, SCHEMA, (3, [zero, *committee.members]), sender=prosumer)
+
+
+def test_set_committee__by_owner__replaces_digest_and_number(attestation: Any, feed: Feed, deployer: Any) -> None:
+    successors = Committee([0xB1, 0xB2, 0xB3], threshold=2)
+    receipt = attestation.setCommittee(feed.stream_id, successors.args, sender=deployer)
+    stream = attestation.stream(feed.stream_id)
+    assert stream.config == 2
+    assert stream.committee == attestation.committeeDigest(feed.stream_id, 2, successors.args)
+    assert receipt.events == [attestation.CommitteeSet(feed.stream_id, 2, 2, successors.members)]
+
+
+def test_set_committee__by_anyone_else__is_refused(
+    attestation: Any, feed: Feed, deployer: Any, intruder: Any, committee: Committee
+) -> None:
+    with refused(attestation.NotStreamOwner, streamId=feed.stream_id, caller=intruder, owner=deployer):
+        attestation.setCommittee(feed.stream_id, committee.args, sender=intruder)
+
+
+def test_set_committee__unknown_stream__is_refused(attestation: Any, committee: Committee, deployer: Any) -> None:
+    with refused(attestation.StreamUnknown, streamId=b"\x01" * 32):
+        attestation.setCommittee(b"\x01" * 32, committee.args, sender=deployer)
+
+
+def test_hash_committee__any_part__is_bound(attestation: Any, feed: Feed, committee: Committee) -> None:
+    types = ["uint256", "address", "bytes32", "uint24", "uint8", "address[]"]
+    values = [ape.chain.chain_id, attestation.address, feed.stream_id, 1, committee.threshold, committee.members]
+    digest = attestation.committeeDigest(feed.stream_id, 1, committee.args)
+    assert digest == keccak(encode(types, values)) == attestation.stream(feed.stream_id).committee
+
+
+def test_describe_domain__erc5267__names_chain_and_contract(attestation: Any) -> None:
+    domain = attestation.eip712Domain()
+    assert (domain.name, domain.version) == ("Gridwitness DataAttestation", "1")
+    assert (domain.chainId, domain.verifyingContract) == (ape.chain.chain_id, attestation.address)
+
+
+def test_support_interface__erc165__is_the_interface_and_no_more(attestation: Any) -> None:
+    inherited = {"supportsInterface", "eip712Domain"}
+    abi = attestation.contract_type
+    own = 0
+    for method in [*abi.view_methods, *abi.mutable_methods]:
+        if method.name not in inherited:
+            own ^= int.from_bytes(keccak(method.selector.encode())[:4], "big")
+    assert attestation.supportsInterface(own.to_bytes(4, "big"))
+    assert attestation.supportsInterface(bytes.fromhex("01ffc9a7"))
+    assert not attestation.supportsInterface(bytes.fromhex("ffffffff"))
