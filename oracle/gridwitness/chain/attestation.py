@@ -126,8 +126,7 @@ class StreamView:
 
     def _verify(self, view: str, leaves: Sequence[tuple[Leaf, Proof]]) -> list[bool]:
         function = self._contract.functions[view]
-        answers = self._chain.call_many([function(fields, proof_tuple(proof)) for fields, proof in leaves])
-        return [int.from_bytes(answer, "big") == 1 for answer in answers]
+        return self._chain.call_many([function(fields, proof_tuple(proof)) for fields, proof in leaves])
 
     def _sync(self) -> None:
         if self._logs.sync() < self._folded:  # reorganised

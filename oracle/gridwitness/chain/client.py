@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from eth_abi.abi import decode
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 from web3.exceptions import ContractLogicError, Web3Exception
 
-from gridwitness.chain.abi import abi_of
+from gridwitness.chain.abi import abi_of, canonical_type
 from gridwitness.chain.events import Receipt, read_receipt
 from gridwitness.chain.manifest import Manifest
 from gridwitness.chain.node import Block, Json, Node
@@ -97,14 +98,15 @@ class Chain:
         except Web3Exception as error:
             raise ChainError(f"{function.fn_name}: {error}") from error
 
-    def call_many(self, functions: Sequence[ContractFunction]) -> list[bytes]:
-        """Raw answers of many views, asked in few exchanges. Raises the first error."""
-        answers: list[bytes] = []
+    def call_many(self, functions: Sequence[ContractFunction]) -> list[Json]:
+        """Values of many views, asked in few exchanges; structs are tuples. Raises the first error."""
+        values: list[Json] = []
         for start in range(0, len(functions), _SEND_CHUNK):
             batch = functions[start : start + _SEND_CHUNK]
             requests = [("eth_call", ({"to": f.address, "data": "0x" + calldata(f).hex()}, "latest")) for f in batch]
-            answers += (bytes.fromhex(raw[2:]) for raw in _raise_first(self.node.rpc_batch(requests)))
-        return answers
+            answers = _raise_first(self.node.rpc_batch(requests))
+            values += (_decode_output(f, bytes.fromhex(raw[2:])) for f, raw in zip(batch, answers, strict=True))
+        return values
 
     def transact(self, account: LocalAccount, function: ContractFunction, *, gas: int | None = None) -> Receipt:
         """Send one transaction and wait for its receipt; gas is estimated unless given.
@@ -223,6 +225,12 @@ def gas_limit(estimate: int) -> int:
 def calldata(function: ContractFunction) -> bytes:
     """ABI-encoded call: selector and arguments."""
     return bytes.fromhex(function._encode_transaction_data()[2:])
+
+
+def _decode_output(function: ContractFunction, data: bytes) -> Json:
+    outputs: Any = function.abi["outputs"]
+    values = decode([canonical_type(output) for output in outputs], data)
+    return values[0] if len(values) == 1 else values
 
 
 def _raise_first(results: list[Any]) -> list[Any]:
