@@ -1,0 +1,47 @@
+"""Asks an oracle for proofs over its HTTP interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx
+
+from gridwitness.domain.slots import SECONDS_PER_DAY
+from gridwitness.errors import GridwitnessError, ProofError
+from gridwitness.service.proofs import ProofFile, parse_proof
+
+_TIMEOUT_S = 30
+
+
+def request_reading_proof(url: str, device_id: bytes, time: int, metric: str) -> ProofFile:
+    """Proof of a device's reading at `time` (unix seconds, start of the interval) from the oracle at `url`.
+
+    Raises ProofError if the oracle has no such reading attested, GridwitnessError if it does not answer.
+    """
+    return _request(url, "/v1/proofs/readings", {"device": _hex(device_id), "time": str(time), "metric": metric})
+
+
+def request_profile_proof(url: str, device_id: bytes, time: int) -> ProofFile:
+    """Proof of a device's profile of the UTC day that contains `time` (unix seconds); errors as above."""
+    return _request(url, f"/v1/proofs/profiles/{_hex(device_id)}/{time // SECONDS_PER_DAY}", {})
+
+
+def _request(url: str, path: str, query: Mapping[str, str]) -> ProofFile:
+    try:
+        answer = httpx.get(url.rstrip("/") + path, params=dict(query), timeout=_TIMEOUT_S)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise GridwitnessError(
+            f"no oracle answers at {url} ({error})", hint="`gridwitness run` starts one; check --url"
+        ) from error
+    try:
+        document = answer.json()
+    except ValueError:
+        raise GridwitnessError(f"what answers at {url} is no oracle (HTTP {answer.status_code})") from None
+    if answer.status_code != httpx.codes.OK:
+        detail = document.get("detail") if isinstance(document, dict) else None
+        raise ProofError(str(detail or f"the oracle answered HTTP {answer.status_code}"))
+    return parse_proof(document)
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()
