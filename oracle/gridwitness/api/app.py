@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 
 from gridwitness.api.bodies import MAX_COMMITTEE_BODY_BYTES, bytes32, read_body
 from gridwitness.api.problems import ProblemError, install_problem_handlers, problem
-from gridwitness.api.protocols import Document, Oracle
+from gridwitness.api.protocols import Oracle
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 
 MAX_PAGE = 1_000
@@ -78,22 +78,17 @@ def _reading_routes(oracle: Oracle) -> APIRouter:
         device: str,
         time_from: Annotated[int, Query(alias="from", ge=0, le=_MAX_INTEGER)] = 0,
         time_to: Annotated[int, Query(alias="to", ge=0, le=_MAX_INTEGER)] = _MAX_INTEGER,
+        after: Annotated[int, Query(ge=-1, le=_MAX_INTEGER)] = -1,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
     ) -> Response:
-        """Readings of a device with from ≤ time < to, oldest first; `next_from` continues where a page ends."""
-        page = await oracle.readings(bytes32("device", device), time_from, time_to, limit + 1)
-        return _json(_page(page, limit))
+        """Readings of a device with from ≤ time < to in the order of its counter; send a page's `next_after` back as
+        `after` for the next page.
+        """
+        page = await oracle.readings(bytes32("device", device), time_from, time_to, after, limit + 1)
+        next_after = page[limit - 1]["counter"] if len(page) > limit else None
+        return _json({"readings": page[:limit], "next_after": next_after})
 
     return routes
-
-
-def _page(rows: list[Document], limit: int) -> dict[str, object]:
-    """At most `limit` rows, never part of the readings of one time unless those alone are more."""
-    if len(rows) <= limit:
-        return {"readings": rows, "next_from": None}
-    next_from = rows[limit]["time"]
-    whole = [row for row in rows[:limit] if row["time"] != next_from]
-    return {"readings": whole or rows[:limit], "next_from": next_from if whole else int(str(next_from)) + 1}
 
 
 def _proof_routes(oracle: Oracle) -> APIRouter:

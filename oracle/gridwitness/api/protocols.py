@@ -49,8 +49,8 @@ class Oracle(Protocol):
         """An attested batch with its content, as JSON; None if it does not stand."""
         ...
 
-    async def readings(self, device_id: bytes, time_from: int, time_to: int, limit: int) -> list[Document]:
-        """Readings of a device with time_from ≤ time < time_to, oldest first."""
+    async def readings(self, device_id: bytes, time_from: int, time_to: int, after: int, limit: int) -> list[Document]:
+        """Readings of a device with time_from ≤ time < time_to and counter > `after`, by counter."""
         ...
 
     async def prove_reading(self, device_id: bytes, counter: int) -> Document:

@@ -1,4 +1,4 @@
-"""Files of signed readings, to be replayed: NDJSON (one payload a line) or Parquet (the payload's fields as columns)."""
+"""Files of signed readings to replay: NDJSON (one payload a line) or Parquet (the payload's fields as columns)."""
 
 from __future__ import annotations
 

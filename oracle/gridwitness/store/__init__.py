@@ -3,11 +3,10 @@
 from gridwitness.store.batches import BatchLog, StoredBatch, Vote
 from gridwitness.store.database import Database
 from gridwitness.store.profiles import ProfileLog
-from gridwitness.store.readings import Append, Appended, ReadingLog, Rejection, StoredReading
+from gridwitness.store.readings import Append, ReadingLog, Rejection, StoredReading
 
 __all__ = [
     "Append",
-    "Appended",
     "BatchLog",
     "Database",
     "ProfileLog",

@@ -134,9 +134,8 @@ class Database:
     def _migrate(self) -> None:
         has_meta = self._writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
         if has_meta is None:
-            self._writer.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}'); COMMIT;"
-            )
+            version_row = f"INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');"
+            self._writer.executescript("BEGIN IMMEDIATE;" + _SCHEMA + version_row + "COMMIT;")
             return
         (version,) = self._writer.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
         if int(version) != SCHEMA_VERSION:

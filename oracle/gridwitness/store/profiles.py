@@ -46,8 +46,8 @@ class ProfileLog:
             found = []
             for (device_id,) in devices:
                 slots = connection.execute(
-                    "SELECT value, score_bps FROM readings WHERE device_id = ? AND metric = ? AND time >= ? AND time < ?"
-                    " AND batch_seq <= ? ORDER BY time",
+                    "SELECT value, score_bps FROM readings WHERE device_id = ? AND metric = ?"
+                    " AND time >= ? AND time < ? AND batch_seq <= ? ORDER BY time",
                     (device_id, NET_ENERGY_METRIC, day * SECONDS_PER_DAY, (day + 1) * SECONDS_PER_DAY, readings_seq),
                 ).fetchall()
                 if len(slots) == SLOTS_PER_DAY:

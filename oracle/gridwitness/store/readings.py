@@ -19,20 +19,10 @@ ReadingKey = tuple[bytes, int]
 
 
 class Append(Enum):
-    """What became of a reading that was to be appended."""
+    """A reading that is in the log: stored just now, or found there."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
-    REPLAYED_COUNTER = "replayed_counter"
-    SLOT_ALREADY_REPORTED = "slot_already_reported"
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """Outcome of one append; `existing` is the reading that stood in the way, if one did."""
-
-    outcome: Append
-    existing: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +83,16 @@ class ReadingLog:
 
     def append(
         self, readings: Sequence[SignedReading], received_at: int, rejections: Sequence[Rejection] = ()
-    ) -> list[Appended]:
-        """Append verified readings and count `rejections`, all in one durable transaction; outcomes in order."""
+    ) -> list[Append | Rejection]:
+        """Append verified readings and count what is refused, `rejections` too, in one durable transaction.
+
+        Outcomes in order; refused are `replayed_counter` (same counter, other content) and `slot_already_reported`
+        (same metric and time, other counter).
+        """
         with self._database.write() as connection:
             outcomes = [self._append_one(connection, signed, received_at) for signed in readings]
-            self._count(connection, rejections, received_at)
+            conflicts = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
+            self._count(connection, [*rejections, *conflicts], received_at)
         return outcomes
 
     def adopt(self, readings: Sequence[SignedReading], received_at: int) -> list[SignedReading]:
@@ -143,22 +138,24 @@ class ReadingLog:
             self._count(connection, [Rejection("equivocation", message)], received_at)
         _insert(connection, signed, received_at)
 
-    def _append_one(self, connection: sqlite3.Connection, signed: SignedReading, received_at: int) -> Appended:
-        if _insert(connection, signed, received_at):
-            return Appended(Append.STORED)
-        reading = signed.reading
-        same_counter = connection.execute(
-            f"SELECT {_COLUMNS} FROM readings WHERE device_id = ? AND counter = ?",  # noqa: S608 (constant columns)
-            (reading.device_id, reading.counter),
-        ).fetchone()
-        if same_counter is not None:
-            existing = _stored(same_counter).signed.reading
-            return Appended(Append.DUPLICATE if existing == reading else Append.REPLAYED_COUNTER, existing)
-        same_slot = connection.execute(
-            f"SELECT {_COLUMNS} FROM readings WHERE device_id = ? AND metric = ? AND time = ?",  # noqa: S608
-            (reading.device_id, reading.metric, reading.time),
-        ).fetchone()
-        return Appended(Append.SLOT_ALREADY_REPORTED, _stored(same_slot).signed.reading)
+    def _append_one(self, connection: sqlite3.Connection, signed: SignedReading, at: int) -> Append | Rejection:
+        if _insert(connection, signed, at):
+            return Append.STORED
+        new = signed.reading
+        others = [other.signed.reading for other in self._in_the_way(connection, new)]
+        if new in others:
+            return Append.DUPLICATE
+        old = next((other for other in others if other.counter == new.counter), others[0])
+        if old.counter == new.counter:
+            return Rejection(
+                "replayed_counter",
+                f"counter {new.counter} was used for {old.metric} = {old.value} at {old.time}; "
+                f"this one says {new.metric} = {new.value} at {new.time}",
+            )
+        return Rejection(
+            "slot_already_reported",
+            f"{new.metric} at {new.time} was reported with counter {old.counter}; this one has {new.counter}",
+        )
 
     @staticmethod
     def _count(connection: sqlite3.Connection, rejections: Sequence[Rejection], at: int) -> None:
@@ -193,11 +190,11 @@ class ReadingLog:
         rows = self._select("WHERE device_id = ? AND metric = ? AND time = ?", (device_id, metric, time))
         return rows[0] if rows else None
 
-    def of_device(self, device_id: bytes, time_from: int, time_to: int, limit: int) -> list[StoredReading]:
-        """Readings of a device with time_from ≤ time < time_to in canonical order, at most `limit`."""
+    def of_device(self, device_id: bytes, time_from: int, time_to: int, after: int, limit: int) -> list[StoredReading]:
+        """Readings of a device with time_from ≤ time < time_to and counter > `after`, by counter, at most `limit`."""
         return self._select(
-            f"WHERE device_id = ? AND time >= ? AND time < ? {_CANONICAL} LIMIT ?",
-            (device_id, time_from, time_to, limit),
+            "WHERE device_id = ? AND time >= ? AND time < ? AND counter > ? ORDER BY counter LIMIT ?",
+            (device_id, time_from, time_to, after, limit),
         )
 
     def unattested(self, time_to: int, limit: int) -> list[StoredReading]:

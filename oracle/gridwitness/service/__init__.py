@@ -1,0 +1,1 @@
+"""What the package does: runs an oracle, proves and verifies, plays the demo."""

@@ -1,0 +1,50 @@
+"""What time it is for an oracle: the machine's, or the chain's where the chain runs in the data's own time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Unix seconds. `now` never blocks; `refresh` may ask elsewhere first."""
+
+    def now(self) -> int:
+        """The time as last known."""
+        ...
+
+    async def refresh(self) -> int:
+        """The time, read anew."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> int:
+        """Seconds now."""
+        return int(time.time())
+
+    async def refresh(self) -> int:
+        """Seconds now."""
+        return self.now()
+
+
+class ChainClock:
+    """The timestamp of the chain's newest block."""
+
+    def __init__(self, head_time: Callable[[], int]) -> None:
+        """`head_time` asks the node; it may block and may raise ChainError."""
+        self._head_time = head_time
+        self._now = head_time()
+
+    def now(self) -> int:
+        """The newest block's timestamp as last read."""
+        return self._now
+
+    async def refresh(self) -> int:
+        """Read the newest block's timestamp. Raises ChainError."""
+        self._now = await asyncio.to_thread(self._head_time)
+        return self._now

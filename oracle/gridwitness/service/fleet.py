@@ -1,0 +1,62 @@
+"""The devices an oracle serves, as the registry has them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from gridwitness.domain.devices import Device, DeviceStatus
+
+# A stranger who posts unknown devices must not make us ask the node for every one of them.
+_REFRESH_AT_MOST_EVERY_S = 0.1
+
+
+class Registry(Protocol):
+    """What the fleet needs of chain.RegistryFollower."""
+
+    def sync(self) -> None:
+        """Read new events."""
+
+    def device(self, device_id: bytes) -> Device | None:
+        """One device."""
+
+    def devices(self, zone: int) -> list[Device]:
+        """Devices of a zone."""
+
+
+class Fleet:
+    """Devices of one zone. Reading never blocks; `refresh` asks the chain."""
+
+    def __init__(self, registry: Registry, zone: int) -> None:
+        self.zone = zone
+        self._registry = registry
+        self._lock = asyncio.Lock()
+        self._started_at = float("-inf")
+
+    def device(self, device_id: bytes) -> Device | None:
+        """A device of any zone; None if it was not registered at the last refresh."""
+        return self._registry.device(device_id)
+
+    def active(self) -> set[bytes]:
+        """Ids of the zone's active devices."""
+        return {d.device_id for d in self._registry.devices(self.zone) if d.status is DeviceStatus.ACTIVE}
+
+    def of(self, device_ids: Iterable[bytes]) -> dict[bytes, Device]:
+        """Records of those of the given devices that are registered."""
+        found = ((device_id, self._registry.device(device_id)) for device_id in device_ids)
+        return {device_id: device for device_id, device in found if device is not None}
+
+    async def refresh(self) -> None:
+        """Read the registry anew. Callers that come while it is read wait, and get an answer begun after they asked.
+
+        Raises ChainError.
+        """
+        asked_at = time.monotonic()
+        async with self._lock:
+            if self._started_at >= asked_at:
+                return
+            await asyncio.sleep(max(0.0, self._started_at + _REFRESH_AT_MOST_EVERY_S - time.monotonic()))
+            self._started_at = time.monotonic()
+            await asyncio.to_thread(self._registry.sync)

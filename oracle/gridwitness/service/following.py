@@ -1,0 +1,198 @@
+"""Following a stream on chain: every attested batch is recomputed and committed to the log, whoever proposed it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Protocol
+
+import structlog
+
+from gridwitness.chain.attestation import AttestedBatch, CommitteeState, StreamState
+from gridwitness.domain.readings import SignedReading
+from gridwitness.errors import CommitteeError, InputError
+from gridwitness.service.admission import Admission
+from gridwitness.service.batching import BatchKind, Place, Prepared, attach
+from gridwitness.service.clock import Clock
+from gridwitness.service.messages import BatchContent, to_hex
+from gridwitness.service.peers import Peers
+from gridwitness.sources.payloads import to_signed
+from gridwitness.store import BatchLog, ReadingLog, StoredBatch
+
+_log = structlog.get_logger()
+_PREPARED_KEPT = 8
+
+
+class Stream(Protocol):
+    """What is needed of chain.StreamView."""
+
+    def state(self) -> StreamState:
+        """The stream's state at the head."""
+
+    def committee(self) -> CommitteeState:
+        """The committee in force."""
+
+    def attested(self, since_seq: int) -> list[AttestedBatch]:
+        """Batches after a number."""
+
+
+class Follower:
+    """Keeps the log in step with one stream. `problem` says what keeps it from doing so."""
+
+    def __init__(
+        self,
+        kind: BatchKind,
+        stream: Stream,
+        batches: BatchLog,
+        readings: ReadingLog,
+        admission: Admission,
+        peers: Peers,
+        clock: Clock,
+    ) -> None:
+        self.kind = kind
+        self.committee = CommitteeState(0, ())
+        self.problem = "the chain was not read yet"
+        self._stream = stream
+        self._batches = batches
+        self._readings = readings
+        self._admission = admission
+        self._peers = peers
+        self._clock = clock
+        self._state: StreamState | None = None
+        self._prepared: OrderedDict[bytes, Prepared] = OrderedDict()
+        # Votes and commits of one stream must not interleave: both decide by the newest batch.
+        self.lock = asyncio.Lock()
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the log holds every batch that stood on chain at the last step."""
+        return not self.problem
+
+    def place(self) -> Place:
+        """Where the next batch is to stand. Only meaningful when caught up."""
+        assert self._state is not None
+        return Place(self._state.seq + 1, self._state.head, self._state.config)
+
+    def remember(self, prepared: Prepared) -> None:
+        """Keep a prepared batch, so that it need not be computed again when it is attested."""
+        self._prepared[prepared.digest] = prepared
+        while len(self._prepared) > _PREPARED_KEPT:
+            self._prepared.popitem(last=False)
+
+    async def step(self, final_block: int) -> None:
+        """Read the stream and commit what is new; `final_block` is the newest that no reorganisation can take back.
+
+        Raises ChainError, StoreError.
+        """
+        async with self.lock:
+            await self._step(final_block)
+
+    async def adopt(self, readings: list[SignedReading]) -> None:
+        """Take the committee's version of readings into the log. Raises InputError if others are attested already."""
+        if not readings:
+            return
+        refused = await asyncio.to_thread(self._readings.adopt, readings, self._clock.now())
+        if refused:
+            raise InputError(f"{len(refused)} of {len(readings)} readings stand against readings attested before")
+
+    async def take_over(self, content: BatchContent) -> None:
+        """Take the readings a peer voted for into the log. Raises InputError if one of them is not admissible."""
+        await self.adopt(await self._admission.admit(content.readings))
+
+    async def _step(self, final_block: int) -> None:
+        state = await asyncio.to_thread(self._stream.state)
+        if self._state is None or state.config != self._state.config:
+            self.committee = await asyncio.to_thread(self._stream.committee)
+        self._state = state
+        head = await asyncio.to_thread(self._batches.head, self.kind.stream_id)
+        seq, digest = (0, bytes(32)) if head is None else (head.batch.seq, head.digest)
+        if (seq, digest) != (state.seq, state.head):
+            self.problem = f"{self.kind.name}: following batch {seq} of {state.seq}"
+            if not await self._catch_up(seq, digest):
+                return
+        self.problem = ""
+        await asyncio.to_thread(self._batches.finalise, self.kind.stream_id, final_block)
+
+    async def _catch_up(self, seq: int, digest: bytes) -> bool:
+        attested = await asyncio.to_thread(self._stream.attested, max(seq - 1, 0))
+        if seq and (not attested or attested[0].digest != digest):
+            _log.warning("batch_reorganised", stream=self.kind.name, seq=seq, digest=to_hex(digest))
+            await asyncio.to_thread(self.kind.roll_back, seq - 1)
+            return False
+        for item in attested:
+            if item.batch.seq <= seq:
+                continue
+            try:
+                await self._take(item)
+            except (InputError, CommitteeError) as error:
+                self.problem = f"{self.kind.name}: batch {item.batch.seq}: {error.message}"
+                return False
+        # More may have been attested since the state was read; the next step sees it.
+        newest = attested[-1] if attested else None
+        return newest is not None and self._state is not None and newest.digest == self._state.head
+
+    async def _take(self, item: AttestedBatch) -> None:
+        prepared, adopted = await self._recompute(item)
+        await self.adopt(adopted)
+        batch, digest = item.batch, item.digest
+        stored = StoredBatch(
+            batch, digest, item.signer_mask, item.transaction, item.block_number, "attested", prepared.keys
+        )
+        await asyncio.to_thread(self.kind.commit, prepared, stored)
+        _log.info(
+            "batch_attested",
+            stream=self.kind.name,
+            seq=batch.seq,
+            count=batch.meta.count,
+            flagged=batch.meta.flagged_count,
+            block=item.block_number,
+            digest=to_hex(digest),
+        )
+
+    async def _recompute(self, item: AttestedBatch) -> tuple[Prepared, list[SignedReading]]:
+        """The batch as computed here, with readings to adopt first. Raises CommitteeError if no content gives it."""
+        known = self._prepared.get(item.digest)
+        if known is not None and await asyncio.to_thread(self.kind.readings_of, known.keys) is not None:
+            return known, []
+        place = Place(item.batch.seq, item.batch.previous, item.batch.config)
+        vote = await asyncio.to_thread(self._batches.vote_for, self.kind.stream_id, item.batch.seq, item.digest)
+        if vote is not None and not await asyncio.to_thread(self.kind.missing, vote.keys, {}):
+            prepared = await asyncio.to_thread(self.kind.prepare, place, vote.keys, {})
+            if prepared.digest == item.digest:
+                return prepared, []
+        failures = []
+        for address in self._peers.urls:
+            try:
+                return await self._from_peer(address, place, item)
+            except (CommitteeError, InputError) as error:
+                failures.append(error.message)
+        raise CommitteeError(f"no member's content gives its root: {'; '.join(failures) or 'there are no peers'}")
+
+    async def _from_peer(self, address: str, place: Place, item: AttestedBatch) -> tuple[Prepared, list[SignedReading]]:
+        content = await self._peers.attested_content(address, to_hex(self.kind.stream_id), place.seq)
+        if content is None:
+            raise CommitteeError(f"member {address} does not have it")
+        behind = await asyncio.to_thread(self.kind.behind, content.keys)
+        if behind:
+            raise CommitteeError(behind)
+        readings = await asyncio.to_thread(self._signed_readings, content)
+        prepared = await asyncio.to_thread(self.kind.prepare, place, content.keys, attach(readings))
+        if prepared.digest != item.digest:
+            raise self._peers.failed(
+                address,
+                "wrong_content",
+                f"its content of batch {place.seq} gives digest {to_hex(prepared.digest)}, the chain has "
+                f"{to_hex(item.digest)}",
+            )
+        return prepared, readings
+
+    def _signed_readings(self, content: BatchContent) -> list[SignedReading]:
+        """Readings of a peer's content whose device signatures are good; the root decides about everything else."""
+        readings = [to_signed(payload) for payload in content.readings]
+        for signed in readings:
+            if not self._admission.is_signed(signed):
+                reading = signed.reading
+                raise InputError(
+                    f"reading {reading.counter} of device {to_hex(reading.device_id)} has no signature of its device"
+                )
+        return readings

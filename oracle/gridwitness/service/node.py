@@ -1,0 +1,282 @@
+"""One oracle: from readings posted to proofs served, in step with its chain and its committee."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from eth_account.signers.local import LocalAccount
+
+from gridwitness.api.protocols import CommitteeReply, Document, Verdict
+from gridwitness.chain.attestation import StreamView
+from gridwitness.chain.client import Chain
+from gridwitness.chain.outbox import Outbox
+from gridwitness.chain.outbox_store import OutboxState
+from gridwitness.chain.registry import RegistryFollower
+from gridwitness.encoding.eip712 import attestation_domain, registry_domain
+from gridwitness.encoding.packing import pack_meta
+from gridwitness.errors import ChainError, StoreError
+from gridwitness.service.admission import Admission
+from gridwitness.service.batching import BatchRules
+from gridwitness.service.clock import ChainClock, Clock, SystemClock
+from gridwitness.service.fleet import Fleet
+from gridwitness.service.following import Follower
+from gridwitness.service.ingest import Ingest
+from gridwitness.service.messages import BatchContent, encode_message, to_hex
+from gridwitness.service.node_status import describe_readings, describe_stream, reading_document
+from gridwitness.service.peers import Peers
+from gridwitness.service.profile_batches import ProfileBatches
+from gridwitness.service.proposing import Proposer, Submission
+from gridwitness.service.proving import Prover
+from gridwitness.service.reading_batches import ReadingBatches
+from gridwitness.service.voting import Voter
+from gridwitness.sources.payloads import decode_body, to_payload
+from gridwitness.store import BatchLog, Database, ProfileLog, ReadingLog
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Everything an oracle needs to know. `peers` maps checksummed addresses to URLs, itself left out or not.
+
+    Durations in seconds: of real time, but for the `rules`, which go by the oracle's clock ("system" or "chain").
+    """
+
+    name: str
+    data_dir: Path
+    zone: int
+    readings_stream: str
+    profiles_stream: str
+    peers: Mapping[str, str]
+    clock: str = "system"
+    poll_interval_s: float = 0.5
+    takeover_s: float = 10.0
+    vote_lock_s: float = 60.0
+    peer_timeout_s: float = 5.0
+    confirmations: int = 0
+    dry_run: bool = True
+    rules: BatchRules = BatchRules()
+
+
+class OracleNode:
+    """A running oracle; fulfils api.Oracle. Make it, `run` it, `stop` it, `close` it."""
+
+    def __init__(self, config: NodeConfig, chain: Chain, account: LocalAccount, peers: Peers | None = None) -> None:
+        """Open the log in `data_dir`. Raises StoreError, ChainError, ConfigError."""
+        manifest = chain.manifest
+        self.config = config
+        self.address = str(account.address)
+        self._chain = chain
+        self._stopping = asyncio.Event()
+        self._problem = "starting"
+        self._head = chain.head()
+        self._database = Database(config.data_dir / "oracle.sqlite")
+        self._readings, self._batches = ReadingLog(self._database), BatchLog(self._database)
+        self._profiles = ProfileLog(self._database)
+        self._clock: Clock = ChainClock(chain.head_time) if config.clock == "chain" else SystemClock()
+        self._fleet = Fleet(RegistryFollower(chain), config.zone)
+        self._admission = Admission(
+            self._fleet, self._clock, registry_domain(chain.chain_id, manifest.address("DeviceRegistry"))
+        )
+        self._ingest = Ingest(self._admission, self._readings, self._clock)
+        others = {address: url for address, url in config.peers.items() if address != self.address}
+        self._peers = peers or Peers(others, config.peer_timeout_s)
+        self._outbox = None
+        if not config.dry_run:
+            self._outbox = Outbox(chain, account, config.data_dir / "outbox.sqlite", confirmations=config.confirmations)
+        self._make_streams(account)
+
+    def _make_streams(self, account: LocalAccount) -> None:
+        config, manifest = self.config, self._chain.manifest
+        domain = attestation_domain(self._chain.chain_id, manifest.address("DataAttestation"))
+        readings_stream, profiles_stream = (
+            manifest.stream(config.readings_stream),
+            manifest.stream(config.profiles_stream),
+        )
+        reading_batches = ReadingBatches(
+            readings_stream, domain, self._readings, self._batches, self._fleet, config.rules
+        )
+        profile_batches = ProfileBatches(
+            profiles_stream, readings_stream, domain, self._profiles, self._batches, self._fleet, config.rules
+        )
+        self._followers = {
+            kind.stream_id: Follower(
+                kind,
+                StreamView(self._chain, kind.stream_id),
+                self._batches,
+                self._readings,
+                self._admission,
+                self._peers,
+                self._clock,
+            )
+            for kind in (reading_batches, profile_batches)
+        }
+        self._voter = Voter(account, self._followers, self._batches, self._admission, self._fleet, config.vote_lock_s)
+        self._proposers = [
+            Proposer(follower, self._voter, self._peers, self._submit, config.takeover_s, config.poll_interval_s)
+            for follower in self._followers.values()
+        ]
+        self._prover = Prover(manifest, readings_stream, profile_batches, self._readings, self._profiles, self._batches)
+        self._prover_lock = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Follow, propose and submit until `stop` is called. Trouble with chain or disk is logged and tried again."""
+        _log.info("oracle_started", name=self.config.name, address=self.address, dry_run=self.config.dry_run)
+        while not self._stopping.is_set():
+            try:
+                await self.step()
+                self._problem = ""
+            except (ChainError, StoreError) as error:
+                if error.message != self._problem:
+                    _log.error("step_failed", error=error.message)
+                self._problem = error.message
+            try:
+                await asyncio.wait_for(self._stopping.wait(), self.config.poll_interval_s)
+            except TimeoutError:
+                continue
+        _log.info("oracle_stopped", name=self.config.name)
+
+    def stop(self) -> None:
+        """Ask `run` to end after the step it is in."""
+        self._stopping.set()
+
+    async def close(self) -> None:
+        """Close files and connections."""
+        await self._peers.close()
+        self._admission.close()
+        if self._outbox is not None:
+            self._outbox.close()
+        self._database.close()
+
+    async def step(self) -> None:
+        """One round. Raises ChainError or StoreError; everything already done stays done."""
+        head = await asyncio.to_thread(self._chain.head)
+        await self._clock.refresh()
+        if head.hash != self._head.hash or self._problem:
+            await self._fleet.refresh()
+            self._head = head
+        for follower in self._followers.values():
+            await follower.step(head.number - self.config.confirmations)
+        if self._outbox is None:
+            return
+        for proposer in self._proposers:
+            await proposer.step(self._clock.now())
+        await asyncio.to_thread(self._outbox.step)
+        for proposer in self._proposers:
+            await self._check_submission(proposer, self._outbox)
+
+    def _submit(self, submission: Submission) -> None:
+        assert self._outbox is not None
+        if self._outbox.status(submission.intent_key) is None:
+            address = self._chain.manifest.address("DataAttestation")
+            self._outbox.enqueue(submission.intent_key, address, submission.calldata)
+
+    async def _check_submission(self, proposer: Proposer, outbox: Outbox) -> None:
+        if proposer.submission is None:
+            return
+        status = await asyncio.to_thread(outbox.status, proposer.submission.intent_key)
+        if status is not None and status.state is OutboxState.FAILED:
+            proposer.failed(f"transaction of batch {proposer.submission.seq} failed: {status.error}")
+
+    # What follows answers the HTTP interface.
+
+    async def ingest(self, body: bytes) -> list[Verdict]:
+        """Verify and log the readings of a JSON body."""
+        return await self._ingest.submit(decode_body(body))
+
+    async def sign(self, body: bytes) -> CommitteeReply:
+        """Answer a peer's proposal."""
+        return await self._voter.sign(body)
+
+    async def voted_content(self, stream: bytes, seq: int) -> bytes | None:
+        """Content this oracle is bound to by a vote."""
+        content = await self._voter.voted_content(stream, seq)
+        return None if content is None else encode_message(content)
+
+    async def batch(self, stream: bytes, seq: int) -> bytes | None:
+        """An attested batch with its content."""
+        follower = self._followers.get(stream)
+        return None if follower is None else await asyncio.to_thread(self._batch, follower, seq)
+
+    def _batch(self, follower: Follower, seq: int) -> bytes | None:
+        stored = self._batches.get(follower.kind.stream_id, seq)
+        readings = None if stored is None else follower.kind.readings_of(stored.keys)
+        if stored is None or readings is None:
+            return None
+        batch = stored.batch
+        content = BatchContent(
+            stream=to_hex(batch.stream_id),
+            kind=follower.kind.name,
+            seq=batch.seq,
+            keys=stored.keys,
+            readings=[to_payload(signed) for signed in readings],
+            digest=to_hex(stored.digest),
+            root=to_hex(batch.root),
+            previous=to_hex(batch.previous),
+            meta=to_hex(pack_meta(batch.meta).to_bytes(32, "big")),
+            config=batch.config,
+            signer_mask=stored.signer_mask,
+            transaction=to_hex(stored.tx_hash),
+            block=stored.block,
+            status=stored.status,
+        )
+        return encode_message(content)
+
+    async def readings(self, device_id: bytes, time_from: int, time_to: int, after: int, limit: int) -> list[Document]:
+        """Readings of a device."""
+        rows = await asyncio.to_thread(self._readings.of_device, device_id, time_from, time_to, after, limit)
+        return [reading_document(row) for row in rows]
+
+    async def prove_reading(self, device_id: bytes, counter: int) -> Document:
+        """Proof of a reading by its counter."""
+        async with self._prover_lock:
+            return (await asyncio.to_thread(self._prover.reading, device_id, counter)).document()
+
+    async def prove_reading_at(self, device_id: bytes, time: int, metric: str) -> Document:
+        """Proof of a reading by its time."""
+        async with self._prover_lock:
+            return (await asyncio.to_thread(self._prover.reading_at, device_id, metric, time)).document()
+
+    async def prove_profile(self, device_id: bytes, day: int) -> Document:
+        """Proof of a profile."""
+        async with self._prover_lock:
+            return (await asyncio.to_thread(self._prover.profile, device_id, day)).document()
+
+    async def status(self) -> Document:
+        """Everything an operator wants to know at a glance."""
+        return await asyncio.to_thread(self._status)
+
+    def _status(self) -> Document:
+        return {
+            "name": self.config.name,
+            "address": self.address,
+            "zone": self._fleet.zone,
+            "dry_run": self.config.dry_run,
+            "ready": not self.not_ready(),
+            "problems": self.not_ready(),
+            "chain": {"id": self._chain.chain_id, "block": self._head.number, "time": self._head.time},
+            "clock": {"kind": self.config.clock, "now": self._clock.now()},
+            "devices_active": len(self._fleet.active()),
+            "readings": describe_readings(self._readings, self._clock.now()),
+            "rejections": self._readings.rejections(),
+            "streams": {
+                follower.kind.name: describe_stream(follower, self._batches) for follower in self._followers.values()
+            },
+            "members": self._peers.report(),
+            "outbox": {} if self._outbox is None else self._outbox.counts(),
+        }
+
+    def not_ready(self) -> list[str]:
+        """Why this oracle cannot do its work now: trouble with chain or disk, not in step, or not in the committee."""
+        problems = [self._problem, *(follower.problem for follower in self._followers.values())]
+        problems += [proposer.problem for proposer in self._proposers]
+        problems += [
+            f"{follower.kind.name}: {self.address} is not in the committee"
+            for follower in self._followers.values()
+            if follower.caught_up and self.address not in follower.committee.members
+        ]
+        return [problem for problem in problems if problem]

@@ -1,0 +1,236 @@
+"""Proposing batches: when it is this oracle's turn, collect the committee's signatures and hand them to the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from gridwitness.chain.attestation import encode_attest
+from gridwitness.domain.readings import SignedReading
+from gridwitness.encoding.keys import recover_signer
+from gridwitness.errors import CommitteeError, InputError
+from gridwitness.service.batching import Place, Prepared, attach, id_of_key
+from gridwitness.service.following import Follower
+from gridwitness.service.messages import BatchContent, Refusal, SignAnswer, SignRequest, to_hex
+from gridwitness.service.peers import Peers
+from gridwitness.service.voting import Voter
+from gridwitness.sources.payloads import to_payload
+
+_log = structlog.get_logger()
+# After enough have signed, how long to wait for the others: their signatures are welcome, not needed.
+_STRAGGLERS_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A batch the committee signed: what goes into the outbox. `attempt` counts from 0, up when a transaction fails."""
+
+    stream: str
+    seq: int
+    digest: bytes
+    calldata: bytes
+    attempt: int
+
+    @property
+    def intent_key(self) -> str:
+        """Key under which the outbox sends it at most once."""
+        return f"attest:{self.stream}:{self.seq}:{to_hex(self.digest)}:{self.attempt}"
+
+
+class Proposer:
+    """Proposes for one stream. Members take turns: for number `seq` the member at index seq mod k comes first, the
+    others after `takeover_s` each.
+    """
+
+    def __init__(
+        self,
+        follower: Follower,
+        voter: Voter,
+        peers: Peers,
+        submit: Callable[[Submission], None],
+        takeover_s: float,
+        pause_s: float,
+    ) -> None:
+        """`submit` hands a signed batch to the outbox, it may block; `pause_s` separates failed attempts."""
+        self.problem = ""
+        self.submission: Submission | None = None
+        self._follower = follower
+        self._voter = voter
+        self._peers = peers
+        self._submit = submit
+        self._takeover_s = takeover_s
+        self._pause_s = pause_s
+        self._due_since: tuple[int, float] | None = None
+        self._attempt = 0
+        self._not_before = 0.0
+        self._asking: set[asyncio.Task[bytes | None]] = set()
+
+    def failed(self, reason: str) -> None:
+        """Allow another attempt at the batch submitted: its transaction failed."""
+        self.submission = None
+        self._attempt += 1
+        self._postpone(reason)
+
+    async def step(self, now: int) -> None:
+        """Propose if something is due and it is this oracle's turn. Raises StoreError."""
+        if not self._follower.caught_up or time.monotonic() < self._not_before:
+            return
+        place = self._follower.place()
+        if self.submission is not None and self.submission.seq != place.seq:
+            self.submission, self._attempt, self.problem = None, 0, ""
+        if self.submission is not None:
+            return
+        try:
+            bound = await asyncio.to_thread(self._voter.locked_vote, self._follower.kind.stream_id, place.seq)
+            keys = bound.keys if bound is not None else await asyncio.to_thread(self._follower.kind.due, now)
+            if keys is None:
+                self._due_since = None
+            elif (rank := self._rank(place.seq)) is not None and self._waited(place.seq, rank):
+                await self._propose(place, keys, look_first=bound is None and (rank > 0 or bool(self.problem)))
+                self.problem = ""
+        except (CommitteeError, InputError) as error:
+            self._postpone(f"{self._follower.kind.name}: batch {place.seq}: {error.message}")
+
+    def _postpone(self, problem: str) -> None:
+        self.problem = problem
+        self._not_before = time.monotonic() + self._pause_s
+        _log.warning("proposal_failed", problem=problem)
+
+    def _rank(self, seq: int) -> int | None:
+        members = self._follower.committee.members
+        if self._voter.address not in members:
+            return None
+        return (members.index(self._voter.address) - seq) % len(members)
+
+    def _waited(self, seq: int, rank: int) -> bool:
+        if self._due_since is None or self._due_since[0] != seq:
+            self._due_since = (seq, time.monotonic())
+        return time.monotonic() >= self._due_since[1] + rank * self._takeover_s
+
+    async def _propose(self, place: Place, keys: str, *, look_first: bool) -> None:
+        follower, kind = self._follower, self._follower.kind
+        if look_first:
+            keys = await self._voted_by_peers(place) or keys
+        prepared = await asyncio.to_thread(kind.prepare, place, keys, {})
+        # Our own vote comes first: were it given last, two proposers could each spend their vote on the other.
+        async with follower.lock:
+            if not follower.caught_up or follower.place() != place:
+                return
+            bound = await asyncio.to_thread(self._voter.locked_vote, kind.stream_id, place.seq)
+            if bound is not None and bound.digest != prepared.digest:
+                raise CommitteeError(f"bound by the vote for {to_hex(bound.digest)}, not {to_hex(prepared.digest)}")
+            signatures = {self._voter.address: await self._voter.vote(follower, prepared)}
+        signatures |= await self._collect(prepared, place)
+        if not self._enough(signatures):
+            needed = follower.committee.threshold
+            raise CommitteeError(f"{len(signatures)} of {needed} signatures for {to_hex(prepared.digest)}")
+        submission = self._submission(prepared, signatures)
+        await asyncio.to_thread(self._submit, submission)
+        self.submission = submission
+
+    async def _voted_by_peers(self, place: Place) -> str | None:
+        """Keys of the content most peers are bound to by a vote, its readings taken into our log; None without any.
+
+        A proposer that comes after another finishes what that one began, or it would find everyone's vote spent.
+        """
+        stream = to_hex(self._follower.kind.stream_id)
+        answers = await asyncio.gather(
+            *(self._peers.voted_content(address, stream, place.seq) for address in self._peers.urls),
+            return_exceptions=True,
+        )
+        contents = [answer for answer in answers if isinstance(answer, BatchContent)]
+        if not contents:
+            return None
+        (digest, _), *_ = Counter(content.digest for content in contents).most_common(1)
+        chosen = next(content for content in contents if content.digest == digest)
+        await self._follower.take_over(chosen)
+        return chosen.keys
+
+    def _enough(self, signatures: Mapping[str, bytes]) -> bool:
+        return len(signatures) >= self._follower.committee.threshold
+
+    async def _collect(self, prepared: Prepared, place: Place) -> dict[str, bytes]:
+        """Checked signatures of peers, by member."""
+        signatures: dict[str, bytes] = {}
+        members = [address for address in self._peers.urls if address in self._follower.committee.members]
+        tasks = {asyncio.create_task(self._ask(address, prepared, place)): address for address in members}
+        self._asking |= tasks.keys()
+        waiting = set(tasks)
+        while waiting:
+            enough = len(signatures) + 1 >= self._follower.committee.threshold
+            done, waiting = await asyncio.wait(
+                waiting, timeout=_STRAGGLERS_S if enough else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            signatures |= {tasks[task]: signature for task in done if (signature := task.result()) is not None}
+        self._asking = {task for task in self._asking if not task.done()}
+        return signatures
+
+    async def _ask(self, address: str, prepared: Prepared, place: Place) -> bytes | None:
+        """A member's checked signature; None if it refused or failed us. Its behaviour is noted either way."""
+        request = SignRequest(
+            to_hex(prepared.batch.stream_id),
+            self._follower.kind.name,
+            place.seq,
+            to_hex(place.previous),
+            place.config,
+            prepared.keys,
+        )
+        try:
+            answer = await self._peers.ask(address, request)
+            if isinstance(answer, Refusal) and answer.problem == "missing":
+                lacking = {id_of_key(key) for key in answer.missing}
+                readings = [to_payload(one) for key, one in _attachable(prepared).items() if key in lacking]
+                request = SignRequest(*(getattr(request, name) for name in request.__struct_fields__[:-1]), readings)
+                answer = await self._peers.ask(address, request)
+            if isinstance(answer, Refusal):
+                raise self._peers.failed(address, answer.problem, answer.detail)
+            return self._checked(address, prepared, answer)
+        except (CommitteeError, InputError) as error:
+            _log.warning("member_failed", stream=self._follower.kind.name, seq=place.seq, error=error.message)
+            return None
+
+    def _checked(self, address: str, prepared: Prepared, answer: SignAnswer) -> bytes:
+        """The signature, if it is the member's over our digest. Raises CommitteeError naming the member."""
+        if answer.digest != to_hex(prepared.digest):
+            raise self._peers.failed(
+                address,
+                "wrong_digest",
+                f"batch {prepared.batch.seq} is {to_hex(prepared.digest)} here, {answer.digest[:80]} there",
+            )
+        try:
+            signature = bytes.fromhex(answer.signature.removeprefix("0x"))
+        except ValueError:
+            signature = b""
+        signer = recover_signer(prepared.digest, signature)
+        if signer is None or signer != bytes.fromhex(address.removeprefix("0x")):
+            found = "nobody" if signer is None else to_hex(signer)
+            raise self._peers.failed(address, "wrong_signature", f"the signature is one of {found}")
+        self._peers.signed(address)
+        return signature
+
+    def _submission(self, prepared: Prepared, signatures: Mapping[str, bytes]) -> Submission:
+        committee = self._follower.committee
+        mask = sum(1 << index for index, member in enumerate(committee.members) if member in signatures)
+        ordered = [signatures[member] for member in committee.members if member in signatures]
+        others = [member for member in committee.members if member not in signatures]
+        calldata = encode_attest(prepared.batch, committee.threshold, mask, ordered, others)
+        _log.info(
+            "batch_signed",
+            stream=self._follower.kind.name,
+            seq=prepared.batch.seq,
+            signatures=len(ordered),
+            count=prepared.batch.meta.count,
+            digest=to_hex(prepared.digest),
+        )
+        return Submission(self._follower.kind.name, prepared.batch.seq, prepared.digest, calldata, self._attempt)
+
+
+def _attachable(prepared: Prepared) -> dict[bytes, SignedReading]:
+    return attach([one.signed for one in prepared.scored])
