@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gridwitness.domain.slots import SLOTS_PER_DAY
-from gridwitness.scoring.integers import log2_q8
+from gridwitness.scoring.integers import log2_q8, median
 from gridwitness.scoring.params import ScorerParams
 from gridwitness.scoring.series import Series
 
@@ -21,17 +21,19 @@ SLOPE_ONE = 1_024
 _MIN_SLOPE, _MAX_SLOPE = SLOPE_ONE // 10, 8 * SLOPE_ONE
 _COST_ONE = 16
 _MAX_COST = 64 * _COST_ONE
+_CLEAR_COST = 16
 _TIE_MARGIN_Q8 = 38
 _CLEAR_SIGMAS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Excess of one slot (Wh) and its standard deviation (Wh, at least 1)."""
+    """Excess of one slot (Wh), its standard deviation (Wh, at least 1), and the meters that were silent or stuck."""
 
     slot: int
     excess_wh: int
     sigma_wh: int
+    unsure: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,37 +55,45 @@ def _cost(error_wh: int, sigma_wh: int) -> int:
 
 
 def attribute(
-    params: ScorerParams, evidence: Sequence[Evidence], meters: Mapping[bytes, Series], incumbent: bytes
+    params: ScorerParams,
+    evidence: Sequence[Evidence],
+    meters: Mapping[bytes, Series],
+    onset_slot: int,
+    incumbent: bytes,
 ) -> Culprit | None:
     """The meter whose reported import the excess clearly follows, or None.
 
-    `meters` are the candidates; `incumbent` is the device accused last, empty if none: it keeps a tie, because with
-    time the history that could break it is itself false.
+    `onset_slot` is when the excess began: history before it is honest. `incumbent` is the device accused last, empty if
+    none: it keeps a tie that neither fit nor history breaks.
     """
-    unexplained = sum(_cost(item.excess_wh, item.sigma_wh) for item in evidence)
     suspects = []
     for device_id in sorted(meters):
         suspect = _fit(params, evidence, meters[device_id], device_id)
-        if suspect is not None and 100 * suspect.cost <= (100 - params.explained_pct) * unexplained:
+        if suspect is not None:
             suspects.append(suspect)
     for suspect in suspects:
         rivals = [rival for rival in suspects if rival is not suspect]
-        if all(_beats(suspect, rival, evidence, meters, incumbent) for rival in rivals):
+        if all(_beats(suspect, rival, evidence, meters, onset_slot, incumbent) for rival in rivals):
             return suspect
     return None
 
 
 def _fit(params: ScorerParams, evidence: Sequence[Evidence], series: Series, device_id: bytes) -> Culprit | None:
-    imports = [max(series.value_at(item.slot), 0) for item in evidence]
+    imports = [0 if device_id in item.unsure else max(series.value_at(item.slot), 0) for item in evidence]
     slope = _robust_slope(evidence, imports)
     if not _MIN_SLOPE <= slope <= _MAX_SLOPE:
         return None
-    cost = clear = 0
+    cost = clear = unexplained = 0
     for item, import_wh in zip(evidence, imports, strict=True):
+        if device_id in item.unsure:
+            continue
         hidden_wh = slope * import_wh // SLOPE_ONE
         cost += _cost(item.excess_wh - hidden_wh, item.sigma_wh)
+        unexplained += _cost(item.excess_wh, item.sigma_wh)
         clear += min(hidden_wh, item.excess_wh) >= _CLEAR_SIGMAS * item.sigma_wh
-    return Culprit(device_id, slope, cost) if clear >= params.evidence_min_slots else None
+    if clear < params.evidence_min_slots or 100 * cost > (100 - params.explained_pct) * unexplained:
+        return None
+    return Culprit(device_id, slope, cost)
 
 
 def _robust_slope(evidence: Sequence[Evidence], imports: Sequence[int]) -> int:
@@ -112,34 +122,36 @@ def _beats(
     rival: Culprit,
     evidence: Sequence[Evidence],
     meters: Mapping[bytes, Series],
+    onset_slot: int,
     incumbent: bytes,
 ) -> bool:
-    if 2 * suspect.cost + 8 * _COST_ONE < rival.cost:
-        return True
-    if 2 * rival.cost + 8 * _COST_ONE < suspect.cost:
-        return False
-    if incumbent in (suspect.device_id, rival.device_id):
-        return incumbent == suspect.device_id
-    change = _ratio_change_q8(evidence, meters[suspect.device_id], meters[rival.device_id])
-    if change is None:
-        return False
-    mismatch = abs(change + log2_q8(SLOPE_ONE + suspect.slope) - log2_q8(SLOPE_ONE))
-    rivals_mismatch = abs(change - log2_q8(SLOPE_ONE + rival.slope) + log2_q8(SLOPE_ONE))
-    return mismatch + _TIE_MARGIN_Q8 < rivals_mismatch
+    """Whether the fit, else the history, else the incumbency speaks for the suspect against a rival."""
+    better, worse = sorted((suspect, rival), key=lambda culprit: culprit.cost)
+    scale = max(_COST_ONE, better.cost // len(evidence))
+    if worse.cost - better.cost > _CLEAR_COST * scale:
+        return better is suspect
+    changes = _ratio_changes_q8(evidence, meters[suspect.device_id], meters[rival.device_id], onset_slot)
+    if changes:
+        doubt = max(changes) - min(changes) + _TIE_MARGIN_Q8
+        change = median(changes)
+        mismatch = abs(change + log2_q8(SLOPE_ONE + suspect.slope) - log2_q8(SLOPE_ONE))
+        rivals_mismatch = abs(change - log2_q8(SLOPE_ONE + rival.slope) + log2_q8(SLOPE_ONE))
+        if abs(mismatch - rivals_mismatch) > doubt:
+            return mismatch < rivals_mismatch
+    return incumbent == suspect.device_id
 
 
-def _ratio_change_q8(evidence: Sequence[Evidence], series: Series, other: Series) -> int | None:
-    """Log2 (1/256) of how the ratio between two meters' imports changed against the same slots of earlier days."""
-    now, now_other, then, then_other = 0, 0, 0, 0
-    onset = evidence[0].slot
-    for item in evidence:
-        mine, others = series.value_at(item.slot), other.value_at(item.slot)
-        if mine > 0 and others > 0:
-            now, now_other = now + mine, now_other + others
-        for slot in range(item.slot - SLOTS_PER_DAY, item.slot - len(series.values), -SLOTS_PER_DAY):
-            mine, others = series.value_at(slot), other.value_at(slot)
-            if slot < onset and mine > 0 and others > 0:
-                then, then_other = then + mine, then_other + others
-    if not now or not then:
-        return None
-    return log2_q8(now) - log2_q8(now_other) - log2_q8(then) + log2_q8(then_other)
+def _ratio_changes_q8(evidence: Sequence[Evidence], series: Series, other: Series, onset_slot: int) -> list[int]:
+    """Log2 (1/256) of how the ratio between two meters' imports changed, against each earlier day's same slots."""
+    changes = []
+    for back in range(SLOTS_PER_DAY, len(series.values), SLOTS_PER_DAY):
+        now = now_other = then = then_other = 0
+        for item in evidence:
+            present = series.value_at(item.slot), other.value_at(item.slot)
+            past = series.value_at(item.slot - back), other.value_at(item.slot - back)
+            if item.slot - back < onset_slot and min(present) > 0 and min(past) > 0:
+                now, now_other = now + present[0], now_other + present[1]
+                then, then_other = then + past[0], then_other + past[1]
+        if now:
+            changes.append(log2_q8(now) - log2_q8(now_other) - log2_q8(then) + log2_q8(then_other))
+    return changes

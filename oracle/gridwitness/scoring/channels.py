@@ -60,9 +60,22 @@ def score_frozen(series: Series, params: ScorerParams, metric: str, slot: int, v
     return Score(bps, "frozen", f"stuck at {value}{unit_of(metric)} for {series.run + 1} slots")
 
 
+def is_suspect(series: Series, params: ScorerParams) -> bool:
+    """Whether the latest value may be a frozen one, long before that can be flagged: no evidence against neighbours."""
+    if series.run_flagged or not series.run:
+        return series.run_flagged
+    value = series.value_at(series.last_slot)
+    surprising = frozen_surprise_q8(series, value) >= params.suspect_bits * LOG_ONE
+    return surprising and series.run > series.longest[size_of(value)] and not _is_idle(series, value)
+
+
+def _is_idle(series: Series, value: int) -> bool:
+    return 16 * LOG_ONE * abs(value) <= series.level_q8
+
+
 def _run_limit(series: Series, params: ScorerParams, value: int) -> int:
     longest = series.longest[size_of(value)]
-    if 16 * LOG_ONE * abs(value) <= series.level_q8:
+    if _is_idle(series, value):
         return 3 * longest + 32
     return max(longest + max(2, longest // 2), params.frozen_repeats - 1)
 

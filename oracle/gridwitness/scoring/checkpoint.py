@@ -59,14 +59,19 @@ def _series_of(row: list[Any]) -> Series:
 
 
 def _zone_row(zone: ZoneState) -> dict[str, Any]:
-    evidence = [[item.slot, item.excess_wh, item.sigma_wh] for item in zone.evidence]
+    evidence = [
+        [item.slot, item.excess_wh, item.sigma_wh, [device_id.hex() for device_id in item.unsure]]
+        for item in zone.evidence
+    ]
     return asdict(zone) | {"evidence": evidence, "accused": zone.accused.hex()}
 
 
 def _zone_of(row: dict[str, Any]) -> ZoneState:
     restored = {
         "loss": LossModel(**row["loss"]),
-        "evidence": [Evidence(*item) for item in row["evidence"]],
+        "evidence": [
+            Evidence(*item[:3], tuple(bytes.fromhex(device_id) for device_id in item[3])) for item in row["evidence"]
+        ],
         "accused": bytes.fromhex(row["accused"]),
     }
     return ZoneState(**(row | restored))

@@ -8,8 +8,8 @@ Rules:
 - A slot is judged in the batch that brings its feeder reading, with the readings of that slot in the same batch and
   what came before. Readings that come later fill the history; a judged slot is never judged again. No feeder reading: no judgement.
 - A zone with several feeder meters needs all of them; their sum counts.
-- A meter that misses the slot or is suspected frozen is replaced by the median of the same quarter hours of earlier
-  days, with their range as its uncertainty: its neighbours are not blamed for it, and the slot teaches no losses. If it
+- A meter that misses the slot or is suspected frozen is replaced by what it probably used (`expectation`), with
+  that guess's uncertainty: its neighbours are not blamed for it, and the slot teaches no losses. If it
   has no such past, the slot is not judged. A meter that never reported is not counted at all.
 - Slots between two judged ones are simply not evidence; excess accumulated before a gap stays.
 """
@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from math import isqrt
 
 from gridwitness.scoring.attribution import Culprit, Evidence, attribute
-from gridwitness.scoring.integers import clamp, median
+from gridwitness.scoring.expectation import expected_wh
+from gridwitness.scoring.integers import clamp
 from gridwitness.scoring.loss import LossModel
 from gridwitness.scoring.params import ScorerParams
 from gridwitness.scoring.series import MISSING, Series
@@ -36,12 +37,14 @@ CLEAR_SIGMAS = 4
 
 @dataclass(slots=True)
 class ZoneState:
-    """State of one zone: its losses, the cumulative sum of excess (sigmas / 16), the evidence since it left zero."""
+    """State of one zone: its losses, the cumulative sum of excess (sigmas / 16), the evidence since it left
+    zero at `onset_slot`."""
 
     loss: LossModel = field(default_factory=LossModel)
     newest_slot: int = -1
     excess_sum_q4: int = 0
     evidence: list[Evidence] = field(default_factory=list)
+    onset_slot: int = 0
     accused: bytes = b""
 
 
@@ -71,12 +74,14 @@ def judge_slot(
         return None
     zone.newest_slot = slot
     total = squares = doubt = 0
-    complete = True
+    unsure = tuple(
+        device_id for device_id in meters if device_id in stuck or meters[device_id].value_at(slot) == MISSING
+    )
+    peers = [series for device_id, series in meters.items() if device_id not in unsure]
     for device_id, series in meters.items():
         value, spread = series.value_at(slot), 0
-        if value == MISSING or device_id in stuck:
-            complete = False
-            expected = _expected(series, slot, slot - series.run)
+        if device_id in unsure:
+            expected = expected_wh(series, peers, slot, slot - series.run)
             if expected is None:
                 return None
             value, spread = expected
@@ -87,30 +92,24 @@ def judge_slot(
     excess_wh = feeder_wh - total - loss_wh
     judgement = None
     if zone.loss.ready(params):
-        candidates = {device_id: series for device_id, series in meters.items() if device_id not in stuck}
-        judgement = _judge_excess(zone, params, Evidence(slot, excess_wh, sigma_wh), candidates)
+        judgement = _judge_excess(zone, params, Evidence(slot, excess_wh, sigma_wh, unsure), meters)
     honest = judgement is None or (not judgement.alarm and abs(excess_wh) <= 3 * sigma_wh)
-    if complete and honest:
+    if honest and not unsure:
         zone.loss.learn(params, feeder_wh, feeder_wh - total, sigma_wh, excess_wh)
     return judgement
 
 
-def _expected(series: Series, slot: int, before: int) -> tuple[int, int] | None:
-    values = series.earlier_days(slot, before, 1)
-    return (median(values), max(values) - min(values)) if values else None
-
-
 def _judge_excess(
-    zone: ZoneState, params: ScorerParams, item: Evidence, candidates: Mapping[bytes, Series]
+    zone: ZoneState, params: ScorerParams, item: Evidence, meters: Mapping[bytes, Series]
 ) -> Judgement:
     step = clamp(_Q4 * item.excess_wh // item.sigma_wh, -_MAX_STEP_Q4, _MAX_STEP_Q4)
     zone.excess_sum_q4 = clamp(zone.excess_sum_q4 + step - _DRIFT_Q4, 0, _MAX_SUM_Q4)
     if zone.excess_sum_q4 == 0:
-        zone.evidence, zone.accused = [], b""
+        zone.evidence, zone.accused, zone.onset_slot = [], b"", item.slot + 1
         return Judgement(item.excess_wh, item.sigma_wh, False, None)
     zone.evidence = [*zone.evidence[-params.evidence_slots + 1 :], item]
     alarm = zone.excess_sum_q4 >= _ALARM_Q4
-    culprit = attribute(params, zone.evidence, candidates, zone.accused) if alarm else None
+    culprit = attribute(params, zone.evidence, meters, zone.onset_slot, zone.accused) if alarm else None
     if culprit is not None:
         zone.accused = culprit.device_id
     return Judgement(item.excess_wh, item.sigma_wh, alarm, culprit)

@@ -12,7 +12,6 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import InputError
 from gridwitness.scoring import channels
 from gridwitness.scoring.checkpoint import decode_state, encode_state
-from gridwitness.scoring.integers import LOG_ONE
 from gridwitness.scoring.params import DEFAULT_PARAMS, ScorerParams
 from gridwitness.scoring.residual import Judgement, ZoneState, judge_slot
 from gridwitness.scoring.series import Series
@@ -108,17 +107,12 @@ class Scorer:
                 continue
             known = ((device_id, self._series.get((device_id, NET_ENERGY_METRIC))) for device_id in members)
             meters = {device_id: series for device_id, series in known if series is not None}
-            stuck = {device_id for device_id, series in meters.items() if self._is_suspect(series, slot)}
+            stuck = {device_id for device_id, series in meters.items() if channels.is_suspect(series, self._params)}
             zone = self._zones.setdefault(number, ZoneState())
             feeder_wh = sum(present[device_id] for device_id in feeders)
             judgement = judge_slot(zone, self._params, slot, feeder_wh, meters, stuck)
             if judgement is not None:
                 yield number, judgement
-
-    def _is_suspect(self, series: Series, slot: int) -> bool:
-        value = series.value_at(slot)
-        surprise = channels.frozen_surprise_q8(series, value) if series.run else 0
-        return series.last_slot == slot and surprise >= self._params.suspect_bits * LOG_ONE
 
     def _with_residual(
         self, reading: Reading, score: Score, fleet: Mapping[bytes, Device], judgements: Mapping[int, Judgement]

@@ -1,0 +1,45 @@
+"""What a meter that is silent or stuck probably used, so that its neighbours are not blamed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gridwitness.domain.slots import SLOTS_PER_DAY
+from gridwitness.scoring.integers import median
+from gridwitness.scoring.series import MISSING, Series
+
+_REACH = 2
+_RATIO_ONE = 1_024
+
+
+def expected_wh(series: Series, peers: Iterable[Series], slot: int, before: int) -> tuple[int, int] | None:
+    """Expected value of a slot and its standard deviation (Wh), or None without any past at this time of day.
+
+    Two ways, of which the one with the smaller error on the quarter hours around this time on earlier days (below
+    slot `before`) wins: the median of those, or the value of the peer it used to be proportional to.
+    """
+    past = [
+        past_slot
+        for day_start in range(slot - SLOTS_PER_DAY, slot - len(series.values), -SLOTS_PER_DAY)
+        for past_slot in range(day_start - _REACH, day_start + _REACH + 1)
+        if past_slot < before and series.value_at(past_slot) != MISSING
+    ]
+    if not past:
+        return None
+    own = [series.value_at(past_slot) for past_slot in past]
+    best = median(own)
+    error = _mean_error(own, [best] * len(own))
+    for peer in peers:
+        theirs = [peer.value_at(past_slot) for past_slot in past]
+        now = peer.value_at(slot)
+        if now == MISSING or MISSING in theirs or not sum(theirs):
+            continue
+        ratio = _RATIO_ONE * sum(own) // sum(theirs)
+        peer_error = _mean_error(own, [ratio * value // _RATIO_ONE for value in theirs])
+        if peer_error < error:
+            best, error = ratio * now // _RATIO_ONE, peer_error
+    return best, 1 + error * 3 // 2
+
+
+def _mean_error(values: Sequence[int], expected: Sequence[int]) -> int:
+    return sum(abs(value - other) for value, other in zip(values, expected, strict=True)) // len(values)
