@@ -1,0 +1,197 @@
+"""The steps of a deployment. Each looks at what stands, sends at most one transaction, and is safe to repeat."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from eth_abi.abi import encode
+from web3.contract import Contract
+
+from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.leaves import schema_of
+from gridwitness.errors import ChainError, ConfigError
+from scripts._abi import tuple_fields
+from scripts._params import ATTESTATION, MARKET, TEST_TOKEN, StreamParams
+from scripts._session import Session
+
+TOKEN_DECIMALS = 6
+P256_PRECOMPILE = "0x0000000000000000000000000000000000000100"
+# RFC 6979 A.2.5, curve P-256, SHA-256, message "sample": hash, r, s, x, y.
+P256_VECTOR = bytes.fromhex(
+    "af2bdbe1aa9b6ec1e2ade1d694f41fc71a831d0268e9891562113d8a62add1bf"
+    "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"
+    "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
+    "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
+    "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
+)
+
+
+def probe_precompile(session: Session) -> bool:
+    """Whether the chain verifies P-256 at 0x100 (EIP-7951, 7,800 gas); if not, contracts fall back to Solidity."""
+    answer = bytes(session.web3.eth.call({"to": P256_PRECOMPILE, "data": "0x" + P256_VECTOR.hex()}))  # type: ignore[typeddict-item]
+    found = answer == (1).to_bytes(32, "big")
+    cost = "there, 7,800 gas a signature" if found else "not there, about 250,000 gas a signature in Solidity"
+    click.echo(f"· P-256 precompile at 0x100: {cost}")
+    if session.manifest.get("p256_precompile") != found:
+        session.manifest.record(("p256_precompile",), found)
+    return found
+
+
+def ensure_token(session: Session) -> None:
+    """Deploy the test token, or look at the one that was given. Raises ConfigError if it is no six-decimals ERC-20."""
+    if not session.params.token:
+        ensure_contract(session, TEST_TOKEN, {})
+        return
+    token = session.web3.eth.contract(address=session.params.token, abi=session.artefacts[TEST_TOKEN].abi)
+    if not session.web3.eth.get_code(token.address):
+        raise ConfigError(f"{session.params.source}: token.address is {token.address}; there is no contract")
+    if (decimals := token.functions.decimals().call()) != TOKEN_DECIMALS:
+        raise ConfigError(f"{session.params.source}: the token has {decimals} decimals; expected {TOKEN_DECIMALS}")
+    if session.manifest.get("contracts", "Token", "address") != token.address:
+        session.manifest.record(("contracts", "Token"), {"address": token.address})
+
+
+def ensure_contract(session: Session, name: str, arguments: Mapping[str, Any]) -> None:
+    """Deploy a contract unless it stands. Raises ConfigError if it stands with other arguments, and ChainError."""
+    artefact = session.artefacts[name]
+    values = [session.resolve(value) for value in arguments.values()]
+    creation_hash = hashlib.sha256(bytes.fromhex(artefact.creation.removeprefix("0x"))).hexdigest()
+    recorded = session.manifest.get("contracts", name)
+    if recorded is not None:
+        _compare_contract(session, name, recorded, values, creation_hash)
+        return
+    factory = session.web3.eth.contract(abi=artefact.abi, bytecode=artefact.creation)
+    entry = {
+        "arguments": values,
+        "creation_hash": creation_hash,
+        "deployer": session.account.address,
+        "settings_hash": session.artefacts.settings_hash,
+        "solc": session.artefacts.solc,
+        "source_commit": session.artefacts.source_commit,
+        "source_hash": session.artefacts.source_hash,
+    }
+    receipt = session.sender.send(("contracts", name), entry, factory.constructor(*values).data_in_transaction)
+    address = session.manifest.get("contracts", name, "address")
+    click.echo(f"✓ {name} at {address}, block {receipt['blockNumber']}, {receipt['gasUsed']:,} gas")
+
+
+def _compare_contract(
+    session: Session, name: str, recorded: Mapping[str, Any], values: list[Any], creation_hash: str
+) -> None:
+    address = session.contract(name).address
+    if recorded["arguments"] != values:
+        raise ConfigError(
+            f"{name} stands at {address} with arguments {recorded['arguments']}; {session.params.source} has {values}",
+            hint="a contract keeps its arguments: restore them, or deploy with another --manifest",
+        )
+    note = "" if recorded["creation_hash"] == creation_hash else "; its source has changed since"
+    click.echo(f"· {name} stands at {address}{note}")
+
+
+def stream_id(owner: str, name: str) -> bytes:
+    """Id of a stream: keccak256(abi.encode(owner, name))."""
+    return keccak(encode(["address", "bytes32"], [owner, name.encode().ljust(32, b"\0")]))
+
+
+def ensure_stream(session: Session, stream: StreamParams) -> None:
+    """Open a stream unless it is open. Raises ConfigError if it is open with another schema or committee."""
+    attestation = session.contract(ATTESTATION)
+    owner = session.manifest.get("streams", stream.name, "owner") or session.account.address
+    identity = stream_id(owner, stream.name)
+    committee = (stream.threshold, list(stream.members))
+    entry = {
+        "id": "0x" + identity.hex(),
+        "leaf": list(stream.leaf),
+        "members": list(stream.members),
+        "owner": owner,
+        "schema": "0x" + schema_of(stream.leaf).hex(),
+        "threshold": stream.threshold,
+    }
+    if _stream_is_open(attestation, identity, stream, committee):
+        if session.manifest.get("streams", stream.name) is None:
+            session.manifest.record(("streams", stream.name), entry)
+        click.echo(f"· stream {stream.name} is open, {stream.threshold} of {len(stream.members)}")
+        return
+    name = stream.name.encode().ljust(32, b"\0")
+    data = attestation.encode_abi("openStream", [name, schema_of(stream.leaf), committee])
+    receipt = session.sender.send(("streams", stream.name), entry, data, attestation.address)
+    click.echo(
+        f"✓ stream {stream.name} 0x{identity.hex()}, {stream.threshold} of {len(stream.members)}, "
+        f"{receipt['gasUsed']:,} gas"
+    )
+
+
+def _stream_is_open(
+    attestation: Contract, identity: bytes, stream: StreamParams, committee: tuple[int, list[str]]
+) -> bool:
+    owner, _, _, config, schema, digest, _ = _words(attestation.functions.stream(identity).call())
+    if int(owner, 16) == 0:
+        return False
+    if schema != schema_of(stream.leaf):
+        raise ConfigError(f"stream {stream.name} is open with schema 0x{schema.hex()}; its leaf types differ")
+    if digest != attestation.functions.committeeDigest(identity, config, committee).call():
+        raise ConfigError(
+            f"stream {stream.name} is open with a committee other than {stream.threshold} of {list(stream.members)}",
+            hint="its owner replaces a committee with DataAttestation.setCommittee",
+        )
+    return True
+
+
+def ensure_zone(session: Session, zone: int, params: Mapping[str, Any]) -> None:
+    """Open a zone unless it is open. Raises ConfigError if it is open with other rules, ChainError without the role."""
+    market = session.contract(MARKET)
+    values = {name: session.resolve(value) for name, value in params.items()}
+    names = [part["name"] for part in tuple_fields(session.artefacts[MARKET].abi, "openZone", "params")]
+    standing = dict(zip(names, map(_hexed, _words(market.functions.zoneParams(zone).call())), strict=True))
+    if any(value not in (0, "0x" + "00" * 32) for value in standing.values()):
+        for name in names:
+            if standing[name] != values[name]:
+                raise ConfigError(
+                    f"zone {zone} is open with {name} {standing[name]}, {session.params.source} gives {values[name]}",
+                    hint="a zone's rules are fixed when it opens",
+                )
+        if session.manifest.get("zones", str(zone)) is None:
+            session.manifest.record(("zones", str(zone)), {"params": values})
+        click.echo(f"· zone {zone} is open")
+        return
+    data = market.encode_abi("openZone", [zone, tuple(values[name] for name in names)])
+    receipt = session.sender.send(("zones", str(zone)), {"params": values}, data, market.address)
+    click.echo(f"✓ zone {zone} opened, {receipt['gasUsed']:,} gas")
+
+
+def _words(answer: Any) -> tuple[Any, ...]:
+    return tuple(answer.values()) if isinstance(answer, Mapping) else tuple(answer)
+
+
+def _hexed(value: Any) -> Any:
+    return "0x" + bytes(value).hex() if isinstance(value, bytes) else value
+
+
+def role_id(contract: Contract, role: str) -> bytes:
+    """Id of a role by the name of its view."""
+    return bytes(contract.functions[role]().call())
+
+
+def ensure_role(session: Session, name: str, role: str, account: str, *, held: bool) -> None:
+    """Grant a role, or revoke it if not `held`, unless that is how it stands. Raises ChainError without the right."""
+    contract = session.contract(name)
+    identity = role_id(contract, role)
+    known = set(session.manifest.get("roles", name, role) or [])
+    wanted = sorted(known | {account} if held else known - {account})
+    if contract.functions.hasRole(identity, account).call() == held:
+        if sorted(known) != wanted:
+            session.manifest.record(("roles", name, role), wanted)
+        click.echo(f"· {role} of {name} is {'with' if held else 'not with'} {account}")
+        return
+    governing = contract.functions.getRoleAdmin(identity).call()
+    if not contract.functions.hasRole(governing, session.account.address).call():
+        raise ChainError(
+            f"{session.account.address} may not change {role} of {name}: only the role 0x{governing.hex()} may",
+            hint=f"run `ape run roles {'grant' if held else 'revoke'} {role} {account}` with the account that has",
+        )
+    data = contract.encode_abi("grantRole" if held else "revokeRole", [identity, account])
+    receipt = session.sender.send(("roles", name, role), wanted, data, contract.address)
+    click.echo(f"✓ {role} of {name} {'granted to' if held else 'revoked from'} {account}, {receipt['gasUsed']:,} gas")

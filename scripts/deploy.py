@@ -1,0 +1,47 @@
+"""Deploy everything a network's parameters name, on any network; safe to run again after any interruption."""
+
+from __future__ import annotations
+
+import click
+
+from gridwitness.errors import ConfigError
+from scripts._params import MARKET
+from scripts._roles import ADMIN_ROLE, read_roles
+from scripts._session import Session, SessionCommand, session_options
+from scripts._steps import ensure_contract, ensure_role, ensure_stream, ensure_token, ensure_zone, probe_precompile
+
+
+@click.command(cls=SessionCommand)
+@click.option("--fresh", is_flag=True, help="Forget what the manifest has; development chains only.")
+@session_options
+def cli(session: Session, fresh: bool) -> None:
+    """Deploy contracts, grant roles, open streams and zones.
+
+    \b
+    ape run deploy --network ethereum:local:http://127.0.0.1:8545
+    ape run deploy --network ethereum:sepolia:node --account deployer
+    ape run deploy --network ethereum:sepolia:https://rpc.example.org --account deployer
+
+    Parameters are checked before anything is sent. What stands is skipped: run it again after any interruption.
+    """
+    if fresh:
+        if not session.provider.network.is_dev:
+            raise ConfigError(f"--fresh is for development chains, not for {session.provider.network.name}")
+        session.manifest.clear()
+    probe_precompile(session)
+    ensure_token(session)
+    for name, arguments in session.params.contracts.items():
+        ensure_contract(session, name, arguments)
+    if session.params.admin != session.account.address:
+        click.echo(f"! {MARKET} is governed by {session.params.admin}, who grants roles with `ape run roles grant`")
+    for name, roles in session.params.roles.items():
+        for role, accounts in roles.items():
+            for account in accounts:
+                ensure_role(session, name, role, account, held=True)
+    if session.manifest.get("roles", MARKET, ADMIN_ROLE) is None:
+        session.manifest.record(("roles", MARKET), read_roles(session, MARKET))
+    for stream in session.params.streams.values():
+        ensure_stream(session, stream)
+    for zone, params in session.params.zones.items():
+        ensure_zone(session, zone, params)
+    click.echo(f"✓ all of {session.params.source} stands; see {session.manifest.path}")
