@@ -1,0 +1,82 @@
+"""Forecasts: their shape, and their worth on the bundled weeks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridwitness.domain.slots import SLOTS_PER_DAY
+from gridwitness.errors import InputError
+from gridwitness.market.forecast import LEVELS, forecast_day
+from gridwitness.sources.community import Community, load_community
+
+DATA = Path(__file__).parents[3] / "data" / "simbench-rural1"
+HISTORY_DAYS = 3
+
+
+@pytest.fixture(scope="module")
+def village() -> Community:
+    return load_community(DATA)
+
+
+def test_forecast__same_value_every_day__is_certain() -> None:
+    forecast = forecast_day(np.full((3, SLOTS_PER_DAY), 250))
+    assert forecast.scenarios_wh.shape == (SLOTS_PER_DAY, len(LEVELS))
+    assert (forecast.scenarios_wh == 250).all()
+
+
+def test_forecast__recent_day_differs__median_leans_to_it() -> None:
+    old, recent = np.zeros((1, SLOTS_PER_DAY)), np.full((1, SLOTS_PER_DAY), 1000)
+    forecast = forecast_day(np.concatenate([old, recent]).astype(np.int64))
+    assert (forecast.quantile_wh(0.5) > 500).all()
+
+
+def test_forecast__noise__quantiles_ascend_and_repeat_exactly() -> None:
+    history_wh = np.random.default_rng(5).integers(-2000, 2000, (3, SLOTS_PER_DAY))
+    first, second = forecast_day(history_wh), forecast_day(history_wh.copy())
+    assert (np.diff(first.scenarios_wh, axis=1) >= 0).all()
+    assert first.scenarios_wh.tobytes() == second.scenarios_wh.tobytes()
+    low, mid, high = (first.quantile_wh(level) for level in (0.1, 0.5, 0.9))
+    assert (low < mid).all()
+    assert (mid < high).all()
+    np.testing.assert_allclose(low, first.scenarios_wh[:, :2].mean(axis=1))
+
+
+@pytest.mark.parametrize("shape", [(0, 96), (2, 95), (96,)])
+def test_forecast__no_whole_day__error_names_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"history has shape \(.*\); it must be days \(at least 1\) × 96"):
+        forecast_day(np.zeros(shape, dtype=np.int64))
+
+
+def test_quantile__level_beyond_scenarios__error_names_limits() -> None:
+    with pytest.raises(InputError, match=r"quantile level 0\.99 is outside 0\.05 to 0\.95"):
+        forecast_day(np.zeros((1, 96), dtype=np.int64)).quantile_wh(0.99)
+
+
+def test_forecast__bundled_weeks__beats_yesterday_and_covers_its_band(village: Community) -> None:
+    levels = (0.1, 0.5, 0.9)
+    errors, naive_errors, pinball, naive_pinball, covered = [], [], [], [], []
+    for block in village.blocks:
+        for day in block.days[1:]:
+            known = range(max(block.days.start, day - HISTORY_DAYS), day)
+            for meter in village.meters:
+                history_wh = village.days_wh(meter, known)
+                actual_wh = village.days_wh(meter, range(day, day + 1))[0]
+                forecast = forecast_day(history_wh)
+                low, median, high = (forecast.quantile_wh(level) for level in levels)
+                errors.append(np.abs(actual_wh - median).mean())
+                naive_errors.append(np.abs(actual_wh - history_wh[-1]).mean())
+                for level, quantile_wh in zip(levels, (low, median, high), strict=True):
+                    pinball.append(pinball_loss(actual_wh - quantile_wh, level))
+                    naive_pinball.append(pinball_loss(actual_wh - history_wh[-1], level))
+                covered.append(((actual_wh >= low) & (actual_wh <= high)).mean())
+    print(f"MAE {np.mean(errors) / np.mean(naive_errors):.3f}, pinball {np.mean(pinball) / np.mean(naive_pinball):.3f}")
+    print(f"coverage {np.mean(covered):.3f} of {len(covered)} days")
+    assert np.mean(errors) < np.mean(naive_errors)
+    assert np.mean(pinball) < 0.7 * np.mean(naive_pinball)
+    assert 0.75 < np.mean(covered) < 0.9
+
+
+def pinball_loss(excess_wh: np.ndarray, level: float) -> float:
+    """Mean quantile loss of actual − quantile."""
+    return float(np.maximum(level * excess_wh, (level - 1) * excess_wh).mean())
