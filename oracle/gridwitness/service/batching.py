@@ -18,7 +18,6 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import InputError
 from gridwitness.store import StoredBatch
 
-
 # Device, counter and keccak256 of the signature: the very reading, not another one with its counter.
 ReadingKeyJson = tuple[str, int, str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -59,7 +59,7 @@ class NodeConfig:
     peer_timeout_s: float = 5.0
     confirmations: int = 0
     dry_run: bool = True
-    rules: BatchRules = BatchRules()
+    rules: BatchRules = field(default_factory=BatchRules)
 
 
 class OracleNode:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from gridwitness.chain.attestation import encode_attest
@@ -187,7 +188,7 @@ class Proposer:
             if isinstance(answer, Refusal) and answer.problem == "missing":
                 lacking = {id_of_key(key) for key in answer.missing}
                 readings = [to_payload(one) for key, one in _attachable(prepared).items() if key in lacking]
-                request = SignRequest(*(getattr(request, name) for name in request.__struct_fields__[:-1]), readings)
+                request = msgspec.structs.replace(request, readings=readings)
                 answer = await self._peers.ask(address, request)
             if isinstance(answer, Refusal):
                 raise self._peers.failed(address, answer.problem, answer.detail)

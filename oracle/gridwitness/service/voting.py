@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import structlog
 from eth_account.signers.local import LocalAccount
+from eth_typing import Hash32
 
 from gridwitness.api.protocols import CommitteeReply
 from gridwitness.errors import InputError, ReadingRejected
@@ -87,7 +88,7 @@ class Voter:
         if bound is not None and bound.digest == prepared.digest:
             # Not renewed: votes that were split among proposals must run out for the committee to agree after all.
             return bound.signature
-        signature = bytes(self._account.unsafe_sign_hash(prepared.digest).signature)
+        signature = bytes(self._account.unsafe_sign_hash(Hash32(prepared.digest)).signature)
         vote = Vote(batch.stream_id, batch.seq, prepared.digest, prepared.keys, signature, time.time())
         await asyncio.to_thread(self._batches.vote, vote)
         return signature

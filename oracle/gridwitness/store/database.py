@@ -21,6 +21,7 @@ _BUSY_TIMEOUT_MS = 5_000
 # Counters and values are 64-bit signed here; ingest refuses what does not fit. `batch_seq` is null until attested.
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('schema_version', '1');
 CREATE TABLE readings (
     device_id BLOB NOT NULL, counter INTEGER NOT NULL, time INTEGER NOT NULL, metric TEXT NOT NULL,
     value INTEGER NOT NULL, signature BLOB NOT NULL, received_at INTEGER NOT NULL,
@@ -134,8 +135,7 @@ class Database:
     def _migrate(self) -> None:
         has_meta = self._writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
         if has_meta is None:
-            version_row = f"INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');"
-            self._writer.executescript("BEGIN IMMEDIATE;" + _SCHEMA + version_row + "COMMIT;")
+            self._writer.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
             return
         (version,) = self._writer.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
         if int(version) != SCHEMA_VERSION:

@@ -1,0 +1,5 @@
+"""`python -m gridwitness` is `gridwitness`."""
+
+from gridwitness.cli import main
+
+main()

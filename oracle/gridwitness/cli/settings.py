@@ -1,0 +1,126 @@
+"""Settings of an oracle: one TOML file, each value overridable by an environment variable GRIDWITNESS_<NAME>."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from eth_utils.address import is_checksum_address
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gridwitness.errors import ConfigError
+from gridwitness.service.batching import BatchRules
+from gridwitness.service.node import NodeConfig
+
+_PATHS = ("data_dir", "manifest", "keystore", "password_file")
+_MAX_PORT = 65_535
+
+
+def _checksummed(address: str) -> str:
+    if not is_checksum_address(address):
+        raise ValueError(f"{address} is not a checksummed address")
+    return address
+
+
+def _listenable(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
+        raise ValueError(f"{listen} is not host:port with a port of 0 to {_MAX_PORT}")
+    return listen
+
+
+class Peer(BaseModel):
+    """A committee member: its address and where its oracle answers. The oracle's own entry is ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: Annotated[str, AfterValidator(_checksummed)]
+    url: Annotated[str, Field(pattern=r"^https?://[^/]+$")]
+
+
+class OracleSettings(BaseSettings):
+    """What `gridwitness run` needs to know. Paths are relative to the file; durations are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWITNESS_", extra="forbid", frozen=True)
+
+    name: str
+    data_dir: Path
+    rpc_url: Annotated[str, Field(pattern=r"^https?://")]
+    manifest: Path
+    zone: Annotated[int, Field(ge=1, lt=1 << 24)]
+    readings_stream: str = "readings"
+    profiles_stream: str = "profiles"
+    keystore: Path
+    password_file: Path
+    listen: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:8101"
+    peers: tuple[Peer, ...] = ()
+    clock: Literal["system", "chain"] = "system"
+    poll_interval_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
+    grace_s: Annotated[int, Field(ge=0)] = 300
+    max_wait_s: Annotated[int, Field(ge=1)] = 900
+    max_readings: Annotated[int, Field(ge=1, le=4_096)] = 4_096
+    profile_grace_s: Annotated[int, Field(ge=0)] = 3_600
+    takeover_s: Annotated[float, Field(gt=0)] = 10
+    vote_lock_s: Annotated[float, Field(gt=0)] = 60
+    peer_timeout_s: Annotated[float, Field(gt=0)] = 5
+    confirmations: Annotated[int, Field(ge=0)] = 0
+    dry_run: bool = True
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file, whose values come as init settings."""
+        return env_settings, init_settings
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """Where to listen; port 0 takes a free one."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def node_config(self, *, live: bool) -> NodeConfig:
+        """The node's part of the settings; `live` overrides `dry_run`."""
+        return NodeConfig(
+            name=self.name,
+            data_dir=self.data_dir,
+            zone=self.zone,
+            readings_stream=self.readings_stream,
+            profiles_stream=self.profiles_stream,
+            peers={peer.address: peer.url for peer in self.peers},
+            clock=self.clock,
+            poll_interval_s=self.poll_interval_s,
+            takeover_s=self.takeover_s,
+            vote_lock_s=self.vote_lock_s,
+            peer_timeout_s=self.peer_timeout_s,
+            confirmations=self.confirmations,
+            dry_run=self.dry_run and not live,
+            rules=BatchRules(self.grace_s, self.max_wait_s, self.max_readings, self.profile_grace_s),
+        )
+
+
+def load_settings(path: Path) -> OracleSettings:
+    """Settings of a TOML file. Raises ConfigError naming file, key, value and what is wanted."""
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"config {path} not found", hint="`gridwitness run --help` shows an example") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"config {path} cannot be read: {error}") from error
+    for name in _PATHS:
+        if isinstance(values.get(name), str):
+            values[name] = path.parent / values[name]
+    try:
+        return OracleSettings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        given = "" if first["type"] == "missing" else f" is {first['input']!r}"
+        raise ConfigError(f"{path}: {key}{given}: {first['msg']}") from error
