@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from web3.types import TxReceipt
+from web3.contract.contract import ContractFunction
 
 from gridwitness.chain.client import Chain
+from gridwitness.chain.events import Receipt
 from gridwitness.domain.devices import DeviceKind, KeyType, Registration
 from gridwitness.domain.market import EUR
 from gridwitness.domain.slots import SECONDS_PER_DAY
@@ -44,9 +45,9 @@ class Provision:
         cash_in = sum(self._deposit(home.owner, HOME_DEPOSIT * days) for home in self._actors.homes)
         return cash_in + self._fund_backstop(BACKSTOP_FUNDS * days)
 
-    def _send(self, kind: str, account: LocalAccount, function: object) -> TxReceipt:
+    def _send(self, kind: str, account: LocalAccount, function: ContractFunction) -> Receipt:
         receipt = self._chain.transact(account, function)
-        self._ledger.spent(kind, receipt["gasUsed"])
+        self._ledger.spent(kind, receipt.gas_used)
         return receipt
 
     def _register(self) -> None:

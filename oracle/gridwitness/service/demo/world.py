@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
@@ -69,9 +69,7 @@ class OutDir:
             )
         if fresh and self.path.exists():
             if any(self.path.iterdir()) and not marker.exists():
-                raise ConfigError(
-                    f"{self.path} holds files that no demo made", hint="choose another folder with --out"
-                )
+                raise ConfigError(f"{self.path} holds files that no demo made", hint="choose another folder with --out")
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         marker.write_text(f"{os.getpid()}\n", encoding="ascii")
@@ -127,18 +125,21 @@ class World:
         """Manifest the deploy script wrote."""
         return self.out / f"{CHAIN_ID}.json"
 
-    def deploy(self, params: Mapping[str, Any]) -> None:
-        """Run the deploy script against the demo's chain. Raises ChainError with the script's last line."""
+    def deploy(self, committee: Sequence[str]) -> None:
+        """Run the deploy script with the local parameters and this committee's addresses.
+
+        Raises ChainError with the script's error.
+        """
         if not (ROOT / "ape-config.yaml").exists():
             raise ConfigError(
                 f"no ape-config.yaml in {ROOT}", hint="the demo deploys with scripts/deploy.py: run it in a checkout"
             )
-        params_path = self.out / "params.json"  # JSON is YAML
-        params_path.write_text(json.dumps(params, indent=2), encoding="utf-8")
+        members = json.dumps(list(committee))
         command = [
             str(Path(sys.executable).with_name("ape")), "run", "deploy",
             "--network", f"ethereum:local:{self.ports.rpc_url}",
-            "--params", str(params_path), "--manifest", str(self.manifest_path),
+            "--params", "deployments/params/local.yaml", "--manifest", str(self.manifest_path),
+            "--set", f"streams.readings.members={members}", "--set", f"streams.profiles.members={members}",
         ]  # fmt: skip
         with (self.out / "deploy.log").open("wb") as log:
             done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)  # noqa: S603
@@ -146,6 +147,11 @@ class World:
             lines = (self.out / "deploy.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
             last = next((line for line in reversed(lines) if "ERROR" in line), lines[-1] if lines else "")
             raise ChainError(f"the deploy script failed: {last}", hint=f"see {self.out / 'deploy.log'}")
+
+    def advance(self, time_s: int) -> None:
+        """Move the chain on to a unix time; it never goes back."""
+        self.anvil.set_next_time(time_s)
+        self.anvil.mine()
 
     def configure_oracles(self, actors: Actors) -> None:
         """Write each oracle's folder: settings, keystore and its password file."""

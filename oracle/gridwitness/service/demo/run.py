@@ -1,0 +1,188 @@
+"""The demo from start to end: a community's day on an embedded chain, with three oracles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gridwitness.chain.anvil import Anvil
+from gridwitness.chain.attestation import StreamView
+from gridwitness.chain.client import Chain
+from gridwitness.chain.manifest import Manifest
+from gridwitness.domain.slots import SLOTS_PER_DAY, day_of, slot_end, slot_start
+from gridwitness.encoding.eip712 import registry_domain
+from gridwitness.service.demo.actors import Actors, make_actors
+from gridwitness.service.demo.delivery import Delivery
+from gridwitness.service.demo.evidence import Evidence, collect
+from gridwitness.service.demo.ledger import Ledger
+from gridwitness.service.demo.meters import MeterBank, choose_faults, make_meters
+from gridwitness.service.demo.provision import Provision
+from gridwitness.service.demo.report import write_report
+from gridwitness.service.demo.result import DemoResult
+from gridwitness.service.demo.trade import Trading
+from gridwitness.service.demo.world import CHAIN_ID, OutDir, Ports, World, pick_ports
+from gridwitness.sources.community import ChosenDays, Community, load_community
+
+HISTORY_DAYS = 3
+# Agents trade a day two hours before it begins, an hour before its first gate closes.
+TRADE_SLOTS_AHEAD = 8
+# Blocks come a few seconds after the slot they belong to has ended.
+SETTLE_IN_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What `gridwitness demo` was asked for. `port` is the chain's; oracles take the three after it."""
+
+    community: Path
+    out: Path
+    days: int = 1
+    seed: int = 1
+    start: date | None = None
+    port: int | None = None
+
+
+class Demo:
+    """One demo; {play} runs it, after which its chain and oracles stay up until the context ends."""
+
+    def __init__(self, options: DemoOptions, progress: Progress) -> None:
+        """Reads and checks the community. Raises CommunityError."""
+        self._options = options
+        self._progress = progress
+        self.ledger = Ledger()
+        community = load_community(options.community)
+        self.days = community.choose_days(options.days, HISTORY_DAYS, options.start)
+        self.actors: Actors = make_actors(make_meters(community, options.seed), options.seed)
+        self.bank = _meter_bank(community, self.days, options.seed)
+        self.bank.faults = choose_faults(
+            self.bank.true_wh, community.meters, self.days.trade.start * SLOTS_PER_DAY, options.seed
+        )
+        self.out = OutDir(options.out)
+
+    @contextmanager
+    def world(self) -> Iterator[World]:
+        """Chain, deployment and oracles, up for as long as the context lasts."""
+        self.out.claim(fresh=True)
+        ports: Ports = pick_ports(self._options.port)
+        anvil = Anvil(
+            port=ports.chain,
+            chain_id=CHAIN_ID,
+            genesis_time=slot_start(self.bank.first_slot),
+            state_file=self.out / "chain.json",
+            log_file=self.out / "anvil.log",
+        )
+        with World(self.out, ports, anvil) as world:
+            with self._phase("deploy", "deploying contracts"):
+                world.deploy([account.address for account in self.actors.oracles])
+            yield world
+
+    @contextmanager
+    def _phase(self, name: str, description: str, total: int | None = None) -> Iterator[Step]:
+        task = self._progress.add_task(description, total=total)
+        with self.ledger.phase(name):
+            yield Step(self._progress, task)
+        self._progress.update(task, total=total or 1, completed=total or 1)
+
+    def play(self, world: World) -> DemoResult:
+        """Live through the days; returns what came of them and leaves the report in the demo's folder."""
+        manifest = Manifest.load(world.manifest_path)
+        chain = Chain(world.ports.rpc_url, manifest)
+        with self._phase("register", "registering meters, depositing"):
+            cash_in = Provision(chain, self.actors, self.ledger).run(len(self.days.trade))
+        with self._phase("oracles", "starting three oracles"):
+            world.configure_oracles(self.actors)
+            world.start_oracles()
+        domain = registry_domain(CHAIN_ID, manifest.address("DeviceRegistry"))
+        meters = self.actors.meters
+        with Delivery(meters, self.bank, domain, world.ports.oracle_urls, world.check_alive) as delivery:
+            trading = Trading(chain, self.actors, self.ledger)
+            readings = StreamView(chain, manifest.stream("readings"))
+            profiles = StreamView(chain, manifest.stream("profiles"))
+            self._live(world, delivery, trading, readings)
+            profiles_wh = self._settle(delivery, trading, profiles)
+            evidence = Evidence(
+                chain=chain,
+                actors=self.actors,
+                bank=self.bank,
+                days=self.days.trade,
+                delivery=delivery,
+                trading=trading,
+                readings=readings,
+                profiles=profiles,
+                profiles_wh=profiles_wh,
+                ledger=self.ledger,
+                cash_in=cash_in,
+                seed=self._options.seed,
+            )
+            with self._phase("prove", "proving readings, checking every slot"):
+                result = collect(evidence, self.out / "proof.json")
+        with self._phase("report", "writing the report"):
+            write_report(result, self.out.path)
+        return result
+
+    def _live(self, world: World, delivery: Delivery, trading: Trading, readings: StreamView) -> None:
+        """Days of history at once, then slot by slot: deliver, attest, trade the next day, clear."""
+        first = self.days.trade.start * SLOTS_PER_DAY
+        paced_from = first - TRADE_SLOTS_AHEAD
+        history = range(self.bank.first_slot, paced_from)
+        with self._phase("history", "replaying days of history"):
+            world.advance(slot_end(history[-1]) + SETTLE_IN_S)
+            delivery.post_together([signed for slot in history for signed in delivery.sign_slot(slot)])
+            delivery.await_attested(readings, history[-1])
+        with self._phase("trade", "trading the first day ahead"):
+            trading.day_ahead(self.bank, self.days.trade.start, paced_from)
+        last = self.days.trade.stop * SLOTS_PER_DAY
+        with self._phase("deliver", "delivering, attesting, clearing", last - paced_from) as step:
+            for slot in range(paced_from, last):
+                head_time = slot_end(slot) + SETTLE_IN_S
+                world.advance(head_time)
+                delivery.post_each(delivery.sign_slot(slot))
+                trading.clear_due(head_time)
+                delivery.await_attested(readings, slot)
+                ahead = slot + 1 + TRADE_SLOTS_AHEAD
+                if ahead % SLOTS_PER_DAY == 0 and day_of(ahead) in self.days.trade and ahead != first:
+                    trading.day_ahead(self.bank, day_of(ahead), slot + 1)
+                step.advance()
+
+    def _settle(
+        self, delivery: Delivery, trading: Trading, profiles: StreamView
+    ) -> dict[tuple[bytes, int], Sequence[int]]:
+        """Settle every day once its profiles are attested; returns what was metered by device and day."""
+        homes = [home.meter.key.device_id for home in self.actors.homes]
+        metered_wh: dict[tuple[bytes, int], Sequence[int]] = {}
+        with self._phase("settle", "settling on proven profiles", len(self.days.trade)) as step:
+            delivery.await_attested(profiles, self.days.trade.stop * SLOTS_PER_DAY - 1)
+            for day in self.days.trade:
+                proofs = delivery.profile_proofs(homes, day)
+                trading.settle(day, proofs)
+                metered_wh |= {(device, day): proof.energy_wh for device, proof in zip(homes, proofs, strict=True)}
+                step.advance()
+        return metered_wh
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Advances the bar of a phase."""
+
+    progress: Progress
+    task: int
+
+    def advance(self) -> None:
+        """One step further."""
+        self.progress.advance(self.task)  # type: ignore[arg-type]
+
+
+def make_progress() -> Progress:
+    """Bars for a terminal; plain lines elsewhere are rich's business."""
+    return Progress(TextColumn("{task.description:44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+
+
+def _meter_bank(community: Community, days: ChosenDays, seed: int) -> MeterBank:
+    span = range(days.history.start, days.trade.stop)
+    net_wh = {name: community.days_wh(name, span).reshape(-1) for name in community.meters}
+    return MeterBank(net_wh, span.start * SLOTS_PER_DAY, seed)
