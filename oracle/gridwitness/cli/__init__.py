@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gridwitness.cli.demo import demo
 from gridwitness.cli.proof import prove, verify
 from gridwitness.cli.replay import replay
 from gridwitness.cli.run import run
@@ -14,7 +15,7 @@ from gridwitness.cli.status import status
 from gridwitness.errors import GridwitnessError
 
 _ERROR_EXIT_CODE = 2
-_COMMANDS = (run, replay, prove, verify, status)
+_COMMANDS = (demo, run, replay, prove, verify, status)
 
 
 def _options(

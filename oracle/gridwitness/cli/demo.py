@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-
-from gridwitness.errors import InputError
-from gridwitness.service.demo.report import print_summary
-from gridwitness.service.demo.run import Demo, DemoOptions, make_progress
 
 COMMUNITY = Path(__file__).resolve().parents[3] / "data" / "simbench-rural1"
 
@@ -41,6 +39,10 @@ def demo(
     Example: gridwitness demo --days 2 --seed 7
     Example: gridwitness demo --community my-street/ --keep
     """
+    # Imported here because pandas and matplotlib would slow the start of every other command.
+    from gridwitness.service.demo.report import print_summary
+    from gridwitness.service.demo.run import Demo, DemoOptions, make_progress
+
     console = Console()
     with make_progress() as progress:
         run = Demo(DemoOptions(community, out, days, seed, start.date() if start else None, port), progress)
@@ -58,7 +60,5 @@ def _keep(console: Console, rpc_url: str, oracle_url: str, manifest: Path, out: 
     console.print(f"  gridwitness verify {out / 'proof.json'} --rpc {rpc_url} --manifest {manifest}", soft_wrap=True)
     console.print(f"  gridwitness status --url {oracle_url}", soft_wrap=True)
     console.print("Ctrl-C ends the demo.")
-    try:
-        typer.pause("")
-    except (KeyboardInterrupt, typer.Abort, EOFError):
-        raise InputError("stopped") from None
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()

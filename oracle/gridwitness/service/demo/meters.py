@@ -71,13 +71,11 @@ def make_meters(community: Community, seed: int) -> list[Meter]:
     return [*meters, Meter(FEEDER, key_of(len(meters)), DeviceKind.FEEDER)]
 
 
-def choose_faults(
-    net_wh_of: Callable[[str, int], int], meters: tuple[str, ...], first_slot: int, slots: int, seed: int
-) -> Faults:
+def choose_faults(net_wh_of: Callable[[str, int], int], meters: tuple[str, ...], first_slot: int, seed: int) -> Faults:
     """Draw the two misbehaving meters among those whose misbehaviour costs money.
 
     A meter that under-reports matters if it takes energy in the afternoon; one that freezes matters if its value
-    would have changed. `first_slot` is the first traded delivery slot, `slots` their number (at least one day).
+    would have changed. `first_slot` is the first traded delivery slot.
     """
     noon = first_slot + 48
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.attestation import StreamView
@@ -26,7 +26,8 @@ from gridwitness.service.demo.report import write_report
 from gridwitness.service.demo.result import DemoResult
 from gridwitness.service.demo.trade import Trading
 from gridwitness.service.demo.world import CHAIN_ID, OutDir, Ports, World, pick_ports
-from gridwitness.sources.community import ChosenDays, Community, load_community
+from gridwitness.sources.community import load_community
+from gridwitness.sources.community_data import ChosenDays, Community
 
 HISTORY_DAYS = 3
 # Agents trade a day two hours before it begins, an hour before its first gate closes.
@@ -170,11 +171,11 @@ class Step:
     """Advances the bar of a phase."""
 
     progress: Progress
-    task: int
+    task: TaskID
 
     def advance(self) -> None:
         """One step further."""
-        self.progress.advance(self.task)  # type: ignore[arg-type]
+        self.progress.advance(self.task)
 
 
 def make_progress() -> Progress:
