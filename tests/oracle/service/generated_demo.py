@@ -64,7 +64,7 @@ def _readings(
             if faults and meter == "bus-02" and since_noon >= 0:
                 net_wh = round(net_wh * 0.6)
                 if since_noon >= 6:
-                    score, channel, reason = 9_990, "feeder", SHARE_REASON
+                    score, channel, reason = 9_990, "residual", SHARE_REASON
             if faults and meter == "bus-05" and 0 <= since_noon < 48:
                 net_wh = profile[48]
                 if since_noon >= 5:

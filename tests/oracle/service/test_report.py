@@ -290,10 +290,10 @@ def test_flagged_meters__gap_or_other_channel__starts_a_new_run(result: DemoResu
     readings = result.readings.copy()
     of_meter = readings.index[readings["meter"] == "bus-02"]
     readings.loc[of_meter[60], "flagged"] = False
-    readings.loc[of_meter[80:], "channel"] = "limits"
+    readings.loc[of_meter[80:], "channel"] = "limit"
     changed = DemoResult(**{**vars(result), "readings": readings})
     entry = next(entry for entry in flagged_meters(changed) if entry.meter == "bus-02")
-    assert [(run.readings, run.channel) for run in entry.runs] == [(6, "feeder"), (19, "feeder"), (16, "limits")]
+    assert [(run.readings, run.channel) for run in entry.runs] == [(6, "residual"), (19, "residual"), (16, "limit")]
     assert entry.flagged == 41 and entry.main_run.readings == 19
 
 

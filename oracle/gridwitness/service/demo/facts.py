@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,14 +40,21 @@ class HomeFigures:
 
 
 def home_figures(result: DemoResult) -> list[HomeFigures]:
-    """Homes in the order of their meters' names."""
+    """Homes in the order of their meters' names, bus-9 before bus-10."""
     net = result.readings["net_wh"].astype("int64")
     readings = result.readings.assign(import_wh=net.clip(lower=0), export_wh=-net.clip(upper=0))
     energy = readings.groupby("meter")[["import_wh", "export_wh"]].sum()
+    groups = {str(meter): days for meter, days in result.settlements.groupby("meter")}
+    none = pd.Series(dtype="int64")
     return [
-        _figures(str(meter), days, energy.loc[meter] if meter in energy.index else pd.Series(dtype="int64"))
-        for meter, days in result.settlements.sort_values("meter").groupby("meter")
+        _figures(meter, groups[meter], energy.loc[meter] if meter in energy.index else none)
+        for meter in sorted(groups, key=_natural)
     ]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key that counts digits as numbers."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _figures(meter: str, days: pd.DataFrame, energy: pd.Series[int]) -> HomeFigures:

@@ -25,8 +25,8 @@ MAX_TIMELINES = 6
 CHANNEL_WORDS = {
     "frozen": "the meter repeats one value for longer than its own history explains",
     "seasonal": "unlike the same time on earlier days",
-    "limits": "a jump beyond anything this meter has shown",
-    "feeder": "the feeder's meter sees energy that this meter does not report",
+    "limit": "a jump beyond anything this meter has shown",
+    "residual": "the feeder's meter sees energy that this meter does not report",
 }
 
 
