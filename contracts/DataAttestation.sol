@@ -67,8 +67,7 @@ contract DataAttestation is IDataAttestation, EIP712, ERC165 {
         if (batch.seq != count + 1) revert SequenceUnexpected(batch.streamId, batch.seq, count + 1);
         if (batch.previous != head) revert PreviousUnexpected(batch.streamId, batch.previous, head);
         uint40 timeTo = _checkMeta(batch.meta);
-        address[] memory members =
-            CommitteeSignatures.recoverMembers(digest, signerMask, signatures, nonSigners);
+        address[] memory members = CommitteeSignatures.recoverMembers(digest, signerMask, signatures, nonSigners);
         _checkCommittee(batch.streamId, record, threshold, members, members.length - nonSigners.length);
 
         record.seq = batch.seq;

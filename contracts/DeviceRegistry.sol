@@ -13,9 +13,8 @@ import {StandardLeaf} from "./libraries/StandardLeaf.sol";
 contract DeviceRegistry is IDeviceRegistry, EIP712, ERC165 {
     bytes32 private constant REGISTER_TYPEHASH =
         keccak256("Register(bytes32 deviceId,address owner,uint8 kind,uint24 zone,uint256 deadline)");
-    bytes32 private constant ACTIVATE_TYPEHASH = keccak256(
-        "Activate(bytes32 deviceId,address owner,uint8 kind,uint24 zone,bytes32 fleetRoot,uint256 deadline)"
-    );
+    bytes32 private constant ACTIVATE_TYPEHASH =
+        keccak256("Activate(bytes32 deviceId,address owner,uint8 kind,uint24 zone,bytes32 fleetRoot,uint256 deadline)");
     bytes32 private constant READING_TYPEHASH =
         keccak256("Reading(bytes32 deviceId,uint64 counter,uint64 time,bytes32 metric,int256 value)");
 
@@ -170,9 +169,7 @@ contract DeviceRegistry is IDeviceRegistry, EIP712, ERC165 {
         record.kind = registration.kind;
         record.zone = registration.zone;
         record.registeredAt = uint32(block.timestamp);
-        emit DeviceRegistered(
-            deviceId, registration.owner, keyType, registration.kind, registration.zone, fleetRoot
-        );
+        emit DeviceRegistered(deviceId, registration.owner, keyType, registration.kind, registration.zone, fleetRoot);
     }
 
     /// @dev The record of an active device that the caller owns.

@@ -80,7 +80,9 @@ library CommitteeSignatures {
 
     function _bitCount(uint256 word) private pure returns (uint256 bits) {
         unchecked {
-            for (; word != 0; word &= word - 1) ++bits;
+            for (; word != 0; word &= word - 1) {
+                ++bits;
+            }
         }
     }
 }

@@ -33,11 +33,7 @@ library DeviceSignature {
         return P256.verify(digest, r, s, x, y);
     }
 
-    function _isValidSecp256k1(bytes32 deviceId, bytes32 digest, bytes calldata signature)
-        private
-        pure
-        returns (bool)
-    {
+    function _isValidSecp256k1(bytes32 deviceId, bytes32 digest, bytes calldata signature) private pure returns (bool) {
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         return failure == ECDSA.RecoverError.NoError && bytes32(uint256(uint160(signer))) == deviceId;
     }
