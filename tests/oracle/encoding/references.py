@@ -1,0 +1,83 @@
+"""Independent statements of what gridwitness.encoding computes, in eth-account, eth-abi and plain definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eth_abi.abi import encode
+from eth_account.messages import encode_typed_data
+from eth_utils.crypto import keccak
+
+Types = list[dict[str, str]]
+
+REGISTER: Types = [
+    {"name": "deviceId", "type": "bytes32"},
+    {"name": "owner", "type": "address"},
+    {"name": "kind", "type": "uint8"},
+    {"name": "zone", "type": "uint24"},
+    {"name": "deadline", "type": "uint256"},
+]
+ACTIVATE: Types = [*REGISTER[:-1], {"name": "fleetRoot", "type": "bytes32"}, REGISTER[-1]]
+READING: Types = [
+    {"name": "deviceId", "type": "bytes32"},
+    {"name": "counter", "type": "uint64"},
+    {"name": "time", "type": "uint64"},
+    {"name": "metric", "type": "bytes32"},
+    {"name": "value", "type": "int256"},
+]
+BATCH: Types = [
+    {"name": "streamId", "type": "bytes32"},
+    {"name": "seq", "type": "uint32"},
+    {"name": "root", "type": "bytes32"},
+    {"name": "previous", "type": "bytes32"},
+    {"name": "meta", "type": "uint256"},
+    {"name": "config", "type": "uint24"},
+]
+SCHEDULE: Types = [
+    {"name": "deviceId", "type": "bytes32"},
+    {"name": "account", "type": "address"},
+    {"name": "zone", "type": "uint24"},
+    {"name": "day", "type": "uint24"},
+    {"name": "version", "type": "uint32"},
+    {"name": "orders", "type": "uint256[12]"},
+]
+
+
+def typed_data_digest(
+    contract_name: str, chain_id: int, contract: str, primary: str, types: Types, values: dict[str, Any]
+) -> bytes:
+    """EIP-712 digest by eth-account."""
+    domain = {"name": contract_name, "version": "1", "chainId": chain_id, "verifyingContract": contract}
+    message = encode_typed_data(domain_data=domain, message_types={primary: types}, message_data=values)
+    return bytes(keccak(b"\x19" + message.version + message.header + message.body))
+
+
+def standard_leaf(types: Sequence[str], values: Sequence[Any]) -> bytes:
+    """Leaf hash of a StandardMerkleTree by eth-abi."""
+    return bytes(keccak(keccak(encode(list(types), list(values)))))
+
+
+def packed(values: Sequence[int], bits: int) -> int:
+    """Fields of equal width in one integer, the first one most significant; negative ones in two's complement."""
+    word = 0
+    for value in values:
+        word = word << bits | value % (1 << bits)
+    return word
+
+
+def mountain_peaks(leaves: Sequence[bytes]) -> dict[int, bytes]:
+    """Peaks by height, straight from the definition: one perfect tree per set bit of the length, tallest first."""
+    peaks, start = {}, 0
+    for height in reversed(range(len(leaves).bit_length())):
+        if len(leaves) >> height & 1:
+            peaks[height] = _perfect_root(leaves[start : start + (1 << height)])
+            start += 1 << height
+    return peaks
+
+
+def _perfect_root(leaves: Sequence[bytes]) -> bytes:
+    if len(leaves) == 1:
+        return leaves[0]
+    half = len(leaves) // 2
+    return bytes(keccak(_perfect_root(leaves[:half]) + _perfect_root(leaves[half:])))

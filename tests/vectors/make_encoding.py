@@ -1,0 +1,274 @@
+"""Make encoding.json from eth-account, eth-abi, cryptography and @openzeppelin/merkle-tree, not from gridwitness.
+
+Run from the root of the checkout: python -m tests.vectors.make_encoding
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from eth_keys.datatypes import PrivateKey
+from eth_utils.crypto import keccak
+
+from tests.oracle.encoding.references import (
+    ACTIVATE,
+    BATCH,
+    READING,
+    REGISTER,
+    SCHEDULE,
+    mountain_peaks,
+    packed,
+    standard_leaf,
+    typed_data_digest,
+)
+
+FILE = Path(__file__).with_name("encoding.json")
+NODE_SCRIPT = Path(__file__).parents[1] / "integration" / "chain" / "standard_merkle_tree.mjs"
+CHAIN_ID = 31_337
+REGISTRY = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+ATTESTATION = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
+MARKET = "0xCf7Ed3AccA5a467e9e704C703E8D87F634fB0Fc9"
+OWNER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+READING_TYPES = ["bytes32", "uint64", "uint64", "bytes32", "int256", "uint16", "bytes32"]
+PROFILE_TYPES = ["bytes32", "uint32", "uint16", "bytes32", "uint16"]
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+DRAW = random.Random(712)
+
+
+def hexed(value: bytes) -> str:
+    """0x-hex."""
+    return "0x" + value.hex()
+
+
+def word(value: int) -> str:
+    """A 32-byte word as 0x-hex, two's complement."""
+    return hexed((value % (1 << 256)).to_bytes(32, "big"))
+
+
+def sign(secret: int, key_type: str, digest: bytes) -> bytes:
+    """A device's signature over a digest, low s, RFC 6979."""
+    if key_type == "secp256k1":
+        signature = PrivateKey(secret.to_bytes(32, "big")).sign_msg_hash(digest)
+        return signature.to_bytes()[:64] + bytes([signature.v + 27])
+    key = ec.derive_private_key(secret, ec.SECP256R1())
+    algorithm = ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
+    r, s = utils.decode_dss_signature(key.sign(digest, algorithm))
+    return p256_point(secret) + r.to_bytes(32, "big") + min(s, P256_ORDER - s).to_bytes(32, "big")
+
+
+def p256_point(secret: int) -> bytes:
+    """x || y of a P-256 public key."""
+    point = ec.derive_private_key(secret, ec.SECP256R1()).public_key().public_numbers()
+    return point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")
+
+
+def device_id(secret: int, key_type: str) -> bytes:
+    """The id that a key gives its device."""
+    if key_type == "p256":
+        return keccak(p256_point(secret))
+    return PrivateKey(secret.to_bytes(32, "big")).public_key.to_canonical_address().rjust(32, b"\0")
+
+
+def devices() -> list[dict[str, Any]]:
+    """Two devices of each curve."""
+    keys = [("p256", 1), ("p256", P256_ORDER - 2), ("secp256k1", 1), ("secp256k1", 0xC0FFEE << 200)]
+    return [
+        {"key_type": kind, "secret": word(secret), "device_id": hexed(device_id(secret, kind))} for kind, secret in keys
+    ]
+
+
+def registrations(device: dict[str, Any]) -> list[dict[str, Any]]:
+    """Registrations at both ends of their fields."""
+    rows = []
+    for kind, zone, deadline in ((0, 0, 0), (2, 7, 1_469_000_000), (7, (1 << 24) - 1, (1 << 256) - 1)):
+        root = keccak(text=f"fleet {zone}")
+        values = {
+            "deviceId": bytes.fromhex(device["device_id"][2:]),
+            "owner": OWNER,
+            "kind": kind,
+            "zone": zone,
+            "deadline": deadline,
+        }
+        name = ("Gridwitness DeviceRegistry", CHAIN_ID, REGISTRY)
+        rows.append(
+            {
+                "device_id": device["device_id"],
+                "owner": OWNER,
+                "kind": kind,
+                "zone": zone,
+                "deadline": word(deadline),
+                "fleet_root": hexed(root),
+                "register_digest": hexed(typed_data_digest(*name, "Register", REGISTER, values)),
+                "activate_digest": hexed(typed_data_digest(*name, "Activate", ACTIVATE, {**values, "fleetRoot": root})),
+            }
+        )
+    return rows
+
+
+def readings(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Readings of every device: import, export, and the ends of the value's range."""
+    rows = []
+    extremes = (412, -1_250, 0, (1 << 255) - 1, -(1 << 255))
+    for index, value in enumerate(extremes * 2):
+        device = known[index % len(known)]
+        counter, time = (index, 1_469_016_000 + 900 * index) if index else ((1 << 64) - 1, (1 << 64) - 1)
+        metric = b"1-0:16.29.0".ljust(32, b"\0")
+        identity = bytes.fromhex(device["device_id"][2:])
+        values = {"deviceId": identity, "counter": counter, "time": time, "metric": metric, "value": value}
+        digest = typed_data_digest("Gridwitness DeviceRegistry", CHAIN_ID, REGISTRY, "Reading", READING, values)
+        signature = sign(int(device["secret"], 16), device["key_type"], digest)
+        score_bps = DRAW.choice((0, 4_210, 9_901, 10_000))
+        fields = [identity, counter, time, metric, value, score_bps, keccak(signature)]
+        rows.append(
+            {
+                "device_id": device["device_id"],
+                "counter": str(counter),
+                "time": str(time),
+                "metric": "1-0:16.29.0",
+                "value": str(value),
+                "digest": hexed(digest),
+                "signature": hexed(signature),
+                "score_bps": score_bps,
+                "leaf": hexed(standard_leaf(READING_TYPES, fields)),
+            }
+        )
+    return rows
+
+
+def profiles(device: dict[str, Any]) -> list[dict[str, Any]]:
+    """Day profiles: nothing, everyday, and the ends of 32 bits."""
+    days = ([0] * 96, [DRAW.randrange(-3_000, 3_000) for _ in range(96)], [-(1 << 31), (1 << 31) - 1] * 48)
+    rows = []
+    for index, energy_wh in enumerate(days):
+        raw = packed(energy_wh, 32).to_bytes(384, "big")
+        fields = [bytes.fromhex(device["device_id"][2:]), 1_632_192 + 96 * index, 96, keccak(raw), 2_500 * index]
+        rows.append(
+            {
+                "device_id": device["device_id"],
+                "first_slot": fields[1],
+                "energy_wh": energy_wh,
+                "words": [hexed(raw[start : start + 32]) for start in range(0, 384, 32)],
+                "energy_hash": hexed(keccak(raw)),
+                "score_bps": fields[4],
+                "leaf": hexed(standard_leaf(PROFILE_TYPES, fields)),
+            }
+        )
+    return rows
+
+
+def schedules(device: dict[str, Any]) -> list[dict[str, Any]]:
+    """Schedules: empty, everyday, and every field at its end."""
+    everyday = [(DRAW.randrange(2), DRAW.randrange(128), DRAW.randrange(3_000)) for _ in range(96)]
+    rows = []
+    for version, orders in enumerate(([(0, 0, 0)] * 96, everyday, [(1, 127, (1 << 24) - 1)] * 96), start=1):
+        raw = packed([side << 31 | tick << 24 | energy_wh for side, tick, energy_wh in orders], 32).to_bytes(384, "big")
+        words = [int.from_bytes(raw[start : start + 32], "big") for start in range(0, 384, 32)]
+        values = {
+            "deviceId": bytes.fromhex(device["device_id"][2:]),
+            "account": OWNER,
+            "zone": 7,
+            "day": 17_002,
+            "version": version,
+            "orders": words,
+        }
+        digest = typed_data_digest("Gridwitness EnergyMarket", CHAIN_ID, MARKET, "Schedule", SCHEDULE, values)
+        rows.append(
+            {
+                "device_id": device["device_id"],
+                "account": OWNER,
+                "zone": 7,
+                "day": 17_002,
+                "version": version,
+                "orders": [list(order) for order in orders],
+                "words": [word(value) for value in words],
+                "digest": hexed(digest),
+            }
+        )
+    return rows
+
+
+def batches() -> list[dict[str, Any]]:
+    """Batch summaries and digests, zero, everyday and full."""
+    fields = ("count", "flagged_count", "max_score_bps", "time_from", "time_to")
+    widths = (32, 32, 16, 40, 40)
+    everyday = (1_344, 12, 9_987, 1_469_016_000, 1_469_016_900)
+    full = ((1 << 32) - 1, (1 << 32) - 1, 10_000, (1 << 40) - 1, (1 << 40) - 1)
+    rows = []
+    for seq, values in enumerate(((0,) * 5, everyday, full), start=1):
+        model_hash = keccak(text=f"model {seq}")[:12]
+        meta = 0
+        for value, bits in zip(values, widths, strict=True):
+            meta = meta << bits | value
+        meta = meta << 96 | int.from_bytes(model_hash, "big")
+        root, previous, stream = keccak(text=f"root {seq}"), keccak(text=f"previous {seq}"), keccak(text="stream")
+        message = {"streamId": stream, "seq": seq, "root": root, "previous": previous, "meta": meta, "config": seq + 1}
+        digest = typed_data_digest("Gridwitness DataAttestation", CHAIN_ID, ATTESTATION, "Batch", BATCH, message)
+        rows.append(
+            {
+                "stream_id": hexed(stream),
+                "seq": seq,
+                "root": hexed(root),
+                "previous": hexed(previous),
+                "config": seq + 1,
+                "meta": {**dict(zip(fields, values, strict=True)), "model_hash": hexed(model_hash)},
+                "meta_word": word(meta),
+                "digest": hexed(digest),
+                "range_leaf": hexed(keccak(seq.to_bytes(32, "big") + root + meta.to_bytes(32, "big"))),
+            }
+        )
+    return rows
+
+
+def trees() -> list[dict[str, Any]]:
+    """Trees of 1 to 9 fleet leaves, by @openzeppelin/merkle-tree."""
+    questions = [
+        {
+            "types": ["bytes32", "uint8"],
+            "rows": [[hexed(keccak(text=f"device {size} {index}")), str(index % 8)] for index in range(size)],
+        }
+        for size in (1, 2, 3, 5, 8, 9)
+    ]
+    command = ["node", str(NODE_SCRIPT)]
+    answers = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=True).stdout
+    return [
+        {"leaves": answer["leaves"], "root": answer["root"], "proofs": answer["proofs"]}
+        for answer in json.loads(answers)
+    ]
+
+
+def ranges() -> list[dict[str, Any]]:
+    """Peaks of mountain ranges of several lengths; leaf i is keccak256 of the text "batch i"."""
+    rows = []
+    for length in (1, 2, 3, 7, 8, 11, 100):
+        peaks = mountain_peaks([keccak(text=f"batch {index}") for index in range(length)])
+        rows.append({"length": length, "peaks": {str(height): hexed(peak) for height, peak in peaks.items()}})
+    return rows
+
+
+def main() -> None:
+    """Write the file."""
+    known = devices()
+    vectors = {
+        "about": "made by tests/vectors/make_encoding.py from libraries other than gridwitness",
+        "chain_id": CHAIN_ID,
+        "contracts": {"DeviceRegistry": REGISTRY, "DataAttestation": ATTESTATION, "EnergyMarket": MARKET},
+        "devices": known,
+        "registrations": registrations(known[0]),
+        "readings": readings(known),
+        "profiles": profiles(known[1]),
+        "schedules": schedules(known[0]),
+        "batches": batches(),
+        "trees": trees(),
+        "ranges": ranges(),
+    }
+    FILE.write_text(json.dumps(vectors, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
