@@ -39,14 +39,14 @@ def _errors_by_selector() -> dict[bytes, _ErrorType]:
 
 
 def decode_revert(data: bytes) -> Reverted:
-    """The error that revert data stands for; unknown data keeps its hex. `bytes` arguments are decoded in turn.
+    """The error that revert data stands for; unknown data keeps its hex.
 
     Values come as integers, text and 0x-hex, ready to be printed.
     """
     if not data:
         return Reverted("RevertWithoutReason", {})
     known = _errors_by_selector().get(data[:4])
-    if known is None:
+    if known is None or len(data) % 32 != 4:
         return Reverted("UnknownError", {"data": "0x" + data.hex()})
     try:
         values = decode(known.types, data[4:])
@@ -57,8 +57,7 @@ def decode_revert(data: bytes) -> Reverted:
 
 def _readable(value: object) -> object:
     if isinstance(value, bytes):
-        nested = _errors_by_selector().get(value[:4]) if len(value) % 32 == 4 else None
-        return decode_revert(value).message if nested else "0x" + value.hex()
+        return "0x" + value.hex()
     if isinstance(value, (tuple, list)):
         return tuple(_readable(item) for item in value)
     return value
