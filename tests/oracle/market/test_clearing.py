@@ -13,7 +13,7 @@ from gridwitness.market.clearing import Book, book_of, clear, fill_wh
 
 from .orders import ZONE, balanced_orders, order_lists
 
-thorough = settings(max_examples=500, deadline=None)
+thorough = settings(max_examples=300, deadline=None)
 
 
 def bid(tick: int, energy_wh: int) -> Order:
