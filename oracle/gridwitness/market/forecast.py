@@ -4,7 +4,7 @@ An analogue ensemble: the values of the same time of day ± 90 minutes on earlie
 day (triangular) and by recency (0.7 per day), give the quantiles; their distance from the median is widened by a fifth,
 since few days of history show too little of the weather. On the four bundled weeks (three days of history at most) its
 mean absolute error is 0.96 of that of repeating yesterday, its pinball loss at .1/.5/.9 is 0.65 of it, and its
-80 % band holds 83 % of the values. Forecasts guide an agent's orders; nobody co-signs them, so floating point is fine here.
+80 % band holds 83 % of the values. Forecasts guide orders and are never co-signed, so floating point is fine.
 """
 
 from __future__ import annotations
