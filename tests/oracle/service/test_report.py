@@ -17,7 +17,7 @@ from gridwitness.errors import ConfigError
 from gridwitness.service.demo.facts import flagged_meters, home_figures
 from gridwitness.service.demo.report import print_summary, write_report
 from gridwitness.service.demo.result import CLEARING_COLUMNS, READING_COLUMNS, SETTLEMENT_COLUMNS, DemoResult
-from gridwitness.service.demo.wording import cents, count, euros, exact_euros, grouped, kwh, percent, saving
+from gridwitness.service.demo.wording import better, cents, count, euros, exact_euros, grouped, kwh, percent
 from tests.oracle.service.generated_demo import FEEDER, SHARE_REASON, generated_result
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -109,13 +109,15 @@ def test_write_report__one_day__sections_stand_in_order(folder: Path) -> None:
 
 def test_write_report__one_day__lede_gives_the_day_in_numbers(folder: Path, result: DemoResult) -> None:
     summary, words = result.summary, one_line(page_of(folder).words)
+    saved = summary["grid_only_bills_eur"] - summary["bills_eur"]
     for figure in (
-        "15 meters signed 1,443 readings",
-        "accepted 1,440, rejected 3 and co-signed 97 batches",
+        "14 homes and the feeder’s meter signed 5,760 readings, 1,440 of them on the day shown here",
+        "accepted 5,757, rejected 3 and co-signed 97 batches",
         f"cleared 96 quarter hours and matched {kwh(summary['traded_wh'])}",
         f"come to {euros(summary['bills_eur'])}",
-        f"have come to {euros(summary['grid_only_bills_eur'])}, so the homes pay {saving(summary['saving_pct'])}",
-        "covered 41.3 % of what it used",
+        f"against {euros(summary['grid_only_bills_eur'])} with the grid alone: "
+        f"{better(saved)}, which is {percent(summary['saving_pct'])} of",
+        "own exports covered 41.3 % of its imports",
         "2 meters had readings flagged, and 2 meters had a bill held",
     ):
         assert figure in words
@@ -128,7 +130,8 @@ def test_write_report__one_day__every_home_has_energy_and_bill(folder: Path, res
     homes = home_figures(result)
     assert len(homes) == 14
     for home in homes:
-        assert energy[home.meter] == [home.kind, kwh(home.import_wh), kwh(home.export_wh), kwh(home.traded_wh)]
+        traded = "held" if home.traded_wh is None else kwh(home.traded_wh)
+        assert energy[home.meter] == [home.kind, kwh(home.import_wh), kwh(home.export_wh), traded]
         if home.bill_eur is None:
             assert bills[home.meter] == [euros(home.grid_only_eur), "held", "–"]
         else:
@@ -162,17 +165,17 @@ def test_write_report__gas__has_calls_mean_total_and_sum(folder: Path) -> None:
 
 def test_write_report__conservation__shows_every_digit(folder: Path) -> None:
     words = one_line(page_of(folder).words)
-    assert "€2,800.000000 in, €2,800.000000 out, difference €0.000000" in words
+    assert "€2,800.000000 in = €1,790.123456 out + €1,009.876544 left; difference €0.000000" in words
     assert "failed" not in words
 
 
 def test_write_report__money_missing__says_the_check_failed(tmp_path: Path) -> None:
     result = generated_result()
-    result.summary.update(cash_conserved=False, cash_out=2_799_999_999)
+    result.summary.update(cash_conserved=False, cash_left=1_009_876_543)
     write_report(result, tmp_path)
     words = one_line(page_of(tmp_path).words)
     assert "Money conserved: failed" in words
-    assert "€2,799.999999 out, difference €0.000001" in words
+    assert "€1,009.876543 left; difference €0.000001" in words
 
 
 def test_write_report__page__refers_to_nothing_outside_itself(folder: Path) -> None:
@@ -230,7 +233,7 @@ def test_write_report__csv__round_trips_in_documented_columns(
         io.StringIO(text),
         parse_dates=times,
         keep_default_na=False,
-        na_values={"bill_eur": [""]} | {column: [""] for column in columns if column.endswith("_eur")},
+        na_values={"bill_eur": [""]} | {column: [""] for column in columns if column.endswith(("_eur", "_wh"))},
     )
     pd.testing.assert_frame_equal(read, getattr(result, name), check_dtype=False)
 
@@ -249,10 +252,13 @@ def test_write_report__same_result__same_bytes(folder: Path, tmp_path: Path) -> 
 
 
 def test_write_report__nothing_traded__says_so(tmp_path: Path) -> None:
-    write_report(generated_result(trades=False), tmp_path)
+    result = generated_result(trades=False)
+    result.summary.update(bills_eur=-3.0, grid_only_bills_eur=-3.5)
+    write_report(result, tmp_path)
     page = page_of(tmp_path)
     words = one_line(page.words)
     assert "matched nothing: no bid met an offer" in words
+    assert "come to −€3.00 (below zero the homes are paid), against −€3.50 with the grid alone: €0.50 worse" in words
     assert "Here they do not meet, so nothing was traded." in words
     assert any("no energy was matched in any slot" in label for label in page.labels)
 
@@ -303,7 +309,7 @@ def test_print_summary__one_day__names_what_was_held_and_checked(result: DemoRes
     text = console.export_text()
     assert "held: bus-02" in text and SHARE_REASON in text
     assert f"{euros(result.summary['bills_eur'])} instead of" in text
-    assert text.count("✓") == 4 and "✗" not in text
+    assert text.count("✓") == 5 and "✗" not in text
 
 
 @pytest.mark.parametrize(
@@ -317,7 +323,7 @@ def test_print_summary__one_day__names_what_was_held_and_checked(result: DemoRes
         (exact_euros(-1_000_001), "−€1.000001"),
         (cents(0.12345), "12.35 ct/kWh"),
         (percent(12.34), "12.3 %"),
-        (saving(-3), "3.0 % more"),
+        (better(-3), "€3.00 worse"),
         (grouped(-1_234_567), "−1,234,567"),
         (count(1, "batch", "batches"), "1 batch"),
         (count(1_200, "batch", "batches"), "1,200 batches"),

@@ -244,10 +244,11 @@ def _draw_energy(axes: Axes, homes: Sequence[HomeFigures]) -> None:
     rows = np.arange(len(homes))
     axes.barh(rows, [h.import_wh / 1000 for h in homes], 0.62, color=IMPORT, label="import")
     axes.barh(rows, [-h.export_wh / 1000 for h in homes], 0.62, color=EXPORT, label="export")
-    traded = [h.traded_wh / 1000 for h in homes]
+    known = [(row, home.traded_wh / 1000) for row, home in enumerate(homes) if home.traded_wh is not None]
     axes.plot(
-        traded, rows, "D", color=INK, markersize=5.5, markeredgecolor=PAPER, linestyle="none", label="traded, net"
-    )
+        [traded for _, traded in known], [row for row, _ in known], "D", color=INK, markersize=5.5,
+        markeredgecolor=PAPER, linestyle="none", label="traded, net",
+    )  # fmt: skip
     _home_axis(axes, homes, "kWh, export to the left")
 
 

@@ -19,15 +19,15 @@ SLOT = timedelta(minutes=15)
 class HomeFigures:
     """A meter that trades, over all days of the demo.
 
-    Energy in Wh as the meter reported it; `traded_wh` is net contracted, bought > 0, sold < 0. `bill_eur` is the sum of
-    the days that were settled, None if all are held; `grid_only_eur` covers the same days (all days if all are held).
+    Energy in Wh as the meter reported it; `traded_wh` is net contracted, bought > 0, sold < 0. That and `bill_eur` are
+    sums of the settled days, None if all days are held; `grid_only_eur` covers the same days (all if all are held).
     """
 
     meter: str
     kind: str
     import_wh: int
     export_wh: int
-    traded_wh: int
+    traded_wh: int | None
     bill_eur: float | None
     grid_only_eur: float
     held_days: int
@@ -65,7 +65,7 @@ def _figures(meter: str, days: pd.DataFrame, energy: pd.Series[int]) -> HomeFigu
         kind=str(days["kind"].iloc[0]),
         import_wh=int(energy.get("import_wh", 0)),
         export_wh=int(energy.get("export_wh", 0)),
-        traded_wh=int(days["contracted_wh"].fillna(0).sum()),
+        traded_wh=None if settled.empty else int(settled["contracted_wh"].astype("int64").sum()),
         bill_eur=None if settled.empty else float(settled["bill_eur"].astype(float).sum()),
         grid_only_eur=float(compared["grid_only_bill_eur"].astype(float).sum()),
         held_days=len(days) - len(settled),

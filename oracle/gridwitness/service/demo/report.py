@@ -16,6 +16,7 @@ from rich.text import Text
 
 from gridwitness.errors import ConfigError
 from gridwitness.service.demo import charts, wording
+from gridwitness.service.demo.evidence import SAMPLE_READINGS
 from gridwitness.service.demo.facts import FlaggedMeter, HomeFigures, flagged_meters, home_figures, reasons
 from gridwitness.service.demo.result import CLEARING_COLUMNS, READING_COLUMNS, SETTLEMENT_COLUMNS, DemoResult
 
@@ -62,8 +63,11 @@ def write_report(result: DemoResult, out_dir: Path) -> None:
 
 
 def _write_csv(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
-    """Only the documented columns, in their order; times as ISO 8601 in UTC, days as dates."""
+    """Only the documented columns, in their order; energies as integers, times as ISO 8601 in UTC, days as dates."""
     table = table[list(columns)].copy()
+    for name in columns:
+        if name.endswith("_wh"):
+            table[name] = pd.to_numeric(table[name]).astype("Int64")
     for name, pattern in (("slot_start", "%Y-%m-%dT%H:%M:%SZ"), ("day", "%Y-%m-%d")):
         if name in table:
             table[name] = pd.to_datetime(table[name], utc=True).dt.strftime(pattern)
@@ -79,14 +83,17 @@ def _render(result: DemoResult, homes: Sequence[HomeFigures]) -> str:
         lstrip_blocks=True,
     )
     words = (
-        wording.grouped, wording.kwh, wording.euros, wording.cents, wording.percent, wording.saving, wording.clock,
+        wording.grouped, wording.kwh, wording.euros, wording.cents, wording.percent, wording.better, wording.clock,
         wording.count,
     )  # fmt: skip
     environment.filters.update({word.__name__: word for word in words})
     flagged = flagged_meters(result)
     return environment.get_template("report.html.j2").render(
         title=_title(result, len(homes)),
+        witnesses=result.readings["meter"].nunique() - len(homes),
+        readings_shown=len(result.readings),
         summary=result.summary,
+        saved_eur=result.summary["grid_only_bills_eur"] - result.summary["bills_eur"],
         homes=homes,
         several_days=result.summary["days"] > 1,
         others=_others_flagged(result, flagged),
@@ -127,31 +134,37 @@ def _others_flagged(result: DemoResult, flagged: Sequence[FlaggedMeter]) -> tupl
 def checks(result: DemoResult) -> list[Check]:
     """What was proven and balanced, with exact figures."""
     summary = result.summary
-    cash_in, cash_out = summary["cash_in"], summary["cash_out"]
+    cash_in, cash_out, cash_left = (summary[f"cash_{place}"] for place in ("in", "out", "left"))
+    sample = min(SAMPLE_READINGS, summary["readings_signed"])
+    slots = wording.count(summary["slots_cleared"], "slot")
     return [
         Check(
             "Readings proven on chain",
-            summary["readings_proven"] > 0,
-            f"{wording.count(summary['readings_proven'], 'reading')}, drawn at random, each shown to be under an "
-            "attested root by the contract itself",
+            summary["readings_proven"] == sample,
+            f"{wording.grouped(summary['readings_proven'])} of {wording.count(sample, 'reading')} drawn at random, by "
+            "the contract itself and by the device's signature",
         ),
         Check(
             "Money conserved",
             bool(summary["cash_conserved"]),
-            f"{wording.exact_euros(cash_in)} in, {wording.exact_euros(cash_out)} out, "
-            f"difference {wording.exact_euros(cash_in - cash_out)}",
+            f"{wording.exact_euros(cash_in)} in = {wording.exact_euros(cash_out)} out + "
+            f"{wording.exact_euros(cash_left)} left; difference {wording.exact_euros(cash_in - cash_out - cash_left)}",
         ),
         Check(
             "Energy conserved",
             bool(summary["energy_conserved"]),
-            f"every watt-hour bought was sold, in each of {wording.count(summary['slots_cleared'], 'slot')}; "
-            f"{wording.grouped(summary['traded_wh'])} Wh matched",
+            "the feeder's readings equal all true flows plus losses, and every settlement has exactly the energy that "
+            f"was attested and contracted; {wording.grouped(summary['traded_wh'])} Wh matched in {slots}",
         ),
         Check(
             "Clearing is the best there is",
             bool(summary["clearing_equals_brute_force"]),
-            f"{wording.count(summary['slots_cleared'], 'slot')} compared with an independent search, order by order, "
-            "for the greatest volume",
+            f"{slots} equal an independent search, order by order, for the greatest volume",
+        ),
+        Check(
+            "Settlement is by the rules",
+            bool(summary["settlement_equals_reference"]),
+            "every settlement on chain equals the reference settlement in Python, to the unit",
         ),
     ]
 
@@ -197,9 +210,14 @@ def _measured_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _market_rows(result: DemoResult) -> list[tuple[str, str]]:
     summary = result.summary
-    bills, grid_only = (wording.euros(summary[name]) for name in ("bills_eur", "grid_only_bills_eur"))
+    bills, grid_only = summary["bills_eur"], summary["grid_only_bills_eur"]
     return [
         ("traded", f"{wording.kwh(summary['traded_wh'])} in {wording.count(summary['slots_cleared'], 'slot')}"),
-        ("bills", f"{bills} instead of {grid_only} from the grid: {wording.saving(summary['saving_pct'])}"),
+        ("bills", f"{wording.euros(bills)} instead of {wording.euros(grid_only)} from the grid alone"),
+        (
+            "saved",
+            f"{wording.better(grid_only - bills)}, {wording.percent(summary['saving_pct'])} of what the imports would "
+            "cost from the grid",
+        ),
         ("self-sufficiency", wording.percent(summary["self_sufficiency_pct"])),
     ]

@@ -42,9 +42,9 @@ def percent(share: float) -> str:
     return f"{grouped(share, 1)} %"
 
 
-def saving(percent_saved: float) -> str:
-    """A saving in percent, in words that stay true when it is a loss."""
-    return f"{percent(abs(percent_saved))} {'less' if percent_saved >= 0 else 'more'}"
+def better(saved: float) -> str:
+    """An amount saved in EUR, in words that stay true when it is a loss."""
+    return f"{euros(abs(saved))} {'better' if saved >= 0 else 'worse'}"
 
 
 def clock(time: pd.Timestamp, *, day: bool = False) -> str:
