@@ -50,7 +50,7 @@ def decode_revert(data: bytes) -> Reverted:
         return Reverted("UnknownError", {"data": "0x" + data.hex()})
     try:
         values = decode(known.types, data[4:])
-    except DecodingError:
+    except (DecodingError, ValueError, OverflowError):  # text that is no UTF-8, lengths beyond memory
         return Reverted("UnknownError", {"data": "0x" + data.hex()})
     return Reverted(known.name, {name: _readable(value) for name, value in zip(known.names, values, strict=True)})
 

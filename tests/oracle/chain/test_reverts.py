@@ -52,6 +52,16 @@ def test_decode_revert__any_bytes__never_fails(data: bytes) -> None:
         assert decoded.message == "RevertWithoutReason()"
 
 
+@given(
+    st.sampled_from([error["name"] for error in custom_errors()] + ["Error"]),
+    st.lists(st.binary(min_size=32, max_size=32)),
+)
+def test_decode_revert__known_selector_with_any_words__never_fails(name: str, words: list[bytes]) -> None:
+    types = {error["name"]: [canonical_type(part) for part in error["inputs"]] for error in custom_errors()}
+    selector = keccak(f"{name}({','.join(types.get(name, ['string']))})".encode())[:4]
+    assert decode_revert(selector + b"".join(words)).error_name in (name, "UnknownError")
+
+
 def test_decode_revert__cut_short__keeps_the_hex() -> None:
     data = revert_data("GateClosed(uint32,uint256)", [1, 2])[:-1]
     assert decode_revert(data).message == f"UnknownError(data=0x{data.hex()})"
