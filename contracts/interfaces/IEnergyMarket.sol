@@ -19,7 +19,7 @@ interface IEnergyMarket {
     /// @param tickSizePerKwh price step, not zero; tick t costs floorPricePerKwh + t * tickSizePerKwh
     /// @param shortPricePerKwh what a party pays the backstop per kWh it is short of its contract
     /// @param longPricePerKwh what the backstop pays per kWh a party is long, at most shortPricePerKwh
-    /// @param penaltyPerKwh added charge per kWh of deviation beyond the tolerance
+    /// @param penaltyPerKwh added charge per kWh of contracted energy that was deviated from beyond the tolerance
     /// @param toleranceBps deviation, in share of the contracted energy of the slot (rounded down to Wh), that bears no
     /// penalty, at most 10,000
     /// @param holdScoreBps a profile scored above this is held, not paid; at most 10,000
@@ -228,7 +228,7 @@ interface IEnergyMarket {
     /// @dev All rows settle or are held, or the call reverts with the error of the first that cannot. Slots in which a
     /// schedule has energy must be cleared and still kept. Per slot, c is the contracted and m the metered net energy:
     /// traded −c * clearing price; d = m − c: −d * short if d > 0, |d| * long if d < 0; and a penalty of
-    /// max(0, |d| − floor(|c| * toleranceBps / 10,000)) * penaltyPerKwh. Each component is summed over the day in
+    /// max(0, min(|d|, |c|) − floor(|c| * toleranceBps / 10,000)) * penaltyPerKwh. Each component is summed over the day in
     /// milli-units and rounded once, down. What an account owes is taken from its released reserve and its free balance;
     /// the rest is `uncollected`.
     /// @param schedules the schedules as submitted

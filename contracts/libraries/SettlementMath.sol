@@ -90,6 +90,8 @@ library SettlementMath {
                 deviation = -deviation;
                 total.imbalanceCash += deviation * int256(uint256(params.longPricePerKwh));
             }
+            // What was never contracted was promised to nobody, so it bears no penalty.
+            if (deviation > size) deviation = size;
             int256 beyond = deviation - size * int256(uint256(params.toleranceBps)) / BPS;
             if (beyond > 0) total.penaltyCash -= beyond * int256(uint256(params.penaltyPerKwh));
         }

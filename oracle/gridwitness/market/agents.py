@@ -5,8 +5,8 @@ offers expected export at the long price (what the grid would pay).
 
 `HEDGED` knows that a deviation costs. Contracting c (import positive) instead of nothing changes the expected imbalance
 cash and penalty by a sum v(c) over the forecast's scenarios; v(c) / c is the price per Wh at which the contract is just
-worth having, a newsvendor's reservation price: for the first Wh of a sure import it is short + penalty, and it falls
-towards long − penalty as the Wh becomes less likely to be used. So no order is made that loses in expectation if it
+worth having, a newsvendor's reservation price: for the first Wh of a sure import it is short, and it falls towards
+long − penalty as the Wh becomes less likely to be used. So no order is made that loses in expectation if it
 fills. The limit is the reservation price r. Among the quantities the scenarios suggest it takes the one with the
 greatest expected gain under a prudent belief: the clearing price lies between long and short, more likely on the side
 that suits the agent less, with a density that falls linearly to zero at the price that suits it best. Integrated, the
@@ -70,7 +70,8 @@ def _expected_cash(
     deviations_wh = scenarios_wh[None, :] - contracts_wh[:, None]
     price = np.where(deviations_wh > 0, params.short_price_per_kwh, params.long_price_per_kwh)
     tolerated_wh = np.abs(contracts_wh)[:, None] * params.tolerance_bps / BPS
-    beyond_wh = np.maximum(0, np.abs(deviations_wh) - tolerated_wh)
+    promised_wh = np.minimum(np.abs(deviations_wh), np.abs(contracts_wh)[:, None])
+    beyond_wh = np.maximum(0, promised_wh - tolerated_wh)
     cash: NDArray[np.float64] = np.mean(-deviations_wh * price - beyond_wh * params.penalty_per_kwh, axis=1)
     return cash
 

@@ -2,8 +2,9 @@
 
 Energies are import positive, money is signed from the account's side (received > 0). With c the contracted energy of a
 slot, m the metered one and d = m − c, the account gets −c at the clearing price; it pays d > 0 at the short price and
-receives −d > 0 at the long price; beyond a deviation of floor(|c| × tolerance) it pays the penalty. Wh × units per kWh
-are milli-units: each component is summed over the day in those and rounded once, toward −∞, so the backstop, the
+receives −d > 0 at the long price. Of the contract, the part min(|d|, |c|) was not kept: beyond floor(|c| × tolerance) it
+bears the penalty; energy that was never contracted was promised to nobody and bears none. Wh × units per kWh are
+milli-units: each component is summed over the day in those and rounded once, toward −∞, so the backstop, the
 counterparty of everything, keeps the dust.
 """
 
@@ -84,7 +85,8 @@ def imbalance_milli(deviation_wh: int, params: ZoneParams) -> int:
 def penalty_milli(contract_wh: int, deviation_wh: int, params: ZoneParams) -> int:
     """Penalty (milli-units, ≤ 0) on the part of a deviation beyond the tolerance."""
     tolerated_wh = abs(contract_wh) * params.tolerance_bps // BPS
-    return -max(0, abs(deviation_wh) - tolerated_wh) * params.penalty_per_kwh
+    broken_wh = min(abs(deviation_wh), abs(contract_wh))
+    return -max(0, broken_wh - tolerated_wh) * params.penalty_per_kwh
 
 
 def net_cash(settlement: Settlement) -> int:
