@@ -46,10 +46,9 @@ def write_report(result: DemoResult, out_dir: Path) -> None:
     Raises ConfigError if the folder cannot be written.
     """
     homes = home_figures(result)
-    page = _render(result, homes)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        (out_dir / "report.html").write_text(page, encoding="utf-8")
+        (out_dir / "report.html").write_text(_render(result, homes), encoding="utf-8")
         summary = json.dumps(result.summary, indent=2, ensure_ascii=False) + "\n"
         (out_dir / "summary.json").write_text(summary, encoding="utf-8")
         _write_csv(result.clearings, CLEARING_COLUMNS, out_dir / "clearings.csv")
