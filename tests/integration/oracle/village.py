@@ -6,9 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -189,3 +192,38 @@ def make_oracles(
         (home / "oracle.toml").write_text("\n".join(lines) + "\n")
         oracles.append(Oracle(home, url, account))
     return oracles
+
+
+@contextmanager
+def lying_member(oracle: Oracle) -> Iterator[None]:
+    """A member that answers every proposal at once, with its own key, but for a digest that it made up."""
+    digest = bytes([0xEE] * 32)
+
+    class Liar(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            signature = oracle.account.unsafe_sign_hash(digest).signature
+            answer = {
+                "signer": oracle.account.address,
+                "digest": "0x" + digest.hex(),
+                "signature": signature.to_0x_hex(),
+            }
+            self._answer(200, json.dumps(answer).encode())
+
+        def do_GET(self) -> None:
+            self._answer(404, b"{}")
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    port = int(oracle.url.rpartition(":")[2])
+    with ThreadingHTTPServer(("127.0.0.1", port), Liar) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
