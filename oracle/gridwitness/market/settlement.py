@@ -2,8 +2,8 @@
 
 Energies are import positive, money is signed from the account's side (received > 0). With c the contracted energy of a
 slot, m the metered one and d = m − c, the account gets −c at the clearing price; it pays d > 0 at the short price and
-receives −d > 0 at the long price. Of the contract, the part min(|d|, |c|) was not kept: beyond floor(|c| × tolerance) it
-bears the penalty; energy that was never contracted was promised to nobody and bears none. Wh × units per kWh are
+receives −d > 0 at the long price. Of the contract, min(|d|, |c|) was not kept: beyond floor(|c| × tolerance) that bears
+the penalty; energy that was never contracted was promised to nobody and bears none. Wh × units per kWh are
 milli-units: each component is summed over the day in those and rounded once, toward −∞, so the backstop, the
 counterparty of everything, keeps the dust.
 """

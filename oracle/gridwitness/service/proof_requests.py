@@ -13,22 +13,28 @@ from gridwitness.service.proofs import ProofFile, parse_proof
 _TIMEOUT_S = 30
 
 
-def request_reading_proof(url: str, device_id: bytes, time: int, metric: str) -> ProofFile:
+def request_reading_proof(
+    url: str, device_id: bytes, time: int, metric: str, *, client: httpx.Client | None = None
+) -> ProofFile:
     """Proof of a device's reading at `time` (unix seconds, start of the interval) from the oracle at `url`.
+
+    Who asks for many gives a `client`, so that connections are kept.
 
     Raises ProofError if the oracle has no such reading attested, GridwitnessError if it does not answer.
     """
-    return _request(url, "/v1/proofs/readings", {"device": _hex(device_id), "time": str(time), "metric": metric})
+    query = {"device": _hex(device_id), "time": str(time), "metric": metric}
+    return _request(url, "/v1/proofs/readings", query, client)
 
 
-def request_profile_proof(url: str, device_id: bytes, time: int) -> ProofFile:
+def request_profile_proof(url: str, device_id: bytes, time: int, *, client: httpx.Client | None = None) -> ProofFile:
     """Proof of a device's profile of the UTC day that contains `time` (unix seconds); errors as above."""
-    return _request(url, f"/v1/proofs/profiles/{_hex(device_id)}/{time // SECONDS_PER_DAY}", {})
+    return _request(url, f"/v1/proofs/profiles/{_hex(device_id)}/{time // SECONDS_PER_DAY}", {}, client)
 
 
-def _request(url: str, path: str, query: Mapping[str, str]) -> ProofFile:
+def _request(url: str, path: str, query: Mapping[str, str], client: httpx.Client | None) -> ProofFile:
+    get = client.get if client is not None else httpx.get
     try:
-        answer = httpx.get(url.rstrip("/") + path, params=dict(query), timeout=_TIMEOUT_S)
+        answer = get(url.rstrip("/") + path, params=dict(query), timeout=_TIMEOUT_S)
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise GridwitnessError(
             f"no oracle answers at {url} ({error})", hint="`gridwitness run` starts one; check --url"

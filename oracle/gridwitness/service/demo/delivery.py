@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,6 +46,7 @@ class Delivery:
         self.signed: list[SignedReading] = []
         self.verdicts: Counter[str] = Counter()
         self._loop = asyncio.Runner()
+        self._http = httpx.Client(timeout=30)
         self._client = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=CONNECTIONS))
 
     def __enter__(self) -> Self:
@@ -55,6 +57,7 @@ class Delivery:
     ) -> None:
         self._loop.run(self._client.aclose())
         self._loop.close()
+        self._http.close()
 
     def sign_slot(self, slot: int) -> list[SignedReading]:
         """Every meter's signed reading of one delivery slot."""
@@ -120,32 +123,27 @@ class Delivery:
         rows: list[dict[str, Any]] = []
         after: int | None = -1
         while after is not None:
-            page = httpx.get(url, params={**query, "after": after}, timeout=30).raise_for_status().json()
+            page = self._http.get(url, params={**query, "after": after}).raise_for_status().json()
             rows += page["readings"]
             after = page["next_after"]
         return sorted(rows, key=lambda row: row["time"])
 
     def reading_proofs(self, readings: Sequence[Reading]) -> list[ProofFile]:
         """Proofs of readings, asked of the oracles in turn."""
-        return [
-            self._proof(lambda url, r=reading: request_reading_proof(url, r.device_id, r.time, r.metric), index)  # type: ignore[misc]
-            for index, reading in enumerate(readings)
-        ]
+        asks = [partial(request_reading_proof, device_id=r.device_id, time=r.time, metric=r.metric) for r in readings]
+        return [self._proof(ask, index) for index, ask in enumerate(asks)]
 
     def profile_proofs(self, device_ids: Sequence[bytes], day: int) -> list[ProofFile]:
         """Proofs of the devices' profiles of a delivery day."""
-        time_s = day * SECONDS_PER_DAY
-        return [
-            self._proof(lambda url, d=device_id: request_profile_proof(url, d, time_s), index)  # type: ignore[misc]
-            for index, device_id in enumerate(device_ids)
-        ]
+        asks = [partial(request_profile_proof, device_id=d, time=day * SECONDS_PER_DAY) for d in device_ids]
+        return [self._proof(ask, index) for index, ask in enumerate(asks)]
 
-    def _proof(self, request: Callable[[str], ProofFile], index: int) -> ProofFile:
+    def _proof(self, ask: Callable[..., ProofFile], index: int) -> ProofFile:
         """An oracle that only follows the leader may be a moment behind: ask again for a while."""
         deadline = time.monotonic() + ATTEST_TIMEOUT_S
         while True:
             try:
-                return request(self._urls[index % len(self._urls)])
+                return ask(self._urls[index % len(self._urls)], client=self._http)
             except ProofError:
                 if time.monotonic() > deadline:
                     raise
