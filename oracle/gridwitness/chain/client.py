@@ -119,7 +119,7 @@ class Chain:
     def send(self, calls: Sequence[tuple[LocalAccount, ContractFunction]], *, gas: int | None = None) -> list[bytes]:
         """Send many transactions without waiting; hashes in order. `gas` per transaction is estimated unless given.
 
-        Estimates see the present state only: give `gas` where a call depends on one before it in the same list.
+        Estimates do not see the calls before in the same list: give `gas` where one depends on another.
         """
         limits = [gas] * len(calls) if gas is not None else self._estimate(calls)
         max_fee_wei, tip_wei = self.fees()
@@ -144,13 +144,7 @@ class Chain:
         return [digest for digest, _ in signed]
 
     def _estimate(self, calls: Sequence[tuple[LocalAccount, ContractFunction]]) -> list[int]:
-        requests = [
-            (
-                "eth_estimateGas",
-                ({"from": account.address, "to": function.address, "data": "0x" + calldata(function).hex()},),
-            )
-            for account, function in calls
-        ]
+        requests = [("eth_estimateGas", (_call(a.address, f), "pending")) for a, f in calls]
         return [gas_limit(int(raw, 16)) for raw in _raise_first(self.node.rpc_batch(requests))]
 
     def fees(self) -> tuple[int, int]:
@@ -198,16 +192,16 @@ class Chain:
         return [read_receipt(receipts[digest]) for digest in hashes]
 
     def failure_of(self, transaction: bytes, block_number: int) -> ChainError:
-        """Why a mined transaction failed, found by replaying it on the state before its block."""
+        """Why a mined transaction failed, found by replaying it after its block, and else before."""
         raw = self.node.rpc("eth_getTransactionByHash", "0x" + transaction.hex())
         replay = {"from": raw["from"], "to": raw["to"], "data": raw["input"], "gas": raw["gas"], "value": raw["value"]}
-        try:
-            self.node.rpc("eth_call", replay, hex(max(block_number - 1, 0)))
-        except Reverted as error:
-            return error
-        except ChainError as error:
-            return ChainError(f"transaction 0x{transaction.hex()} failed in block {block_number}: {error.message}")
-        return ChainError(f"transaction 0x{transaction.hex()} failed in block {block_number}, though not when replayed")
+        states = [hex(block_number), hex(max(block_number - 1, 0))]
+        for error in self.node.rpc_batch([("eth_call", (replay, state)) for state in states]):
+            if isinstance(error, Reverted):
+                return error
+        return ChainError(
+            f"transaction 0x{transaction.hex()} failed in block {block_number}; a replay does not say why"
+        )
 
 
 def gas_limit(estimate: int) -> int:
@@ -225,6 +219,10 @@ def gas_limit(estimate: int) -> int:
 def calldata(function: ContractFunction) -> bytes:
     """ABI-encoded call: selector and arguments."""
     return bytes.fromhex(function._encode_transaction_data()[2:])
+
+
+def _call(sender: str, function: ContractFunction) -> dict[str, str]:
+    return {"from": sender, "to": str(function.address), "data": "0x" + calldata(function).hex()}
 
 
 def _decode_output(function: ContractFunction, data: bytes) -> Json:

@@ -205,7 +205,7 @@ class Outbox:
 
     def _estimate(self, intent: Intent) -> int:
         call = {"from": self._account.address, "to": intent.recipient, "data": "0x" + intent.calldata.hex()}
-        return gas_limit(int(self._chain.node.rpc("eth_estimateGas", call), 16))
+        return gas_limit(int(self._chain.node.rpc("eth_estimateGas", call, "pending"), 16))
 
     def _sign(self, intent: Intent, nonce: int | None, tip_wei: int, max_fee_wei: int, gas: int) -> None:
         if nonce is None:
