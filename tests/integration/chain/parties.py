@@ -1,0 +1,101 @@
+"""What the parties of a test do: devices sign and register, the committee co-signs batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from eth_account.signers.local import LocalAccount
+
+from gridwitness.chain.attestation import encode_attest
+from gridwitness.chain.client import Chain
+from gridwitness.domain.batches import Batch, BatchMeta, Proof
+from gridwitness.domain.devices import DeviceKind, Registration
+from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, Score, ScoredReading, SignedReading
+from gridwitness.encoding.eip712 import (
+    Domain,
+    attestation_domain,
+    batch_digest,
+    reading_digest,
+    register_digest,
+    registry_domain,
+)
+from gridwitness.encoding.keys import DeviceKey, Secp256k1Key
+from gridwitness.encoding.merkle import MountainRange, StandardMerkleTree, range_leaf
+from gridwitness.encoding.packing import pack_meta
+
+FAR_FUTURE = 1 << 40
+
+
+def register(chain: Chain, carrier: LocalAccount, owner: str, key: DeviceKey, kind: DeviceKind, zone: int) -> None:
+    """Register a device with a proof of possession."""
+    registration = Registration(key.device_id, owner, kind, zone, FAR_FUTURE)
+    domain = registry_domain(chain.chain_id, chain.manifest.address("DeviceRegistry"))
+    signature = key.sign(register_digest(domain, registration))
+    fields = (key.device_id, owner, int(kind), zone, FAR_FUTURE)
+    chain.transact(carrier, chain.contract("DeviceRegistry").functions.register(fields, signature))
+
+
+def scored_reading(chain: Chain, key: DeviceKey, counter: int, time: int, value: int, score_bps: int) -> ScoredReading:
+    """A reading as its device signs it, with a score."""
+    reading = Reading(key.device_id, counter, time, NET_ENERGY_METRIC, value)
+    domain = registry_domain(chain.chain_id, chain.manifest.address("DeviceRegistry"))
+    signed = SignedReading(reading, key.sign(reading_digest(domain, reading)))
+    return ScoredReading(signed, Score(score_bps, "seasonal", "higher than on other days at this hour"))
+
+
+@dataclass
+class Committee:
+    """Members in ascending order, of whom `threshold` must sign; keeps what it attested."""
+
+    chain: Chain
+    stream_id: bytes
+    members: Sequence[LocalAccount]
+    threshold: int
+    config: int = 1
+    previous: bytes = bytes(32)
+    trees: list[tuple[StandardMerkleTree, BatchMeta]] = field(default_factory=list)
+
+    def attest(self, carrier: LocalAccount, leaves: Sequence[bytes], signers: Sequence[int] = (0, 1)) -> Batch:
+        """Attest leaves as the next batch, signed by some members."""
+        tree = StandardMerkleTree(leaves)
+        time = self.chain.head_time()
+        meta = BatchMeta(len(leaves), 0, 0, time - 900, time, bytes(12))
+        batch = Batch(self.stream_id, len(self.trees) + 1, tree.root, self.previous, meta, self.config)
+        receipt = self.chain.node.rpc("eth_sendRawTransaction", self._signed(carrier, batch, signers))
+        self.chain.wait([bytes.fromhex(receipt[2:])])
+        self.previous = batch_digest(self._domain(), batch)
+        self.trees.append((tree, meta))
+        return batch
+
+    def _signed(self, carrier: LocalAccount, batch: Batch, signers: Sequence[int]) -> str:
+        digest = batch_digest(self._domain(), batch)
+        signatures = [Secp256k1Key(int.from_bytes(self.members[index].key, "big")).sign(digest) for index in signers]
+        others = [member.address for index, member in enumerate(self.members) if index not in signers]
+        mask = sum(1 << index for index in signers)
+        transaction = {
+            "to": self.chain.manifest.address("DataAttestation"),
+            "data": "0x" + encode_attest(batch, self.threshold, mask, signatures, others).hex(),
+            "chainId": self.chain.chain_id,
+            "nonce": self.chain.node.transaction_count(carrier.address),
+            "gas": 300_000,
+            "maxFeePerGas": 10**11,
+            "maxPriorityFeePerGas": 10**9,
+            "value": 0,
+        }
+        return "0x" + bytes(carrier.sign_transaction(transaction).raw_transaction).hex()
+
+    def _domain(self) -> Domain:
+        return attestation_domain(self.chain.chain_id, self.chain.manifest.address("DataAttestation"))
+
+    def mountain_range(self) -> MountainRange:
+        """The mountain range of all batches so far."""
+        mountains = MountainRange()
+        for seq, (tree, meta) in enumerate(self.trees, start=1):
+            mountains.append(range_leaf(seq, tree.root, pack_meta(meta)))
+        return mountains
+
+    def proof(self, seq: int, index: int) -> Proof:
+        """Proof of a leaf of a batch, for the present length."""
+        tree, meta = self.trees[seq - 1]
+        return Proof(self.stream_id, seq, meta, tree.proof(index), self.mountain_range().proof(seq - 1))
