@@ -1,0 +1,112 @@
+"""A node of one's own, and the scripts run as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ape
+import pytest
+from web3 import HTTPProvider, Web3
+
+from gridwitness.chain.anvil import Anvil
+from scripts._artefacts import Artefacts, load_artefacts
+
+ROOT = Path(__file__).resolve().parents[3]
+DEPLOYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"  # first account of anvil's mnemonic
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a script ended."""
+
+    code: int
+    output: str
+
+    @property
+    def error(self) -> str:
+        """The one line a person reads; fails if there are more."""
+        lines = [line for line in self.output.splitlines() if line.startswith("ERROR:")]
+        assert len(lines) == 1, self.output
+        assert "Traceback" not in self.output
+        return lines[0]
+
+
+class Console:
+    """Runs `ape run …` against a node, with a manifest of its own."""
+
+    def __init__(self, url: str, manifest: Path) -> None:
+        self.url = url
+        self.path = manifest
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a script in a process group of its own."""
+        ape_command = str(Path(sys.executable).with_name("ape"))
+        command = [ape_command, "run", *arguments]
+        if "--network" not in arguments:
+            command += ["--network", f"ethereum:local:{self.url}"]
+        return subprocess.Popen(
+            [*command, "--manifest", str(self.path)],
+            cwd=ROOT,
+            env=os.environ | {"COLUMNS": "500", "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> Outcome:
+        """Run a script to its end."""
+        process = self.start(*arguments)
+        output, _ = process.communicate()
+        return Outcome(process.returncode, output)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it is now."""
+        return json.loads(self.path.read_text(encoding="utf-8"))
+
+    @property
+    def web3(self) -> Web3:
+        """The node."""
+        return Web3(HTTPProvider(self.url))
+
+    @property
+    def transactions(self) -> int:
+        """Transactions of the deployer so far."""
+        return self.web3.eth.get_transaction_count(DEPLOYER)
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Artefacts:
+    """The contracts, compiled."""
+    return load_artefacts(ape.project)
+
+
+@pytest.fixture
+def node() -> Iterator[Anvil]:
+    """A chain where nothing stands."""
+    with Anvil(genesis_time=1_700_000_000) as anvil:
+        yield anvil
+
+
+@pytest.fixture
+def console(node: Anvil, tmp_path: Path, artefacts: Artefacts) -> Console:
+    """A deployer's console at that chain."""
+    return Console(node.url, tmp_path / "31337.json")
+
+
+@pytest.fixture(scope="module")
+def village(tmp_path_factory: pytest.TempPathFactory, artefacts: Artefacts) -> Iterator[Console]:
+    """A chain where everything of local.yaml stands, shared by a module's tests."""
+    with Anvil(genesis_time=1_700_000_000) as anvil:
+        console = Console(anvil.url, tmp_path_factory.mktemp("village") / "31337.json")
+        outcome = console.run("deploy")
+        assert outcome.code == 0, outcome.output
+        yield console

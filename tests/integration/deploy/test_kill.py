@@ -1,0 +1,124 @@
+"""A deployment killed around every transaction in turn ends where an undisturbed one ends, and deploys nothing twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from gridwitness.chain.anvil import Anvil
+from tests.integration.deploy.conftest import Console
+from tests.integration.deploy.test_deploy import TRANSACTIONS
+
+Moment = Literal["before it reaches the node", "after the node has it"]
+
+
+@dataclass
+class Trap:
+    """Kills the script at the n-th transaction it sends, before or after the node gets it."""
+
+    upstream: str
+    moment: Moment
+    at: int = 1
+    seen: int = 0
+    victim: subprocess.Popen[str] | None = None
+    forwarded: list[str] = field(default_factory=list)
+
+    def handle(self, body: bytes) -> bytes:
+        """Answer of the node, or nothing if the script was killed."""
+        method = json.loads(body).get("method")
+        self.seen += method == "eth_sendRawTransaction"
+        springs = method == "eth_sendRawTransaction" and self.seen == self.at
+        if springs and self.moment == "before it reaches the node":
+            self._kill()
+            return b""
+        request = urllib.request.Request(self.upstream, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as response:
+            answer = bytes(response.read())
+        if method == "eth_sendRawTransaction":
+            self.forwarded.append(json.loads(body)["params"][0])
+        if springs:
+            self._kill()
+            return b""
+        return answer
+
+    def _kill(self) -> None:
+        assert self.victim is not None
+        self.victim.kill()
+
+
+@contextmanager
+def serving(trap: Trap) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            answer = trap.handle(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("moment", ["before it reaches the node", "after the node has it"])
+def test_deploy__killed_at_each_transaction_in_turn__ends_as_if_undisturbed(
+    moment: Moment, node: Anvil, village: Console, tmp_path: Path
+) -> None:
+    forwarded: list[str] = []
+    for kill in range(TRANSACTIONS):
+        # A transaction that never arrived is sent again by the next run, which dies at the one after it.
+        at = 2 if kill and moment == "before it reaches the node" else 1
+        trap = Trap(node.url, moment, at)
+        with serving(trap) as url:
+            console = Console(url, tmp_path / "31337.json")
+            trap.victim = console.start("deploy")
+            output, _ = trap.victim.communicate()
+        assert trap.victim.returncode == -9, output
+        assert console.manifest["pending"]["nonce"] == kill
+        forwarded += trap.forwarded
+    console = Console(node.url, tmp_path / "31337.json")
+    last = console.run("deploy")
+    assert last.code == 0, last.output
+    assert "an earlier run sent" in last.output
+    assert console.transactions == TRANSACTIONS
+    assert len(forwarded) == len(set(forwarded))
+    assert console.manifest == village.manifest
+
+
+def test_deploy__nonce_of_the_pending_one_was_used_elsewhere__says_so_and_sends_anew(
+    node: Anvil, tmp_path: Path
+) -> None:
+    trap = Trap(node.url, "before it reaches the node")
+    with serving(trap) as url:
+        console = Console(url, tmp_path / "31337.json")
+        trap.victim = console.start("deploy")
+        trap.victim.communicate()
+    console = Console(node.url, tmp_path / "31337.json")
+    dead = console.manifest["pending"]
+    console.web3.eth.send_transaction({"from": dead["from"], "to": dead["from"]})
+    outcome = console.run("deploy")
+    assert outcome.code == 0, outcome.output
+    assert f"{dead['transaction']} can never be mined" in outcome.output
+    assert console.transactions == TRANSACTIONS + 1
+    assert console.manifest["contracts"]["EuroToken"]["transaction"] != dead["transaction"]

@@ -1,0 +1,78 @@
+"""The smaller scripts: one stream, one zone, one role at a time, each safe to repeat."""
+
+from __future__ import annotations
+
+from tests.integration.deploy.conftest import DEPLOYER, Console
+
+OPERATOR = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"  # TEST::1
+STRANGER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"  # TEST::2
+HEAT = "streams.heat={leaf: [bytes32, uint64], threshold: 1, members: [0x70997970C51812dc3A010C7d01b50e0d17dc79C8]}"
+
+
+def test_roles__grant_twice_revoke_twice__sends_two_and_follows_in_the_manifest(village: Console) -> None:
+    sent = village.transactions
+    for _ in range(2):
+        assert village.run("roles", "grant", "ZONE_OPERATOR_ROLE", OPERATOR).code == 0
+        assert village.manifest["roles"]["EnergyMarket"]["ZONE_OPERATOR_ROLE"] == sorted([OPERATOR, DEPLOYER])
+        assert village.transactions == sent + 1
+    listed = village.run("roles", "list").output
+    assert f"ZONE_OPERATOR_ROLE: {', '.join(sorted([OPERATOR, DEPLOYER]))}" in listed
+    assert f"DEFAULT_ADMIN_ROLE: {DEPLOYER}" in listed
+    for _ in range(2):
+        assert village.run("roles", "revoke", "ZONE_OPERATOR_ROLE", OPERATOR).code == 0
+        assert village.manifest["roles"]["EnergyMarket"]["ZONE_OPERATOR_ROLE"] == [DEPLOYER]
+        assert village.transactions == sent + 2
+
+
+def test_roles__grant_by_a_stranger__names_the_role_it_lacks(village: Console) -> None:
+    outcome = village.run("roles", "grant", "ZONE_OPERATOR_ROLE", STRANGER, "--account", "TEST::2")
+    assert outcome.code == 1
+    assert f"{STRANGER} may not change ZONE_OPERATOR_ROLE of EnergyMarket" in outcome.error
+
+
+def test_roles__unknown_role_or_bad_address__is_refused_by_name(village: Console) -> None:
+    unknown = village.run("roles", "grant", "CLERK_ROLE", OPERATOR)
+    assert "ROLE is CLERK_ROLE; EnergyMarket has DEFAULT_ADMIN_ROLE, ZONE_OPERATOR_ROLE" in unknown.error
+    unchecked = village.run("roles", "grant", "ZONE_OPERATOR_ROLE", OPERATOR.lower())
+    assert f"not checksummed (EIP-55); {OPERATOR} would be" in unchecked.error
+
+
+def test_open_stream__twice__opens_once_and_records_it(village: Console) -> None:
+    sent = village.transactions
+    for _ in range(2):
+        outcome = village.run("open_stream", "heat", "--set", HEAT)
+        assert outcome.code == 0, outcome.output
+        assert village.transactions == sent + 1
+    entry = village.manifest["streams"]["heat"]
+    assert (entry["owner"], entry["threshold"], entry["leaf"]) == (DEPLOYER, 1, ["bytes32", "uint64"])
+
+
+def test_open_stream__open_with_another_committee__is_refused(village: Console) -> None:
+    outcome = village.run("open_stream", "readings", "--set", "streams.readings.threshold=3")
+    assert outcome.code == 1
+    assert "stream readings is open with a committee other than 3 of" in outcome.error
+
+
+def test_open_stream__not_in_the_parameters__names_those_that_are(village: Console) -> None:
+    assert "streams.cold is missing; there are readings, profiles" in village.run("open_stream", "cold").error
+
+
+def test_open_zone__twice__opens_once_and_records_it(village: Console) -> None:
+    sent = village.transactions
+    zone = "{profileStream: $profiles, floorPricePerKwh: 0, tickSizePerKwh: 2500, shortPricePerKwh: 300000, "
+    zone += "longPricePerKwh: 70000, penaltyPerKwh: 0, toleranceBps: 0, holdScoreBps: 9900, gateLeadSlots: 1, "
+    zone += "finalAfterSeconds: 86400}"
+    for _ in range(2):
+        outcome = village.run("open_zone", "7", "--set", f"zones.7={zone}")
+        assert outcome.code == 0, outcome.output
+        assert village.transactions == sent + 1
+    assert village.manifest["zones"]["7"]["params"]["tickSizePerKwh"] == 2_500
+
+
+def test_open_zone__by_one_without_the_role__carries_the_contract_s_error(village: Console) -> None:
+    zone = village.manifest["zones"]["1"]["params"]
+    inline = ", ".join(f"{name}: {value}" for name, value in zone.items())
+    outcome = village.run("open_zone", "8", "--set", f"zones.8={{{inline}}}", "--account", "TEST::2")
+    assert outcome.code == 1
+    assert STRANGER in outcome.error
+    assert "8" not in village.manifest["zones"]
