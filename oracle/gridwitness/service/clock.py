@@ -9,10 +9,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Unix seconds. `now` never blocks; `refresh` may ask elsewhere first."""
+    """Unix seconds. `now` never blocks; `refresh` may ask elsewhere first; `observe` tells it a new head's time."""
 
     def now(self) -> int:
         """The time as last known."""
+        ...
+
+    def observe(self, head_time: int) -> None:
+        """Learn of a new head."""
         ...
 
     async def refresh(self) -> int:
@@ -27,13 +31,16 @@ class SystemClock:
         """Seconds now."""
         return int(time.time())
 
+    def observe(self, head_time: int) -> None:
+        """The chain's time is not ours."""
+
     async def refresh(self) -> int:
         """Seconds now."""
         return self.now()
 
 
 class ChainClock:
-    """The timestamp of the chain's newest block."""
+    """The timestamp of the chain's newest block; whoever reads a head anyway may tell it with `observe`."""
 
     def __init__(self, head_time: Callable[[], int]) -> None:
         """`head_time` asks the node; it may block and may raise ChainError."""
@@ -43,6 +50,10 @@ class ChainClock:
     def now(self) -> int:
         """The newest block's timestamp as last read."""
         return self._now
+
+    def observe(self, head_time: int) -> None:
+        """Take the timestamp of a head just read."""
+        self._now = head_time
 
     async def refresh(self) -> int:
         """Read the newest block's timestamp. Raises ChainError."""

@@ -155,17 +155,20 @@ class OracleNode:
     async def step(self) -> None:
         """One round. Raises ChainError or StoreError; everything already done stays done."""
         head = await asyncio.to_thread(self._chain.head)
-        await self._clock.refresh()
-        if head.hash != self._head.hash or self._problem:
+        self._clock.observe(head.time)
+        moved = head.hash != self._head.hash or bool(self._problem)
+        if moved:
             await self._fleet.refresh()
-            self._head = head
         for follower in self._followers.values():
-            await follower.step(head.number - self.config.confirmations)
+            if moved or not follower.caught_up:
+                await follower.step(head.number - self.config.confirmations)
+        self._head = head
         if self._outbox is None:
             return
         for proposer in self._proposers:
             await proposer.step(self._clock.now())
-        await asyncio.to_thread(self._outbox.step)
+        if moved or any(proposer.submission is not None for proposer in self._proposers):
+            await asyncio.to_thread(self._outbox.step)
         for proposer in self._proposers:
             await self._check_submission(proposer, self._outbox)
 
