@@ -1,0 +1,47 @@
+"""`gridwitness doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gridwitness.cli.settings import load_settings
+from gridwitness.service.doctor import Examination, Setup
+
+
+def doctor(config: Annotated[Path, typer.Option(help="TOML file with the oracle's settings")]) -> None:
+    """Check everything an oracle needs before it runs; exit code 1 if anything is wrong.
+
+    Looks at cryptography, keystore, data folder, disk space, port, node, clock, contracts, committee and balance.
+    Nothing is changed and nothing is sent.
+
+    \b
+    Example: gridwitness doctor --config oracle.toml
+    """
+    settings = load_settings(config)
+    setup = Setup(
+        data_dir=settings.data_dir,
+        rpc_url=settings.rpc_url,
+        manifest=settings.manifest,
+        streams=(settings.readings_stream, settings.profiles_stream),
+        keystore=settings.keystore,
+        password_file=settings.password_file,
+        listen=settings.listen,
+        clock=settings.clock,
+    )
+    findings = Examination(setup).run()
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in findings:
+        mark = "[green]✓[/green]" if finding.passed else "[red]✗[/red]"
+        detail = f"{finding.detail} ({finding.hint})" if finding.hint else finding.detail
+        table.add_row(mark, finding.check, detail)
+    Console().print(table, highlight=False)
+    failed = sum(not finding.passed for finding in findings)
+    if failed:
+        typer.echo(f"{failed} of {len(findings)} checks failed")
+        raise typer.Exit(1)
+    typer.echo(f"all {len(findings)} checks passed")
