@@ -209,7 +209,7 @@ def _draw_curve(axes: Axes, book: BookSnapshot, wide: bool) -> None:
     axes.set_ylim(book.price_eur_per_kwh[0] * 100, book.price_eur_per_kwh[-1] * 100)
     axes.set_title("Price, ct/kWh")
     axes.set_xlabel("Energy, kWh", loc="right", fontsize="small")
-    axes.legend(loc="upper right" if wide else "lower center", bbox_to_anchor=None if wide else (0.5, 1.06), ncols=2)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1 if wide else 1.06), ncols=2, borderaxespad=0.2)
 
 
 def _ladder(quantities_wh: Sequence[int], prices: Sequence[float]) -> tuple[list[float], list[float]]:
