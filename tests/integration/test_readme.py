@@ -73,7 +73,7 @@ def test_show_commands__gridwitness__parses_with_its_options(words: list[str]) -
 
 @pytest.mark.parametrize("words", commands_of("make"), ids=" ".join)
 def test_show_commands__make__target_exists(words: list[str]) -> None:
-    assert set(words) <= make_targets()
+    assert {word for word in words if "=" not in word} <= make_targets()
 
 
 @pytest.mark.parametrize("words", [words for words in commands_of("ape") if words[0] == "run"], ids=" ".join)
@@ -110,11 +110,13 @@ def test_name_test__every_document__exists(document: Path) -> None:
     assert named - written == set()
 
 
-def test_show_figures__gas_table__equals_the_snapshot() -> None:
-    rows = re.findall(r"^\| .* \| ([\d,]+) \| `([^`]+)` \|$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
-    snapshot = json.loads((ROOT / "tests/gas/gas.json").read_text())["calls"]
-    assert len(rows) >= 5
-    assert [(key, gas) for gas, key in rows if snapshot[key]["gas"] != int(gas.replace(",", ""))] == []
+def test_show_figures__gas_table__is_within_a_per_cent_of_the_snapshot() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = {key: int(gas.replace(",", "")) for gas, key in re.findall(r"\| ([\d,]+) \| `([^`]+)` \|\n", text)}
+    snapshot = json.loads((ROOT / "tests/gas/gas.json").read_text(encoding="utf-8"))["calls"]
+    assert len(shown) >= 7
+    measured = {key: snapshot[key]["gas"] for key in shown}
+    assert {key: gas for key, gas in shown.items() if abs(gas - measured[key]) > measured[key] / 100} == {}
 
 
 def test_show_settings__operator_manual__is_what_run_reads(tmp_path: Path) -> None:
