@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from gridwitness.cli.settings import load_settings
 from gridwitness.service.doctor import Examination, Setup
@@ -34,12 +34,12 @@ def doctor(config: Annotated[Path, typer.Option(help="TOML file with the oracle'
         clock=settings.clock,
     )
     findings = Examination(setup).run()
-    table = Table(box=None, show_header=False, pad_edge=False)
+    console, width = Console(), max(len(finding.check) for finding in findings)
     for finding in findings:
-        mark = "[green]✓[/green]" if finding.passed else "[red]✗[/red]"
-        detail = f"{finding.detail} ({finding.hint})" if finding.hint else finding.detail
-        table.add_row(mark, finding.check, detail)
-    Console().print(table, highlight=False)
+        mark = ("✓", "green") if finding.passed else ("✗", "red")
+        console.print(Text.assemble(mark, f" {finding.check:{width}}  {finding.detail}"), soft_wrap=True)
+        if finding.hint:
+            console.print(Text(f"  {'':{width}}  {finding.hint}"), soft_wrap=True)
     failed = sum(not finding.passed for finding in findings)
     if failed:
         typer.echo(f"{failed} of {len(findings)} checks failed")

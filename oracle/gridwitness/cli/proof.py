@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import Manifest
@@ -31,6 +32,7 @@ def prove(
     The file holds the reading, the device's signature and the way to a root on chain: whoever has it can check it
     with `gridwitness verify` or any Merkle library, without trusting the oracle it came from.
 
+    \b
     Example: gridwitness prove --url http://127.0.0.1:8101 --device 0x… --time 2016-07-20T12:00Z
     """
     device_id, instant = _device_id(device), _unix_time(time)
@@ -57,6 +59,7 @@ def verify(
     Every step that holds is printed with a tick. The first that does not is named with its reason, and the exit
     code is 1. Without --manifest the contracts are those the file names: make sure they are the ones you know.
 
+    \b
     Example: gridwitness verify proof.json --rpc http://127.0.0.1:8545 --manifest deployments/31337.json
     """
     console = Console()
@@ -69,23 +72,23 @@ def verify(
         for step in check_on_chain(file, chain):
             _tick(console, step)
     except GridwitnessError as error:
-        console.print(f"[red]✗[/red] {error.message}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("✗", "red"), " ", error.message), soft_wrap=True)
         if error.hint:
-            console.print(f"  {error.hint}", highlight=False, soft_wrap=True)
+            console.print(Text(f"  {error.hint}"), soft_wrap=True)
         raise typer.Exit(1) from error
     if manifest is None:
-        console.print(f"  the contracts are as {proof} names them; --manifest checks them", soft_wrap=True)
+        console.print(Text(f"  the contracts are as {proof} names them; --manifest checks them"), soft_wrap=True)
 
 
 def _tick(console: Console, step: str) -> None:
-    console.print(f"[green]✓[/green] {step}", highlight=False, soft_wrap=True)
+    console.print(Text.assemble(("✓", "green"), " ", step), soft_wrap=True)
 
 
 def _describe(file: ProofFile, console: Console) -> None:
     words = [f"{name} {value}" for name, value in file.statement().items() if value != ""]
-    console.print(f"{file.kind}: {', '.join(words)}", highlight=False, soft_wrap=True)
+    console.print(Text(f"{file.kind}: {', '.join(words)}"), soft_wrap=True)
     if file.explanation:
-        console.print(f"  the oracles' words: {file.explanation}", highlight=False, markup=False, soft_wrap=True)
+        console.print(Text(f"  the oracles' words: {file.explanation}"), soft_wrap=True)
 
 
 def _device_id(text: str) -> bytes:
