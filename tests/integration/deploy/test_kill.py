@@ -1,4 +1,4 @@
-"""A deployment killed around every transaction in turn ends where an undisturbed one ends, and deploys nothing twice."""
+"""A deployment killed around every transaction ends where an undisturbed one ends, and deploys nothing twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -81,6 +81,14 @@ def serving(trap: Trap) -> Iterator[str]:
         server.server_close()
 
 
+def what_stands(console: Console) -> dict[str, Any]:
+    """The manifest without the commit of the checkout, which may move while tests run."""
+    manifest = console.manifest
+    for entry in manifest["contracts"].values():
+        assert len(entry.pop("source_commit").removesuffix("+")) == 40
+    return manifest
+
+
 @pytest.mark.parametrize("moment", ["before it reaches the node", "after the node has it"])
 def test_deploy__killed_at_each_transaction_in_turn__ends_as_if_undisturbed(
     moment: Moment, node: Anvil, village: Console, tmp_path: Path
@@ -103,7 +111,7 @@ def test_deploy__killed_at_each_transaction_in_turn__ends_as_if_undisturbed(
     assert "an earlier run sent" in last.output
     assert console.transactions == TRANSACTIONS
     assert len(forwarded) == len(set(forwarded))
-    assert console.manifest == village.manifest
+    assert what_stands(console) == what_stands(village)
 
 
 def test_deploy__nonce_of_the_pending_one_was_used_elsewhere__says_so_and_sends_anew(

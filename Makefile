@@ -1,0 +1,108 @@
+# Two commands matter: `make demo` and `make test`. Needed: python3 (3.11 to 3.13, with venv), node 20 or later, npm.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .toolchain/uv-$(UV_VERSION)/bin/uv
+# Linking is refused between file systems, and copying is what uv then does anyway.
+UV_SYNC := UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy $(UV) sync --frozen --quiet --python $(PYTHON)
+SOLC := .toolchain/solc-v0.8.37
+SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
+# One pytest run; a folder that is missing is an error.
+TESTS := tests/functional tests/gas tests/oracle tests/integration
+
+# Slither blocks on high and medium findings in contracts/. Left out, with reasons:
+#   uninitialized-local: Solidity zeroes locals, and we use that on purpose
+#   unused-return: it counts the parts of a returned tuple that are left out, and has no other finding here
+SLITHER_EXCLUDED := uninitialized-local,unused-return
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint slither compile gas gas-snapshot invariants bytecode clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: .venv/.stamp-all $(SOLC) ## install everything, pinned; does nothing if it is there
+	@echo "ready: commands are in .venv/bin and node_modules/.bin"
+
+demo: .venv/.stamp-demo $(SOLC) ## a village's day, end to end; ARGS="--days 2 --community PATH --seed 7"
+	@gridwitness demo $(ARGS)
+
+test: setup compile ## every test: contracts, oracle, integration, fuzzing and invariants
+	pytest $(TESTS)
+	forge test
+
+lint: setup slither ## style, types, import directions, static analysis
+	ruff check .
+	ruff format --check .
+	mypy
+	mypy --package scripts
+	lint-imports
+	forge fmt --check contracts tests/invariants
+
+slither: setup
+	@forge build --quiet --force --build-info --skip 'tests/**' --out out/slither --cache-path cache/slither
+	slither . --ignore-compile --foundry-out-directory out/slither --config-file slither.config.json \
+	  --exclude $(SLITHER_EXCLUDED)
+
+compile: .build/.stamp
+
+gas: setup compile ## compare gas and bytecode sizes with the committed snapshot
+	pytest tests/gas
+
+gas-snapshot: setup compile ## rewrite the snapshot
+	GRIDWITNESS_WRITE_GAS=1 pytest tests/gas
+
+invariants: setup ## fuzzing and invariants of the contracts
+	forge test
+
+bytecode: setup ## show the bytecode's hashes, of every compiler at hand
+	python toolchain/bytecode_hash.py
+
+clean: ## remove what was built; the installed tools stay
+	rm -rf .build out cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# --- below: what stands once it is made -----------------------------------------------------------------------------
+
+.toolchain/.stamp-tools:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null || \
+	  { echo "Node.js 20 or later is needed, found: $$(node --version 2>/dev/null || echo none)"; exit 1; }
+	@npm --version >/dev/null 2>&1 || { echo "npm is needed, found none"; exit 1; }
+	@mkdir -p $(@D) && touch $@
+
+$(UV): .toolchain/.stamp-tools
+	@echo "installing uv $(UV_VERSION)"
+	@$(PYTHON) -m venv .toolchain/uv-$(UV_VERSION)
+	@.toolchain/uv-$(UV_VERSION)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+# The demo needs no test or lint tools; --inexact keeps them if they are there.
+.venv/.stamp-demo: pyproject.toml uv.lock $(UV)
+	@echo "installing Python packages"
+	@$(UV_SYNC) --inexact --no-default-groups --group contracts
+	@touch $@
+
+.venv/.stamp-all: .venv/.stamp-demo
+	@echo "installing Python packages for tests and lint"
+	@$(UV_SYNC) --all-groups
+	@touch $@
+
+node_modules/.stamp: package.json package-lock.json .toolchain/.stamp-tools
+	@echo "installing npm packages"
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(SOLC): .venv/.stamp-demo node_modules/.stamp toolchain/install_solc.py toolchain/solc_front.js
+	@python toolchain/install_solc.py
+	@touch $@
+
+# Ape recompiles a changed file, but not those that import it: so everything, whenever anything changed.
+.build/.stamp: $(SOLIDITY) ape-config.yaml package-lock.json scripts/_artefacts.py $(SOLC)
+	@echo "compiling contracts"
+	@rm -rf .build
+	@python -c 'import ape; from scripts._artefacts import load_artefacts; load_artefacts(ape.project)' >/dev/null
+	@touch $@
