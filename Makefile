@@ -69,7 +69,7 @@ clean: ## remove what was built; the installed tools stay
 	  { echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null || \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
 	  { echo "Node.js 20 or later is needed, found: $$(node --version 2>/dev/null || echo none)"; exit 1; }
 	@npm --version >/dev/null 2>&1 || { echo "npm is needed, found none"; exit 1; }
 	@mkdir -p $(@D) && touch $@
