@@ -128,7 +128,7 @@ def price_and_volume(zone: int, clearings: pd.DataFrame, result: DemoResult) -> 
     if traded.empty:
         alt = f"Price and volume per delivery slot, zone {zone}: no energy was matched in any slot."
     else:
-        best = traded.loc[traded["volume_wh"].idxmax()]
+        best = traded.sort_values("volume_wh").iloc[-1]
         low, high = traded["price_eur_per_kwh"].min() * 100, traded["price_eur_per_kwh"].max() * 100
         alt = (
             f"Price and volume per delivery slot, zone {zone}. Prices between {low:.1f} and {high:.1f} cents per kWh; "
@@ -326,7 +326,7 @@ def write_overview(path: Path, result: DemoResult, homes: Sequence[HomeFigures],
         figure = Figure(figsize=(14, 7.2), dpi=100, layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(f" {headline}", x=0.012, ha="left", weight="bold", fontsize="x-large")
-        figure.get_layout_engine().set(w_pad=0.2, h_pad=0.12, wspace=0.05)  # type: ignore[union-attr]
+        figure.get_layout_engine().set(w_pad=0.2, h_pad=0.12, wspace=0.05)
         left, right = figure.subfigures(1, 2, width_ratios=(3, 2))
         price, volume = left.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         clearings = result.clearings[result.clearings["zone"] == zone]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -43,11 +43,10 @@ def home_figures(result: DemoResult) -> list[HomeFigures]:
     """Homes in the order of their meters' names, bus-9 before bus-10."""
     net = result.readings["net_wh"].astype("int64")
     readings = result.readings.assign(import_wh=net.clip(lower=0), export_wh=-net.clip(upper=0))
-    energy = readings.groupby("meter")[["import_wh", "export_wh"]].sum()
+    energy = readings.groupby("meter")[["import_wh", "export_wh"]].sum().to_dict("index")
     groups = {str(meter): days for meter, days in result.settlements.groupby("meter")}
-    none = pd.Series(dtype="int64")
     return [
-        _figures(meter, groups[meter], energy.loc[meter] if meter in energy.index else none)
+        _figures(meter, groups[meter], energy.get(meter, {}))
         for meter in sorted(groups, key=_natural)
     ]
 
@@ -57,7 +56,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _figures(meter: str, days: pd.DataFrame, energy: pd.Series[int]) -> HomeFigures:
+def _figures(meter: str, days: pd.DataFrame, energy: Mapping[str, int]) -> HomeFigures:
     settled = days[days["status"] != "held"]
     compared = days if settled.empty else settled
     return HomeFigures(
