@@ -1,0 +1,106 @@
+"""A market with one open zone, and homes that trade in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ape
+import pytest
+
+from gridwitness.domain.market import ZoneParams
+from gridwitness.encoding.eip712 import Domain, market_domain
+from gridwitness.encoding.keys import P256Key, Secp256k1Key
+from tests.actors import Committee, Device, Feed, OpenFeed
+from tests.functional.market.village import DAY_SECONDS, ZONE, Home, MakeHomes, Village, params_args, warp
+
+
+@pytest.fixture(scope="session")
+def operator(accounts: Any) -> Any:
+    """Account that opens zones and answers for their backstops."""
+    return accounts[6]
+
+
+@pytest.fixture(scope="session")
+def market(deployer: Any, operator: Any, registry: Any, attestation: Any, euro: Any, project: Any) -> Any:
+    """EnergyMarket with an operator."""
+    market = deployer.deploy(project.EnergyMarket, registry, attestation, euro, deployer)
+    market.grantRole(market.ZONE_OPERATOR_ROLE(), operator, sender=deployer)
+    return market
+
+
+@pytest.fixture(scope="session")
+def market_feed(open_feed: OpenFeed, committee: Committee) -> Feed:
+    """Stream of the zone's profiles, before any batch."""
+    return open_feed("market-profiles", committee)
+
+
+@pytest.fixture(scope="session")
+def params(market_feed: Feed) -> ZoneParams:
+    """Rules of the zone: ticks of 0.25 ct from 5 ct, gate closure an hour before delivery."""
+    return ZoneParams(
+        profile_stream=bytes(market_feed.stream_id),
+        floor_price_per_kwh=50_000,
+        tick_size_per_kwh=2_500,
+        short_price_per_kwh=400_000,
+        long_price_per_kwh=40_000,
+        penalty_per_kwh=30_000,
+        tolerance_bps=500,
+        hold_score_bps=9_900,
+        gate_lead_slots=4,
+        final_after_seconds=2 * DAY_SECONDS,
+    )
+
+
+@pytest.fixture(scope="session")
+def open_zone(market: Any, operator: Any, params: ZoneParams) -> int:
+    """The zone, open."""
+    market.openZone(ZONE, params_args(params), sender=operator)
+    return ZONE
+
+
+@pytest.fixture
+def village(
+    market: Any,
+    euro: Any,
+    open_zone: int,
+    params: ZoneParams,
+    market_feed: Feed,
+    transmitter: Any,
+) -> Village:
+    """The zone at one o'clock in the morning (UTC) of the day before the one that is traded."""
+    domain: Domain = market_domain(ape.chain.chain_id, market.address)
+    today = ape.chain.pending_timestamp // DAY_SECONDS + 1
+    warp(today * DAY_SECONDS + 3_600)
+    feed = Feed(market_feed.attestation, market_feed.domain, market_feed.stream_id, market_feed.committee, transmitter)
+    return Village(market, euro, domain, params, feed, transmitter, today + 1, open_zone)
+
+
+@pytest.fixture
+def home(village: Village, meter: Device, prosumer: Any) -> Home:
+    """A prosumer with a P-256 meter."""
+    meter.register(prosumer)
+    return Home(meter, prosumer)
+
+
+@pytest.fixture
+def next_home(village: Village, charger: Device, neighbour: Any) -> Home:
+    """A neighbour with a secp256k1 meter."""
+    charger.register(neighbour)
+    return Home(charger, neighbour)
+
+
+@pytest.fixture
+def make_homes(village: Village, registry: Any, registry_domain_712: Domain, accounts: Any) -> MakeHomes:
+    """Register more homes, each with an owner of its own, every other one with a P-256 meter."""
+
+    def make(count: int) -> list[Home]:
+        homes = []
+        for index in range(count):
+            key = P256Key(0xA0000 + index) if index % 2 else Secp256k1Key(0xA0000 + index)
+            owner = accounts[8 + index]
+            device = Device(key, registry, registry_domain_712)
+            device.register(owner)
+            homes.append(Home(device, owner))
+        return homes
+
+    return make

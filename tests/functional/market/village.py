@@ -1,0 +1,228 @@
+"""A village that trades: its market, devices and profiles, with the real contracts and the real package behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import ape
+from eth_abi import encode
+from eth_utils import keccak
+
+from gridwitness.domain.market import NO_ORDER, Order, Schedule, Settlement, Side, ZoneParams
+from gridwitness.domain.market import Clearing as ReferenceClearing
+from gridwitness.domain.readings import Profile
+from gridwitness.domain.slots import SLOTS_PER_DAY
+from gridwitness.encoding.eip712 import Domain, schedule_digest
+from gridwitness.encoding.keys import Secp256k1Key
+from gridwitness.encoding.leaves import profile_leaf
+from gridwitness.encoding.packing import pack_energy_wh, pack_orders
+from gridwitness.market import clearing as reference_clearing
+from tests.actors import Device, Feed, proof_args
+
+ZONE = 7
+EUR = 1_000_000
+DAY_SECONDS = 86_400
+SLOT_SECONDS = 900
+NONE, OPEN, HELD, SETTLED = range(4)
+
+
+def bid(tick: int, energy_wh: int) -> Order:
+    """Buy at this tick or cheaper."""
+    return Order(Side.BID, tick, energy_wh)
+
+
+def offer(tick: int, energy_wh: int) -> Order:
+    """Sell at this tick or dearer."""
+    return Order(Side.OFFER, tick, energy_wh)
+
+
+def day_of(orders: Mapping[int, Order]) -> tuple[Order, ...]:
+    """96 orders from those that have energy, by index in the day."""
+    return tuple(orders.get(index, NO_ORDER) for index in range(SLOTS_PER_DAY))
+
+
+def flat(order: Order) -> tuple[Order, ...]:
+    """The same order in every slot of the day."""
+    return (order,) * SLOTS_PER_DAY
+
+
+def encoded(error: Any, *values: object) -> bytes:
+    """A custom error as the chain encodes it."""
+    types = [parameter.canonical_type for parameter in error.abi.inputs]
+    return bytes(keccak(text=error.abi.selector)[:4] + encode(types, values))
+
+
+def warp(timestamp: int) -> None:
+    """Mine a block at this second, so that calls see it too."""
+    ape.chain.mine(timestamp=timestamp)
+
+
+def schedule_args(schedule: Schedule) -> tuple[bytes, str, int, int, int, list[int]]:
+    """A schedule as the contract takes it."""
+    orders = list(pack_orders(schedule.orders))
+    return (schedule.device_id, schedule.account, schedule.zone, schedule.day, schedule.version, orders)
+
+
+@dataclass(frozen=True)
+class Home:
+    """A device and its owner."""
+
+    device: Device
+    owner: Any
+
+    @property
+    def device_id(self) -> bytes:
+        """Id in the registry, 32 bytes."""
+        return self.device.device_id
+
+
+@dataclass
+class Village:
+    """One zone of a market and how to trade in it. `day` is a delivery day that lies wholly ahead."""
+
+    market: Any
+    euro: Any
+    domain: Domain
+    params: ZoneParams
+    feed: Feed
+    transmitter: Any
+    day: int
+    zone: int = ZONE
+
+    @property
+    def first_slot(self) -> int:
+        """First delivery slot of the day."""
+        return self.day * SLOTS_PER_DAY
+
+    def gate_closes_at(self, index: int) -> int:
+        """Second at which the gate of the day's slot `index` closes."""
+        return (self.first_slot + index - self.params.gate_lead_slots) * SLOT_SECONDS
+
+    def end_of_day(self) -> int:
+        """Second at which the day ends."""
+        return (self.day + 1) * DAY_SECONDS
+
+    def fund(self, account: Any, amount: int = 1_000 * EUR) -> None:
+        """Mint and deposit."""
+        self.euro.mint(account, amount, sender=account)
+        self.euro.approve(self.market, amount, sender=account)
+        self.market.deposit(account, amount, sender=account)
+
+    def fund_backstop(self, account: Any, amount: int = 1_000 * EUR) -> None:
+        """Mint and give to the zone's backstop."""
+        self.euro.mint(account, amount, sender=account)
+        self.euro.approve(self.market, amount, sender=account)
+        self.market.fundBackstop(self.zone, amount, sender=account)
+
+    def schedule(
+        self,
+        home: Home,
+        orders: Mapping[int, Order] | Sequence[Order],
+        version: int = 1,
+        day: int | None = None,
+        zone: int | None = None,
+        account: Any | None = None,
+    ) -> Schedule:
+        """A schedule of the home's device, by default for the village's day and zone."""
+        full = day_of(orders) if isinstance(orders, Mapping) else tuple(orders)
+        return Schedule(
+            home.device_id,
+            str(account or home.owner),
+            self.zone if zone is None else zone,
+            self.day if day is None else day,
+            version,
+            full,
+        )
+
+    def sign(self, home: Home, schedule: Schedule) -> tuple[tuple[Any, ...], bytes]:
+        """A row for `submit`, signed with the device's key."""
+        return schedule_args(schedule), home.device.key.sign(schedule_digest(self.domain, schedule))
+
+    def signed_by(self, key: Secp256k1Key, schedule: Schedule) -> tuple[tuple[Any, ...], bytes]:
+        """A row signed by an account (owner or delegate): `signer || signature`."""
+        return schedule_args(schedule), key.device_id[12:] + key.sign(schedule_digest(self.domain, schedule))
+
+    def submit(self, *rows: tuple[tuple[Any, ...], bytes]) -> Any:
+        """Relay rows; returns the receipt."""
+        return self.market.submit(list(rows), sender=self.transmitter)
+
+    def place(self, home: Home, orders: Mapping[int, Order] | Sequence[Order], **fields: Any) -> Schedule:
+        """Fund the owner for exactly this schedule and submit it, which must be accepted."""
+        schedule = self.schedule(home, orders, **fields)
+        needed = self.market.reserveOf(schedule_args(schedule))
+        if needed:
+            self.fund(home.owner, needed)
+        receipt = self.submit(self.sign(home, schedule))
+        assert not receipt.events.filter(self.market.ScheduleSkipped)
+        return schedule
+
+    def clear(self, indices: Iterable[int] = range(SLOTS_PER_DAY)) -> Any:
+        """Clear slots of the day, by default all."""
+        slots = [self.first_slot + index for index in indices]
+        return self.market.clear(self.zone, slots, sender=self.transmitter)
+
+    def clear_after_gates(self, indices: Iterable[int] = range(SLOTS_PER_DAY)) -> None:
+        """Let all the day's gates close, and clear slots of it, by default all."""
+        warp(self.gate_closes_at(SLOTS_PER_DAY - 1))
+        self.clear(indices)
+
+    def end_and_clear(self, indices: Iterable[int] = range(SLOTS_PER_DAY)) -> None:
+        """Let the day end, and clear slots of it, by default all."""
+        warp(self.end_of_day())
+        self.clear(indices)
+
+    def clearing(self, index: int) -> ReferenceClearing:
+        """The contract's result of the day's slot `index`."""
+        return ReferenceClearing(*tuple(self.market.clearing(self.zone, self.first_slot + index))[1:])
+
+    def clearings(self) -> list[ReferenceClearing]:
+        """The contract's results of the day."""
+        return [self.clearing(index) for index in range(SLOTS_PER_DAY)]
+
+    def reference(self, schedules: Iterable[Schedule], index: int) -> ReferenceClearing:
+        """What the Python reference makes of slot `index` of these schedules."""
+        book = reference_clearing.book_of([schedule.orders[index] for schedule in schedules])
+        return reference_clearing.clear(book, self.params)
+
+    def meter(self, schedule: Schedule, energy_wh: Sequence[int], score_bps: int = 0) -> tuple[Any, ...]:
+        """Attest a profile of the schedule's device and day, and return it as `settle` takes it."""
+        profile = Profile(schedule.device_id, schedule.day * SLOTS_PER_DAY, tuple(energy_wh), score_bps)
+        self.feed.attest([profile_leaf(profile), keccak(b"another profile of the batch")])
+        return (list(pack_energy_wh(energy_wh)), score_bps, self.proof_of(len(self.feed.batches)))
+
+    def proof_of(self, seq: int) -> tuple[Any, ...]:
+        """Proof of the profile in batch `seq` for the stream's present length."""
+        return proof_args(self.feed.proof(seq, 0))
+
+    def settle(self, schedule: Schedule, energy_wh: Sequence[int], score_bps: int = 0) -> Any:
+        """Attest and settle one schedule; returns the receipt."""
+        metered = self.meter(schedule, energy_wh, score_bps)
+        return self.market.settle([schedule_args(schedule)], [metered], sender=self.transmitter)
+
+    def settlement(self, receipt: Any) -> Settlement:
+        """The one settlement a receipt announces."""
+        (event,) = receipt.events.filter(self.market.ScheduleSettled)
+        return Settlement(*tuple(event.settlement))
+
+    def status(self, schedule: Schedule) -> int:
+        """Stage of the device's schedule of that day."""
+        return int(self.market.scheduleOf(schedule.device_id, schedule.day).status)
+
+    def balance(self, account: Any) -> tuple[int, int]:
+        """Free and reserved money."""
+        free, reserved = self.market.balanceOf(account)
+        return int(free), int(reserved)
+
+    def held_cash(self, accounts: Iterable[Any]) -> int:
+        """Everything the market's books say it holds for these accounts and the zone."""
+        return sum(sum(self.balance(account)) for account in accounts) + self.market.backstop(self.zone).balance
+
+
+MakeHomes = Callable[[int], list[Home]]
+
+
+def params_args(params: ZoneParams) -> tuple[Any, ...]:
+    """Zone rules as the contract takes them; the fields stand in the same order."""
+    return astuple(params)
