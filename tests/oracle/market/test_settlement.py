@@ -132,7 +132,9 @@ def test_trade_day__any_day__backstop_is_the_exact_counterparty_but_for_rounding
         ):
             contract_wh = contracted_wh(order, clearing)
             short_wh, long_wh = max(0, energy_wh - contract_wh), max(0, contract_wh - energy_wh)
-            beyond_wh = max(0, min(short_wh + long_wh, abs(contract_wh)) - abs(contract_wh) * ZONE.tolerance_bps // 10_000)
+            beyond_wh = max(
+                0, min(short_wh + long_wh, abs(contract_wh)) - abs(contract_wh) * ZONE.tolerance_bps // 10_000
+            )
             due += Fraction(contract_wh * clearing.price_per_kwh + short_wh * ZONE.short_price_per_kwh, 1000)
             due += Fraction(beyond_wh * ZONE.penalty_per_kwh - long_wh * ZONE.long_price_per_kwh, 1000)
     assert 0 <= result.backstop_cash - due < 3 * len(schedules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -56,7 +56,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _figures(meter: str, days: pd.DataFrame, energy: Mapping[str, int]) -> HomeFigures:
+def _figures(meter: str, days: pd.DataFrame, energy: Mapping[Hashable, int]) -> HomeFigures:
     settled = days[days["status"] != "held"]
     compared = days if settled.empty else settled
     return HomeFigures(
