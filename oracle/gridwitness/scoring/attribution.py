@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gridwitness.domain.slots import SLOTS_PER_DAY
-from gridwitness.scoring.integers import log2_q8, median
+from gridwitness.scoring.integers import LOG_ONE, log2_q8, median_and_mad
 from gridwitness.scoring.params import ScorerParams
 from gridwitness.scoring.series import Series
 
@@ -23,6 +23,8 @@ _COST_ONE = 16
 _MAX_COST = 64 * _COST_ONE
 _CLEAR_COST = 16
 _TIE_MARGIN_Q8 = 38
+_MIN_CHANGES = 8
+_RATIO_BITS = 32
 _CLEAR_SIGMAS = 3
 
 
@@ -131,27 +133,26 @@ def _beats(
     if worse.cost - better.cost > _CLEAR_COST * scale:
         return better is suspect
     changes = _ratio_changes_q8(evidence, meters[suspect.device_id], meters[rival.device_id], onset_slot)
-    if changes:
-        doubt = max(changes) - min(changes) + _TIE_MARGIN_Q8
-        change = median(changes)
+    if len(changes) >= _MIN_CHANGES:
+        change, spread = median_and_mad(changes)
         mismatch = abs(change + log2_q8(SLOPE_ONE + suspect.slope) - log2_q8(SLOPE_ONE))
         rivals_mismatch = abs(change - log2_q8(SLOPE_ONE + rival.slope) + log2_q8(SLOPE_ONE))
-        if abs(mismatch - rivals_mismatch) > doubt:
+        doubt = spread + _TIE_MARGIN_Q8
+        if abs(mismatch - rivals_mismatch) > doubt >= min(mismatch, rivals_mismatch):
             return mismatch < rivals_mismatch
     return incumbent == suspect.device_id
 
 
 def _ratio_changes_q8(evidence: Sequence[Evidence], series: Series, other: Series, onset_slot: int) -> list[int]:
-    """Log2 (1/256) of how the ratio between two meters' imports changed, against each earlier day's same slots."""
+    """Log2 (1/256) of how the ratio of two meters' imports changed, per slot and earlier day with the same slot."""
     changes = []
-    for back in range(SLOTS_PER_DAY, len(series.values), SLOTS_PER_DAY):
-        now = now_other = then = then_other = 0
-        for item in evidence:
-            present = series.value_at(item.slot), other.value_at(item.slot)
-            past = series.value_at(item.slot - back), other.value_at(item.slot - back)
-            if item.slot - back < onset_slot and min(present) > 0 and min(past) > 0:
-                now, now_other = now + present[0], now_other + present[1]
-                then, then_other = then + past[0], then_other + past[1]
-        if now:
-            changes.append(log2_q8(now) - log2_q8(now_other) - log2_q8(then) + log2_q8(then_other))
+    for item in evidence:
+        mine, theirs = series.value_at(item.slot), other.value_at(item.slot)
+        if min(mine, theirs) <= 0:
+            continue
+        for slot in range(item.slot - SLOTS_PER_DAY, item.slot - len(series.values), -SLOTS_PER_DAY):
+            past, their_past = series.value_at(slot), other.value_at(slot)
+            if slot < onset_slot and min(past, their_past) > 0:
+                ratio = (mine * their_past << _RATIO_BITS) // (theirs * past)
+                changes.append(log2_q8(max(ratio, 1)) - _RATIO_BITS * LOG_ONE)
     return changes

@@ -96,9 +96,7 @@ def score_limit(series: Series, params: ScorerParams, metric: str, value: int) -
     series.largest = max(series.largest, min(size, 2 * series.largest + 1) if warm else size)
     if not warm or size <= limit:
         return NORMAL
-    return Score(
-        flagged_bps(size, limit), "limit", f"{value}{unit_of(metric)} is beyond anything it reported before"
-    )
+    return Score(flagged_bps(size, limit), "limit", f"{value}{unit_of(metric)} is beyond anything it reported before")
 
 
 def score_seasonal(series: Series, params: ScorerParams, metric: str, slot: int, value: int) -> Score:

@@ -70,7 +70,8 @@ def _zone_of(row: dict[str, Any]) -> ZoneState:
     restored = {
         "loss": LossModel(**row["loss"]),
         "evidence": [
-            Evidence(*item[:3], tuple(bytes.fromhex(device_id) for device_id in item[3])) for item in row["evidence"]
+            Evidence(slot, excess_wh, sigma_wh, tuple(map(bytes.fromhex, unsure)))
+            for slot, excess_wh, sigma_wh, unsure in row["evidence"]
         ],
         "accused": bytes.fromhex(row["accused"]),
     }

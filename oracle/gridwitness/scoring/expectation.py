@@ -8,15 +8,15 @@ from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.scoring.integers import median
 from gridwitness.scoring.series import MISSING, Series
 
-_REACH = 2
+_REACH = 1
 _RATIO_ONE = 1_024
 
 
 def expected_wh(series: Series, peers: Iterable[Series], slot: int, before: int) -> tuple[int, int] | None:
     """Expected value of a slot and its standard deviation (Wh), or None without any past at this time of day.
 
-    Two ways, of which the one with the smaller error on the quarter hours around this time on earlier days (below
-    slot `before`) wins: the median of those, or the value of the peer it used to be proportional to.
+    Guesses are the median of the quarter hours around this time on earlier days (below slot `before`), and each peer's
+    value times the ratio the two had in those. The one that erred least there is taken.
     """
     past = [
         past_slot
@@ -27,17 +27,17 @@ def expected_wh(series: Series, peers: Iterable[Series], slot: int, before: int)
     if not past:
         return None
     own = [series.value_at(past_slot) for past_slot in past]
-    best = median(own)
-    error = _mean_error(own, [best] * len(own))
+    usual = median(own)
+    guesses = [(_mean_error(own, [usual] * len(own)), usual)]
     for peer in peers:
         theirs = [peer.value_at(past_slot) for past_slot in past]
         now = peer.value_at(slot)
         if now == MISSING or MISSING in theirs or not sum(theirs):
             continue
         ratio = _RATIO_ONE * sum(own) // sum(theirs)
-        peer_error = _mean_error(own, [ratio * value // _RATIO_ONE for value in theirs])
-        if peer_error < error:
-            best, error = ratio * now // _RATIO_ONE, peer_error
+        error = _mean_error(own, [ratio * value // _RATIO_ONE for value in theirs])
+        guesses.append((error, ratio * now // _RATIO_ONE))
+    error, best = min(guesses)
     return best, 1 + error * 3 // 2
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import isqrt
 
+from gridwitness.scoring.integers import clamp
 from gridwitness.scoring.params import ScorerParams
 
 _UNIT = 256
@@ -29,7 +30,8 @@ def _columns(flow_wh: int) -> tuple[int, int, int]:
 class LossModel:
     """Normal equations: `products` of the three columns, `targets` with the residual; `learned` slots in them.
 
-    `highest_wh` and `lowest_wh` bound the flows learned; `noise_q8` is the mean |residual error| in 1/256 of sigma.
+    `highest_wh` and `lowest_wh` bound the flows learned; `noise_q8` is the mean |residual error| in 1/256 of the
+    sigma that meter classes and doubt alone would give.
     """
 
     products: list[int] = field(default_factory=lambda: [0] * len(_PAIRS))
@@ -37,7 +39,7 @@ class LossModel:
     learned: int = 0
     highest_wh: int = 0
     lowest_wh: int = 0
-    noise_q8: int = 0
+    noise_q8: int = 205
 
     def ready(self, params: ScorerParams) -> bool:
         """Whether enough slots were learned to judge a residual."""
@@ -56,28 +58,32 @@ class LossModel:
         columns = _columns(flow_wh)
         return (square * columns[0] + linear * columns[1] + constant * columns[2]) // determinant
 
-    def sigma_wh(self, params: ScorerParams, flow_wh: int, squares: int, loss_wh: int) -> int:
-        """Standard deviation (Wh) of the residual: accuracy of all meters, rounding, and doubt about the losses.
+    def nominal_sigma_wh(self, params: ScorerParams, flow_wh: int, squares: int, loss_wh: int) -> int:
+        """Standard deviation (Wh) the residual should have: accuracy of all meters, rounding, doubt about the losses.
 
         `squares` is the sum of all meters' squared readings. Losses are doubted by 1/32, beyond the learned flows by
         1/4.
         """
         meters = isqrt(flow_wh * flow_wh + squares) * params.meter_class_ppm // 1_000_000
         inside = self.lowest_wh * 5 // 4 <= flow_wh <= self.highest_wh * 5 // 4
-        doubt = abs(loss_wh) // (32 if inside else 4)
-        known = params.meter_floor_wh + meters + doubt
-        return max(known, known * self.noise_q8 // 128)
+        return params.meter_floor_wh + meters + abs(loss_wh) // (32 if inside else 4)
 
-    def learn(self, params: ScorerParams, flow_wh: int, residual_wh: int, sigma_wh: int, error_wh: int) -> None:
+    def sigma_wh(self, params: ScorerParams, nominal_wh: int) -> int:
+        """Standard deviation (Wh) as this zone's own errors show it, a quarter to four times the nominal one."""
+        # For normal errors sigma is 5/4 of the mean absolute error (√(π/2) = 1.2533).
+        scale_q10 = clamp(5 * self.noise_q8, _UNIT, 16 * _UNIT)
+        return max(params.meter_floor_wh, nominal_wh * scale_q10 >> 10)
+
+    def learn(self, params: ScorerParams, flow_wh: int, residual_wh: int, nominal_wh: int, error_wh: int) -> None:
         """Add an honest slot; `error_wh` is how far its residual was from the estimate made before."""
-        row = [column * _UNIT // sigma_wh for column in _columns(flow_wh)]
-        target = residual_wh * _UNIT // sigma_wh
+        row = [column * _UNIT // nominal_wh for column in _columns(flow_wh)]
+        target = residual_wh * _UNIT // nominal_wh
         for index, (left, right) in enumerate(_PAIRS):
             self.products[index] += row[left] * row[right]
         for index in range(3):
             self.targets[index] += row[index] * target
         if self.ready(params):
-            self.noise_q8 += (min(abs(error_wh) * 256 // sigma_wh, 1_024) - self.noise_q8) // 64
+            self.noise_q8 += (min(abs(error_wh) * 256 // nominal_wh, 1_024) - self.noise_q8) // 64
         self.learned += 1
         self.highest_wh, self.lowest_wh = max(self.highest_wh, flow_wh), min(self.lowest_wh, flow_wh)
         if self.learned >= params.loss_memory_slots:

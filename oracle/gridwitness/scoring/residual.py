@@ -87,21 +87,19 @@ def judge_slot(
             value, spread = expected
         total, squares, doubt = total + value, squares + value * value, doubt + spread * spread
     loss_wh = zone.loss.estimate_wh(feeder_wh)
-    honest_sigma_wh = zone.loss.sigma_wh(params, feeder_wh, squares, loss_wh)
-    sigma_wh = isqrt(honest_sigma_wh * honest_sigma_wh + doubt)
+    nominal_wh = zone.loss.nominal_sigma_wh(params, feeder_wh, squares, loss_wh)
+    sigma_wh = isqrt(zone.loss.sigma_wh(params, nominal_wh) ** 2 + doubt)
     excess_wh = feeder_wh - total - loss_wh
     judgement = None
     if zone.loss.ready(params):
         judgement = _judge_excess(zone, params, Evidence(slot, excess_wh, sigma_wh, unsure), meters)
     honest = judgement is None or (not judgement.alarm and abs(excess_wh) <= 3 * sigma_wh)
     if honest and not unsure:
-        zone.loss.learn(params, feeder_wh, feeder_wh - total, sigma_wh, excess_wh)
+        zone.loss.learn(params, feeder_wh, feeder_wh - total, nominal_wh, excess_wh)
     return judgement
 
 
-def _judge_excess(
-    zone: ZoneState, params: ScorerParams, item: Evidence, meters: Mapping[bytes, Series]
-) -> Judgement:
+def _judge_excess(zone: ZoneState, params: ScorerParams, item: Evidence, meters: Mapping[bytes, Series]) -> Judgement:
     step = clamp(_Q4 * item.excess_wh // item.sigma_wh, -_MAX_STEP_Q4, _MAX_STEP_Q4)
     zone.excess_sum_q4 = clamp(zone.excess_sum_q4 + step - _DRIFT_Q4, 0, _MAX_SUM_Q4)
     if zone.excess_sum_q4 == 0:
