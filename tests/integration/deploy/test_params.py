@@ -75,7 +75,7 @@ FAULTS = {
     "zone beyond uint24": ("zones.16777216", {}, "is 16777216; uint24 allows integers from 0 to 16777215"),
     "unknown reference": ("zones.1.profileStream", "$profile", "bytes32 wanted; defined above are $profiles"),
     "reference of a wrong type": ("contracts.EnergyMarket.token", "$profiles", "is '$profiles'; address wanted"),
-    "reference to a later one": ("contracts.EnergyMarket.registry", "$EnergyMarket", "address wanted; defined above are"),
+    "reference to later": ("contracts.EnergyMarket.registry", "$EnergyMarket", "address wanted; defined above are"),
     "short bytes32": ("zones.1.profileStream", "0xabcd", "is '0xabcd'; bytes32 is 0x and 64 hex digits"),
     "address not checksummed": ("admin", ANYONE.lower(), f"not checksummed (EIP-55); {ANYONE} would be"),
     "address too short": ("admin", ANYONE[:-2], "expected an address: 0x and 40 hex digits"),
