@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 
 from gridwitness.api.bodies import MAX_COMMITTEE_BODY_BYTES, bytes32, read_body
 from gridwitness.api.problems import ProblemError, install_problem_handlers, problem
@@ -15,7 +15,8 @@ from gridwitness.domain.readings import NET_ENERGY_METRIC
 
 MAX_PAGE = 1_000
 _MAX_INTEGER = (1 << 63) - 1
-_Integer = Annotated[int, Query(ge=0, le=_MAX_INTEGER)]
+_QueryInteger = Annotated[int, Query(ge=0, le=_MAX_INTEGER)]
+_PathInteger = Annotated[int, Path(ge=0, le=_MAX_INTEGER)]
 
 
 def create_app(oracle: Oracle) -> FastAPI:
@@ -95,22 +96,22 @@ def _proof_routes(oracle: Oracle) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["proofs"])
 
     @routes.get("/batches/{stream}/{seq}")
-    async def batch(stream: str, seq: int) -> Response:
+    async def batch(stream: str, seq: _PathInteger) -> Response:
         """An attested batch: what stands on chain, the keys of its content, and the signed readings."""
         return _found(await oracle.batch(bytes32("stream", stream), seq), f"batch {seq} of stream {stream}")
 
     @routes.get("/proofs/readings")
-    async def reading_at(device: str, time: _Integer, metric: str = NET_ENERGY_METRIC) -> Response:
+    async def reading_at(device: str, time: _QueryInteger, metric: str = NET_ENERGY_METRIC) -> Response:
         """Proof of a device's reading at a time (unix seconds, start of the interval)."""
         return _json(await oracle.prove_reading_at(bytes32("device", device), time, metric))
 
     @routes.get("/proofs/readings/{device}/{counter}")
-    async def reading(device: str, counter: int) -> Response:
+    async def reading(device: str, counter: _PathInteger) -> Response:
         """Proof of a device's reading by its counter."""
         return _json(await oracle.prove_reading(bytes32("device", device), counter))
 
     @routes.get("/proofs/profiles/{device}/{day}")
-    async def profile(device: str, day: int) -> Response:
+    async def profile(device: str, day: _PathInteger) -> Response:
         """Proof of a device's profile of a UTC day (days since the epoch)."""
         return _json(await oracle.prove_profile(bytes32("device", device), day))
 
@@ -129,7 +130,7 @@ def _committee_routes(oracle: Oracle) -> APIRouter:
         return Response(reply.body, status_code=int(status), media_type="application/json")
 
     @routes.get("/votes/{stream}/{seq}")
-    async def votes(stream: str, seq: int) -> Response:
+    async def votes(stream: str, seq: _PathInteger) -> Response:
         """The content this oracle last voted for, so that a proposer can take it over."""
         return _found(await oracle.voted_content(bytes32("stream", stream), seq), f"a vote for batch {seq}")
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from gridwitness.api.protocols import Verdict
 from gridwitness.domain.readings import SignedReading
-from gridwitness.errors import ReadingRejected
+from gridwitness.errors import InputError, ReadingRejected
 from gridwitness.service.admission import Admission
 from gridwitness.service.clock import Clock
-from gridwitness.sources.payloads import ReadingPayload
+from gridwitness.sources.payloads import ReadingPayload, decode_body
 from gridwitness.store import Append, ReadingLog, Rejection
 
 _Call = tuple[list[SignedReading], list[Rejection], "asyncio.Future[list[Append | Rejection]]"]
@@ -29,6 +29,15 @@ class Ingest:
         self._clock = clock
         self._waiting: list[_Call] = []
         self._writer: asyncio.Task[None] | None = None
+
+    async def submit_body(self, body: bytes) -> list[Verdict]:
+        """`submit` for a JSON body. Raises InputError, counted as malformed, if it does not hold readings."""
+        try:
+            payloads = decode_body(body)
+        except InputError as error:
+            await self._append([], [Rejection("malformed", error.message)])
+            raise
+        return await self.submit(payloads)
 
     async def submit(self, payloads: Sequence[ReadingPayload]) -> list[Verdict]:
         """Verdicts in order; every accepted reading is durable when this returns.

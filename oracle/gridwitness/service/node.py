@@ -33,7 +33,7 @@ from gridwitness.service.proposing import Proposer, Submission
 from gridwitness.service.proving import Prover
 from gridwitness.service.reading_batches import ReadingBatches
 from gridwitness.service.voting import Voter
-from gridwitness.sources.payloads import decode_body, to_payload
+from gridwitness.sources.payloads import to_payload
 from gridwitness.store import BatchLog, Database, ProfileLog, ReadingLog
 
 _log = structlog.get_logger()
@@ -189,7 +189,7 @@ class OracleNode:
 
     async def ingest(self, body: bytes) -> list[Verdict]:
         """Verify and log the readings of a JSON body."""
-        return await self._ingest.submit(decode_body(body))
+        return await self._ingest.submit_body(body)
 
     async def sign(self, body: bytes) -> CommitteeReply:
         """Answer a peer's proposal."""

@@ -1,0 +1,58 @@
+"""SIGKILL at any moment: what was acknowledged is there after a restart."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from gridwitness.store import Database, ReadingLog
+
+# Ingests through the service with its group commit, and prints each counter once it is acknowledged.
+_WRITER = """
+import asyncio, sys
+from pathlib import Path
+from gridwitness.service.admission import Admission
+from gridwitness.service.clock import SystemClock
+from gridwitness.service.fleet import Fleet
+from gridwitness.service.ingest import Ingest
+from gridwitness.sources.payloads import to_payload
+from gridwitness.store import Database, ReadingLog
+from tests.oracle.signers import FIRST_SLOT, REGISTRY, ZONE, Registry, home_key, net_energy
+
+async def main():
+    registry, key = Registry(), home_key()
+    registry.register(key)
+    registry.sync()
+    clock = SystemClock()
+    log = ReadingLog(Database(Path(sys.argv[1])))
+    ingest = Ingest(Admission(Fleet(registry, ZONE), clock, REGISTRY), log, clock)
+    async def post(counter):
+        payload = to_payload(net_energy(key, counter, FIRST_SLOT + counter, counter))
+        (verdict,) = await ingest.submit([payload])
+        assert verdict.status == "accepted", verdict
+        print(counter, flush=True)
+    for start in range(0, 100_000, 8):
+        await asyncio.gather(*(post(start + offset) for offset in range(8)))
+
+asyncio.run(main())
+"""
+_ACKNOWLEDGEMENTS = (1, 20, 150)
+
+
+def test_ingest__killed_in_the_middle__every_acknowledged_reading_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "oracle.sqlite"
+    for count in _ACKNOWLEDGEMENTS:
+        path.unlink(missing_ok=True)
+        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        acknowledged = [int(writer.stdout.readline()) for _ in range(count)]
+        writer.send_signal(signal.SIGKILL)
+        acknowledged += [int(line) for line in writer.stdout.read().split()]
+        writer.wait()
+        database = Database(path)
+        stored = {one.signed.reading.counter for one in ReadingLog(database).unattested(1 << 62, 1 << 30)}
+        database.close()
+        assert len(acknowledged) >= count
+        assert set(acknowledged) <= stored
