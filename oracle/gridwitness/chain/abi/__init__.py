@@ -13,6 +13,7 @@ _FILES = {
     "DataAttestation": "IDataAttestation",
     "EnergyMarket": "IEnergyMarket",
     "EuroToken": "EuroToken",
+    "Token": "EuroToken",  # a token that was there before; it may not have `mint`
 }
 
 
