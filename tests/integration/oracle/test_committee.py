@@ -5,7 +5,7 @@ from __future__ import annotations
 from gridwitness.chain.attestation import StreamView
 from gridwitness.domain.slots import SLOTS_PER_DAY, day_of, slots_of_day
 from gridwitness.service.proofs import parse_proof
-from tests.integration.oracle.village import Oracle, Village, eventually, lying_member
+from tests.integration.oracle.village import Oracle, Village, eventually, lying_member, start_all
 
 
 def _post_to_all(committee: list[Oracle], readings: list) -> None:
@@ -20,8 +20,7 @@ def _await_seq(committee: list[Oracle], seq: int, stream: str = "readings") -> N
 
 
 def test_attest__readings_of_three_slots__each_proves_on_chain(committee: list[Oracle], village: Village) -> None:
-    for oracle in committee:
-        oracle.start()
+    start_all(committee)
     first = village.first_slot()
     signed = []
     for index, slot in enumerate(range(first, first + 3)):
@@ -43,8 +42,7 @@ def test_attest__readings_of_three_slots__each_proves_on_chain(committee: list[O
 
 
 def test_attest__one_oracle_killed__others_go_on_and_it_catches_up(committee: list[Oracle], village: Village) -> None:
-    for oracle in committee:
-        oracle.start()
+    start_all(committee)
     first = village.first_slot()
     village.pass_slot(first)
     _post_to_all(committee, village.sign_slot(first))
@@ -57,7 +55,7 @@ def test_attest__one_oracle_killed__others_go_on_and_it_catches_up(committee: li
         _await_seq([committee[0], committee[2]], 2 + index)
     members = {member["address"]: member for member in committee[0].status()["members"]}
     assert members[committee[1].account.address]["failures"]["no_answer"] > 0
-    committee[1].start()
+    start_all([committee[1]])
     _await_seq([committee[1]], 4)
     heads = {oracle.status()["streams"]["readings"]["head"] for oracle in committee}
     assert len(heads) == 1
@@ -67,16 +65,14 @@ def test_attest__one_oracle_killed__others_go_on_and_it_catches_up(committee: li
 def test_attest__all_killed_between_post_and_attestation__nothing_acknowledged_is_lost(
     committee: list[Oracle], village: Village
 ) -> None:
-    for oracle in committee:
-        oracle.start()
+    start_all(committee)
     slot = village.first_slot()
     village.pass_slot(slot)
     readings = village.sign_slot(slot)
     _post_to_all(committee, readings)
     for oracle in committee:
         oracle.kill()
-    for oracle in committee:
-        oracle.start()
+    start_all(committee)
     _await_seq(committee, 1)
     again = committee[0].post(readings)
     assert [result["status"] for result in again] == ["duplicate"] * len(readings)
@@ -87,8 +83,7 @@ def test_attest__all_killed_between_post_and_attestation__nothing_acknowledged_i
 def test_attest__a_device_tells_oracles_different_things__they_agree_on_one(
     committee: list[Oracle], village: Village
 ) -> None:
-    for oracle in committee:
-        oracle.start()
+    start_all(committee)
     slot = village.first_slot()
     village.pass_slot(slot)
     honest = village.sign_slot(slot)
@@ -105,8 +100,7 @@ def test_attest__a_device_tells_oracles_different_things__they_agree_on_one(
 def test_attest__late_reading__goes_into_the_next_batch_with_its_own_time(
     committee: list[Oracle], village: Village
 ) -> None:
-    for oracle in committee:
-        oracle.start()
+    start_all(committee)
     first = village.first_slot()
     village.pass_slot(first)
     late, *punctual = village.sign_slot(first)
@@ -121,8 +115,7 @@ def test_attest__late_reading__goes_into_the_next_batch_with_its_own_time(
 
 
 def test_attest__a_whole_day__profiles_prove_on_chain(committee: list[Oracle], village: Village) -> None:
-    for oracle in committee:
-        oracle.start()
+    start_all(committee)
     day = day_of(village.first_slot()) + 1
     village.pass_slot(slots_of_day(day)[-1])
     readings = [one for slot in slots_of_day(day) for one in village.sign_slot(slot)]
@@ -139,8 +132,7 @@ def test_attest__a_whole_day__profiles_prove_on_chain(committee: list[Oracle], v
 
 
 def test_follow__chain_takes_a_batch_back__it_is_attested_again(committee: list[Oracle], village: Village) -> None:
-    for oracle in committee:
-        oracle.start()
+    start_all(committee)
     slot = village.first_slot()
     village.pass_slot(slot)
     readings = village.sign_slot(slot)
@@ -165,8 +157,7 @@ def _proof(oracle: Oracle, path: str):
 def test_sign__member_that_lies__is_named_with_what_it_did(committee: list[Oracle], village: Village) -> None:
     liar = committee[1]
     with lying_member(liar):
-        committee[0].start()
-        committee[2].start()
+        start_all([committee[0], committee[2]])
         slot = village.first_slot()
         for index in range(3):
             village.pass_slot(slot + index)

@@ -117,6 +117,8 @@ class Oracle:
         command = [sys.executable, "-m", "gridwitness", "run", "--config", str(self.folder / "oracle.toml")]
         with (self.folder / "log.jsonl").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=Anvil.die_with_parent)
+
+    def await_live(self) -> None:
         eventually(self._is_live, f"{self.url}/live; {self.log()[-500:]}")
 
     def _is_live(self) -> bool:
@@ -227,3 +229,11 @@ def lying_member(oracle: Oracle) -> Iterator[None]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield
         server.shutdown()
+
+
+def start_all(oracles: Sequence[Oracle]) -> None:
+    """Start processes side by side, and wait until all of them answer."""
+    for oracle in oracles:
+        oracle.start()
+    for oracle in oracles:
+        oracle.await_live()
