@@ -50,8 +50,9 @@ compile: .build/.stamp
 gas: setup compile ## compare gas and bytecode sizes with the committed snapshot
 	pytest tests/gas
 
-gas-snapshot: setup compile ## rewrite the snapshot
+gas-snapshot: setup compile ## rewrite the snapshots of gas, sizes and bytecode hashes
 	GRIDWITNESS_WRITE_GAS=1 pytest tests/gas
+	python toolchain/bytecode_hash.py --write
 
 invariants: setup ## fuzzing and invariants of the contracts
 	forge test

@@ -1,0 +1,42 @@
+"""Whoever compiles gets the bytecode that is committed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scripts._artefacts import Artefacts
+from toolchain.bytecode_hash import DEPLOYED, SNAPSHOT, bytecode_hash, compile_hashes, compilers, differences
+
+
+@pytest.fixture(scope="module")
+def committed() -> dict[str, str]:
+    return json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", [name for name, _ in compilers()])
+def test_compile__each_compiler_at_hand__makes_the_committed_bytecode(name: str, committed: dict[str, str]) -> None:
+    assert differences(name, compile_hashes(dict(compilers())[name]), committed) == []
+
+
+def test_compile__by_ape_with_its_own_settings__makes_the_committed_bytecode(
+    artefacts: Artefacts, committed: dict[str, str]
+) -> None:
+    made = {name: bytecode_hash(artefacts[name].creation) for name in DEPLOYED}
+    assert differences("Ape", made, committed) == []
+
+
+def metadata(content_hash: str) -> str:
+    return "a264697066735822" + content_hash * 34 + "64736f6c63430008250033"
+
+
+def test_bytecode_hash__other_metadata__is_the_same_and_other_code_is_not() -> None:
+    assert bytecode_hash("6001" + metadata("ab") + "07") == bytecode_hash("0x6001" + metadata("cd") + "07")
+    assert bytecode_hash("6001" + metadata("ab") + "07") != bytecode_hash("6001" + metadata("ab") + "08")
+    assert bytecode_hash("6001" + metadata("ab")) != bytecode_hash("6002" + metadata("ab"))
+
+
+def test_bytecode_hash__no_metadata__is_an_error() -> None:
+    with pytest.raises(ValueError, match="2 bytes of bytecode hold no metadata"):
+        bytecode_hash("0x6001")
