@@ -48,7 +48,7 @@ class ScorerParams:
     loss_memory_slots: int = 2_688
     evidence_slots: int = 48
     evidence_min_slots: int = 4
-    explained_pct: int = 70
+    explained_pct: int = 60
 
     def model_hash(self) -> bytes:
         """Keccak-256 of name, version and parameters as JSON with sorted keys and no spaces, 32 bytes."""

@@ -5,13 +5,14 @@ slots without excess; a cumulative sum of the excess (E. Page, 1954) tells when 
 finds whose profile it follows.
 
 Rules:
-- A slot is judged in the batch that brings its feeder reading, with the readings of that slot in the same batch and
-  what came before. Readings that come later fill the history; a judged slot is never judged again. No feeder reading: no judgement.
+- A slot is judged in the batch that brings its feeder reading, by that reading and by what is known of the meters after
+  the slot's readings in the same batch. No feeder reading, no judgement. A slot older than the newest judged one is
+  never judged; readings that come after their slot was judged fill the history and change no score given.
 - A zone with several feeder meters needs all of them; their sum counts.
-- A meter that misses the slot or is suspected frozen is replaced by what it probably used (`expectation`), with
-  that guess's uncertainty: its neighbours are not blamed for it, and the slot teaches no losses. If it
-  has no such past, the slot is not judged. A meter that never reported is not counted at all.
-- Slots between two judged ones are simply not evidence; excess accumulated before a gap stays.
+- A meter that misses the slot or is suspected frozen is replaced by what it probably used (`expectation`), with that
+  guess's uncertainty: its neighbours are not blamed for it, and the slot teaches no losses. If it has no past to guess
+  from, the slot is not judged. A meter that never reported is not counted at all.
+- Slots between two judged ones are no evidence; excess accumulated before a gap stays.
 """
 
 from __future__ import annotations
@@ -27,18 +28,23 @@ from gridwitness.scoring.loss import LossModel
 from gridwitness.scoring.params import ScorerParams
 from gridwitness.scoring.series import MISSING, Series
 
+# One honest slot's excess is within a sigma or so: it must stand above the drift to add up, and no slot alone alarms.
 _Q4 = 16
 _DRIFT_Q4 = 24
 _MAX_STEP_Q4 = 8 * _Q4
 _MAX_SUM_Q4 = 64 * _Q4
 _ALARM_Q4 = 8 * _Q4
+_HONEST_SIGMAS = 3
 CLEAR_SIGMAS = 4
 
 
 @dataclass(slots=True)
 class ZoneState:
-    """State of one zone: its losses, the cumulative sum of excess (sigmas / 16), the evidence since it left
-    zero at `onset_slot`."""
+    """State of one zone.
+
+    Its losses, the cumulative sum of excess (sigmas / 16), the latest evidence since that left zero at `onset_slot`,
+    and the device accused last (empty: none).
+    """
 
     loss: LossModel = field(default_factory=LossModel)
     newest_slot: int = -1
@@ -93,7 +99,7 @@ def judge_slot(
     judgement = None
     if zone.loss.ready(params):
         judgement = _judge_excess(zone, params, Evidence(slot, excess_wh, sigma_wh, unsure), meters)
-    honest = judgement is None or (not judgement.alarm and abs(excess_wh) <= 3 * sigma_wh)
+    honest = judgement is None or (not judgement.alarm and abs(excess_wh) <= _HONEST_SIGMAS * sigma_wh)
     if honest and not unsure:
         zone.loss.learn(params, feeder_wh, feeder_wh - total, nominal_wh, excess_wh)
     return judgement
