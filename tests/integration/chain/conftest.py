@@ -15,7 +15,7 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from gridwitness.chain.anvil import Anvil
-from gridwitness.chain.client import Chain
+from gridwitness.chain.client import Chain, calldata
 from gridwitness.chain.manifest import DeployedContract, Manifest
 from gridwitness.encoding.hashing import keccak
 
@@ -127,3 +127,14 @@ def open_stream(chain: Chain, deployer: LocalAccount, oracles: list[LocalAccount
         return keccak(bytes.fromhex(deployer.address[2:]).rjust(32, b"\0") + name_bytes)
 
     return opened
+
+
+@pytest.fixture
+def token(chain: Chain) -> Any:
+    return chain.contract("EuroToken")
+
+
+@pytest.fixture
+def mint(token: Any, transmitter: LocalAccount) -> Callable[[int], tuple[str, bytes]]:
+    """Recipient and calldata of a call that leaves a trace: minting."""
+    return lambda amount: (token.address, calldata(token.functions.mint(transmitter.address, amount)))

@@ -99,3 +99,8 @@ class Committee:
         """Proof of a leaf of a batch, for the present length."""
         tree, meta = self.trees[seq - 1]
         return Proof(self.stream_id, seq, meta, tree.proof(index), self.mountain_range().proof(seq - 1))
+
+
+def supply(chain: Chain) -> int:
+    """Test euros there are."""
+    return int(chain.call(chain.contract("EuroToken").functions.totalSupply()))

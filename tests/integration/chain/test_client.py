@@ -19,11 +19,6 @@ from gridwitness.chain.node import Node
 from gridwitness.errors import ChainError, Reverted
 
 
-@pytest.fixture
-def token(chain: Chain) -> Any:
-    return chain.contract("EuroToken")
-
-
 def test_connect__right_chain__has_contracts_and_head(chain: Chain, anvil: Anvil) -> None:
     assert chain.chain_id == anvil.chain_id
     head = anvil.node.head()

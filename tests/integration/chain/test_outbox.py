@@ -17,14 +17,9 @@ from gridwitness.chain.manifest import Manifest
 from gridwitness.chain.outbox import MAX_IN_FLIGHT, Outbox
 from gridwitness.chain.outbox_store import OutboxState
 from gridwitness.errors import ChainError, ConfigError, StoreError
-from tests.integration.chain.kill_switch import Work, run_until_killed
+from tests.integration.chain.parties import supply
 
 OpenOutbox = Callable[..., Outbox]
-
-
-@pytest.fixture
-def token(chain: Chain) -> Any:
-    return chain.contract("EuroToken")
 
 
 @pytest.fixture
@@ -41,16 +36,6 @@ def open_outbox(chain: Chain, transmitter: LocalAccount, tmp_path: Path) -> Iter
     yield open_it
     while opened:
         opened.pop().close()
-
-
-@pytest.fixture
-def mint(token: Any, transmitter: LocalAccount) -> Callable[[int], tuple[str, bytes]]:
-    """Recipient and calldata of a call that leaves a trace: minting."""
-    return lambda amount: (token.address, calldata(token.functions.mint(transmitter.address, amount)))
-
-
-def supply(chain: Chain) -> int:
-    return int(chain.call(chain.contract("EuroToken").functions.totalSupply()))
 
 
 def state_of(outbox: Outbox, key: str) -> OutboxState:
@@ -357,21 +342,3 @@ def test_open_outbox__in_use_by_another_process__is_refused(
     with pytest.raises(StoreError, match="cannot be opened") as raised:
         Outbox(chain, transmitter, tmp_path / "outbox.sqlite")
     assert raised.value.hint == "is another process using it?"
-
-
-def test_kill__at_every_point_in_turn__sends_each_intent_exactly_once(
-    chain: Chain, anvil: Anvil, manifest: Manifest, mint: Any, transmitter: LocalAccount, tmp_path: Path
-) -> None:
-    """Each round queues one more intent, is killed at a later point than the round before, and is then left to finish.
-
-    The transmitter's nonce and the supply show that every intent was mined once and only once.
-    """
-    path = tmp_path / "outbox.sqlite"
-    for kill_at in range(1_000):
-        work = Work(anvil.url, manifest, transmitter, path, ((f"mint {kill_at}", *mint(1)),))
-        unharmed = run_until_killed(work, kill_at)
-        assert unharmed or run_until_killed(work, None)
-        assert (chain.node.transaction_count(transmitter.address), supply(chain)) == (kill_at + 1, kill_at + 1)
-        if unharmed:
-            break
-    assert kill_at > 30  # the kill fell on many points before a round came through

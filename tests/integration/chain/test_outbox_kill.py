@@ -1,0 +1,32 @@
+"""The outbox killed at every point of its work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+
+from gridwitness.chain.anvil import Anvil
+from gridwitness.chain.client import Chain
+from gridwitness.chain.manifest import Manifest
+from tests.integration.chain.kill_switch import Work, run_until_killed
+from tests.integration.chain.parties import supply
+
+
+def test_kill__at_every_point_in_turn__sends_each_intent_exactly_once(
+    chain: Chain, anvil: Anvil, manifest: Manifest, mint: Any, transmitter: LocalAccount, tmp_path: Path
+) -> None:
+    """Each round queues one more intent, is killed at a later point than the round before, and is then left to finish.
+
+    The transmitter's nonce and the supply show that every intent was mined once and only once.
+    """
+    path = tmp_path / "outbox.sqlite"
+    for kill_at in range(1_000):
+        work = Work(anvil.url, manifest, transmitter, path, ((f"mint {kill_at}", *mint(1)),))
+        unharmed = run_until_killed(work, kill_at)
+        assert unharmed or run_until_killed(work, None)
+        assert (chain.node.transaction_count(transmitter.address), supply(chain)) == (kill_at + 1, kill_at + 1)
+        if unharmed:
+            break
+    assert kill_at > 30  # the kill fell on many points before a round came through
