@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 from ape.api import AccountAPI, ProviderAPI
-from eth_utils import to_checksum_address
+from eth_utils.address import to_checksum_address
 from web3 import Web3
 from web3.exceptions import ContractLogicError, TimeExhausted, TransactionNotFound, Web3RPCError
 from web3.types import TxReceipt
@@ -34,7 +34,7 @@ class Sender:
         self._provider = provider
         self._account = account
         self._manifest = manifest
-        self._web3: Web3 = provider.web3  # type: ignore[attr-defined]
+        self._web3: Web3 = provider.web3
         self._poll_s = 0.05 if provider.network.is_dev else 2.0
         self._confirmations = provider.network.required_confirmations
 

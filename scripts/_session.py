@@ -13,11 +13,12 @@ from ape.api import AccountAPI, ProviderAPI
 from ape.cli import ConnectedProviderCommand, account_option
 from ape.exceptions import Abort, ApeException
 from ape_node.provider import NodeSoftwareNotInstalledError
+from eth_utils.address import to_checksum_address
 from web3 import Web3
 from web3.contract import Contract
 
 from gridwitness.errors import ChainError, ConfigError, GridwitnessError
-from scripts._artefacts import Artefacts, load_artefacts
+from scripts._artefacts import Abi, Artefacts, load_artefacts
 from scripts._manifest import ManifestFile
 from scripts._params import TEST_TOKEN, Params, check_params, params_path, read_params
 from scripts._sender import Sender
@@ -37,7 +38,8 @@ class Session:
     @property
     def web3(self) -> Web3:
         """The node."""
-        return self.provider.web3  # type: ignore[attr-defined,no-any-return]
+        web3: Web3 = self.provider.web3
+        return web3
 
     def contract(self, name: str) -> Contract:
         """A contract that stands. Raises ConfigError if the manifest has none or there is no code any more."""
@@ -50,7 +52,7 @@ class Session:
                 f"{self.manifest.path} has {name} at {address}, where chain {self.params.chain_id} has no code",
                 hint=f"is this the node the manifest was written for?{hint}",
             )
-        return self.web3.eth.contract(address=address, abi=self.artefacts[name].abi)
+        return contract_at(self.web3, address, self.artefacts[name].abi)
 
     def resolve(self, value: Any) -> Any:
         """A parameter with its `$reference` replaced by the address or id that stands."""
@@ -78,6 +80,12 @@ class SessionCommand(ConnectedProviderCommand):
             raise Abort(" ".join(str(error).split())) from error
         except (ConnectionError, TimeoutError) as error:
             raise Abort(f"the node went away: {error} (run the same command again)") from error
+
+
+def contract_at(web3: Web3, address: str, abi: Abi) -> Contract:
+    """A contract at an address."""
+    contract: Contract = web3.eth.contract(address=to_checksum_address(address), abi=abi)
+    return contract
 
 
 def session_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -123,7 +131,7 @@ def open_session(
     artefacts = load_artefacts(project)
     is_mainnet = provider.network.is_mainnet
     checked = check_params(data, str(path), artefacts, deployer=account.address, is_mainnet=is_mainnet)
-    chain_id = provider.web3.eth.chain_id  # type: ignore[attr-defined]
+    chain_id = provider.web3.eth.chain_id
     if chain_id != checked.chain_id:
         raise ChainError(
             f"the node is chain {chain_id}, {path} is for chain {checked.chain_id}",

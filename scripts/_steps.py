@@ -15,7 +15,7 @@ from gridwitness.encoding.leaves import schema_of
 from gridwitness.errors import ChainError, ConfigError
 from scripts._abi import tuple_fields
 from scripts._params import ATTESTATION, MARKET, TEST_TOKEN, StreamParams
-from scripts._session import Session
+from scripts._session import Session, contract_at
 
 TOKEN_DECIMALS = 6
 P256_PRECOMPILE = "0x0000000000000000000000000000000000000100"
@@ -45,7 +45,7 @@ def ensure_token(session: Session) -> None:
     if not session.params.token:
         ensure_contract(session, TEST_TOKEN, {})
         return
-    token = session.web3.eth.contract(address=session.params.token, abi=session.artefacts[TEST_TOKEN].abi)
+    token = contract_at(session.web3, session.params.token, session.artefacts[TEST_TOKEN].abi)
     if not session.web3.eth.get_code(token.address):
         raise ConfigError(f"{session.params.source}: token.address is {token.address}; there is no contract")
     if (decimals := token.functions.decimals().call()) != TOKEN_DECIMALS:
