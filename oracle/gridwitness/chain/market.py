@@ -70,6 +70,10 @@ class Market:
             amount, deadline, v, r.to_bytes(32, "big"), s.to_bytes(32, "big")
         )
 
+    def withdraw(self, amount: int, to: str) -> ContractFunction:
+        """Take out token units of the sender that are not reserved."""
+        return self._contract.functions.withdraw(amount, to)
+
     def fund_backstop(self, zone: int, amount: int) -> ContractFunction:
         """Add token units to a zone's backstop."""
         return self._contract.functions.fundBackstop(zone, amount)

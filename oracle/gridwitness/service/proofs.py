@@ -50,6 +50,13 @@ class ProofFile:
         """Leaf hash of the fields."""
         return leaf_hash(self.fields)
 
+    def profile(self) -> Profile:
+        """The profile that is proven. Raises ProofError for a proof of a reading."""
+        if self.kind != "profile":
+            raise ProofError(f"the proof is of a {self.kind}, not of a profile")
+        device_id, first_slot, _, _, score_bps = cast("tuple[bytes, int, int, bytes, int]", self.fields)
+        return Profile(device_id, first_slot, self.energy_wh, score_bps)
+
     def statement(self) -> dict[str, object]:
         """What is proven, in words and units, derived from the leaf's fields alone."""
         return _reading_statement(self.fields) if self.kind == "reading" else _profile_statement(self.fields)

@@ -134,8 +134,9 @@ def _cash(evidence: Evidence) -> dict[str, Any]:
     """Money in against money out and left, to the unit."""
     trading = evidence.trading
     cash_out = trading.withdraw_all()
-    accounts = sum(sum(trading.balance_of(home.owner.address)) for home in evidence.actors.homes)
-    left = accounts + trading.backstop()
+    owners = [home.owner.address for home in evidence.actors.homes]
+    accounts = sum(free + reserved for free, reserved in trading.market.balances(owners))
+    left = accounts + trading.market.backstop(ZONE)[0]
     return {
         "cash_in": evidence.cash_in,
         "cash_out": cash_out,
@@ -249,7 +250,7 @@ def _flagged_share_pct(evidence: Evidence, readings: pd.DataFrame) -> float:
 def _clearings(evidence: Evidence) -> pd.DataFrame:
     rows = []
     for slot, clearing in sorted(evidence.trading.clearings.items()):
-        bids, offers = evidence.trading.book(slot)
+        bids, offers = evidence.trading.market.book(ZONE, slot)
         start = pd.Timestamp(slot_start(slot), unit="s", tz="UTC")
         price = clearing.price_per_kwh / EUR
         rows.append((start, ZONE, clearing.tick, price, clearing.volume_wh, sum(bids), sum(offers)))
@@ -268,8 +269,10 @@ def _settlement_row(evidence: Evidence, home: Home, day: int) -> tuple[Any, ...]
     date = pd.Timestamp(slot_start(slots_of_day(day).start), unit="s", tz="UTC").date().isoformat()
     identity = (date, home.meter.name, "0x" + key[0].hex(), home.owner.address, home.meter.kind.name.lower())
     grid_only = grid_only_bill(profile_wh, evidence.trading.params) / EUR
-    if settlement is None:
+    if key in evidence.trading.held:
         return (*identity, "held", None, sum(profile_wh), None, None, None, None, grid_only)
+    if settlement is None:
+        return (*identity, "no orders", 0, sum(profile_wh), 0.0, -grid_only, 0.0, grid_only, grid_only)
     cash = (settlement.traded_cash, settlement.imbalance_cash, settlement.penalty_cash)
     return (
         *identity,
@@ -286,11 +289,11 @@ def _book(evidence: Evidence) -> BookSnapshot:
     """The book of the slot in which most was traded."""
     trading = evidence.trading
     slot = max(trading.clearings, key=lambda candidate: trading.clearings[candidate].volume_wh)
-    bids, offers = trading.book(slot)
+    bids, offers = trading.market.book(ZONE, slot)
     return BookSnapshot(
         slot_start=pd.Timestamp(slot_start(slot), unit="s", tz="UTC"),
-        bids_wh=bids,
-        offers_wh=offers,
+        bids_wh=list(bids),
+        offers_wh=list(offers),
         price_eur_per_kwh=[trading.params.price_of(tick) / EUR for tick in range(len(bids))],
         clearing_price_eur_per_kwh=trading.clearings[slot].price_per_kwh / EUR,
         volume_wh=trading.clearings[slot].volume_wh,

@@ -45,10 +45,7 @@ def home_figures(result: DemoResult) -> list[HomeFigures]:
     readings = result.readings.assign(import_wh=net.clip(lower=0), export_wh=-net.clip(upper=0))
     energy = readings.groupby("meter")[["import_wh", "export_wh"]].sum().to_dict("index")
     groups = {str(meter): days for meter, days in result.settlements.groupby("meter")}
-    return [
-        _figures(meter, groups[meter], energy.get(meter, {}))
-        for meter in sorted(groups, key=_natural)
-    ]
+    return [_figures(meter, groups[meter], energy.get(meter, {})) for meter in sorted(groups, key=_natural)]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

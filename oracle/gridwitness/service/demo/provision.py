@@ -8,6 +8,7 @@ from web3.contract.contract import ContractFunction
 
 from gridwitness.chain.client import Chain
 from gridwitness.chain.events import Receipt
+from gridwitness.chain.market import Market
 from gridwitness.domain.devices import DeviceKind, KeyType, Registration
 from gridwitness.domain.market import EUR
 from gridwitness.domain.slots import SECONDS_PER_DAY
@@ -32,7 +33,7 @@ class Provision:
         self._actors = actors
         self._ledger = ledger
         self._registry = chain.contract("DeviceRegistry")
-        self._market = chain.contract("EnergyMarket")
+        self._market = Market(chain)
         self._token = chain.contract("EuroToken")
         self._domain = registry_domain(chain.chain_id, chain.manifest.address("DeviceRegistry"))
 
@@ -121,9 +122,7 @@ class Provision:
                 "deadline": deadline,
             },
         )
-        function = self._market.functions.depositWithPermit(
-            amount, deadline, permit.v, permit.r.to_bytes(32, "big"), permit.s.to_bytes(32, "big")
-        )
+        function = self._market.deposit_with_permit(amount, deadline, permit.v, permit.r, permit.s)
         self._send("EnergyMarket.depositWithPermit", owner, function)
         return amount
 
@@ -131,7 +130,7 @@ class Provision:
         operator = self._actors.grid_operator
         self._chain.transact(self._actors.relayer, self._token.functions.mint(operator.address, amount))
         self._chain.transact(operator, self._token.functions.approve(self._market.address, amount))
-        self._send("EnergyMarket.fundBackstop", operator, self._market.functions.fundBackstop(ZONE, amount))
+        self._send("EnergyMarket.fundBackstop", operator, self._market.fund_backstop(ZONE, amount))
         return amount
 
 

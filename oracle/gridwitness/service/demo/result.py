@@ -25,7 +25,7 @@ SETTLEMENT_COLUMNS = (
     "device_id",
     "account",
     "kind",  # consumption, prosumer, generation
-    "status",  # settled, held
+    "status",  # settled, held, or "no orders": then the grid supplied it all, outside the market
     "contracted_wh",  # import positive
     "metered_wh",  # import positive
     "traded_eur",

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from eth_account.signers.local import LocalAccount
 from eth_typing import Hash32
+from web3.contract.contract import ContractFunction
 
-from gridwitness.chain.attestation import proof_tuple
 from gridwitness.chain.client import Chain
-from gridwitness.chain.events import Event, decode_logs
-from gridwitness.domain.market import Clearing, Schedule, Settlement, SignedSchedule, ZoneParams
-from gridwitness.domain.slots import SLOTS_PER_DAY, slot_start
+from gridwitness.chain.events import Receipt
+from gridwitness.chain.market import Market
+from gridwitness.domain.market import Clearing, Schedule, Settlement, SignedSchedule
+from gridwitness.domain.slots import SLOTS_PER_DAY, slot_start, slots_of_day
 from gridwitness.encoding.eip712 import market_domain, schedule_digest
-from gridwitness.encoding.packing import pack_energy_wh, pack_orders
 from gridwitness.errors import ChainError
 from gridwitness.market.agents import make_orders
 from gridwitness.market.forecast import forecast_day
@@ -34,24 +34,24 @@ Row = TypeVar("Row")
 
 
 class Trading:
-    """Everything that touches EnergyMarket after provisioning."""
+    """Everything that touches EnergyMarket after provisioning, and what came of it."""
 
     def __init__(self, chain: Chain, actors: Actors, ledger: Ledger) -> None:
         self._chain = chain
         self._actors = actors
         self._ledger = ledger
-        self._market = chain.contract("EnergyMarket")
-        self._domain = market_domain(chain.chain_id, self._market.address)
-        self.params = ZoneParams(*chain.call(self._market.functions.zoneParams(ZONE)))
+        self.market = Market(chain)
+        self._domain = market_domain(chain.chain_id, self.market.address)
+        self.params = self.market.zone_params(ZONE)
         self.schedules: dict[int, list[Schedule]] = {}
+        self.clearings: dict[int, Clearing] = {}
         self.settlements: dict[tuple[bytes, int], Settlement] = {}
         self.held: set[tuple[bytes, int]] = set()
-        self.clearings: dict[int, Clearing] = {}
 
-    def _send(self, kind: str, account: LocalAccount, function: Any) -> list[Event]:
+    def _send(self, kind: str, account: LocalAccount, function: ContractFunction) -> Receipt:
         receipt = self._chain.transact(account, function)
         self._ledger.spent(f"EnergyMarket.{kind}", receipt.gas_used)
-        return decode_logs("EnergyMarket", self._market.address, receipt)
+        return receipt
 
     def day_ahead(self, bank: MeterBank, day: int, before_slot: int) -> None:
         """Forecast `day` from what meters reported before `before_slot`, sign schedules and submit them.
@@ -60,11 +60,11 @@ class Trading:
         """
         signed = [self._schedule(home, bank, day, before_slot) for home in self._actors.homes]
         for rows in _chunks(signed, SUBMIT_ROWS):
-            function = self._market.functions.submit([(schedule_tuple(r.schedule), r.signature) for r in rows])
-            for event in self._send("submit", self._actors.relayer, function):
-                if event.name == "ScheduleSkipped":
-                    raise ChainError(f"the market skipped the schedule of 0x{event.args['deviceId'].hex()}")
-        self.schedules[day] = [row.schedule for row in signed]
+            receipt = self._send("submit", self._actors.relayer, self.market.submit(rows))
+            for skipped in self.market.skipped(receipt):
+                raise ChainError(f"the market skipped the schedule of 0x{skipped.device_id.hex()}: {skipped.refusal}")
+        # A schedule without energy stands for nothing, so there is nothing to settle either.
+        self.schedules[day] = [row.schedule for row in signed if any(order.energy_wh for order in row.schedule.orders)]
 
     def _schedule(self, home: Home, bank: MeterBank, day: int, before_slot: int) -> SignedSchedule:
         history = _whole_days(bank.history(home.meter.name, before_slot))
@@ -79,63 +79,46 @@ class Trading:
         account = home.owner if home.signer is TradeSigner.OWNER else self._actors.agent
         return bytes.fromhex(account.address[2:]) + bytes(account.unsafe_sign_hash(Hash32(digest)).signature)
 
-    def clear_due(self, head_time: int) -> int:
-        """Clear all slots of submitted days whose gate has closed; returns how many that were."""
+    def clear_due(self, head_time: int) -> None:
+        """Clear all slots of submitted days whose gate has closed by `head_time`."""
         lead = self.params.gate_lead_slots
         due = [
             slot
             for day in self.schedules
-            for slot in range(day * SLOTS_PER_DAY, (day + 1) * SLOTS_PER_DAY)
+            for slot in slots_of_day(day)
             if slot not in self.clearings and slot_start(slot - lead) <= head_time
         ]
         if due:
-            self._send("clear", self._actors.relayer, self._market.functions.clear(ZONE, due))
-        for slot in due:
-            _, *values = self._chain.call(self._market.functions.clearing(ZONE, slot))
-            self.clearings[slot] = Clearing(*values)
-        return len(due)
+            self._send("clear", self._actors.relayer, self.market.clear(ZONE, due))
+        for slot, clearing in zip(due, self.market.clearings(ZONE, due), strict=True):
+            if clearing is None:
+                raise ChainError(f"slot {slot} is not cleared, though its gate has closed")
+            self.clearings[slot] = clearing
 
     def settle(self, day: int, profiles: Sequence[ProofFile]) -> None:
-        """Settle a day's schedules on proven profiles, given in the order of the schedules."""
-        rows = list(zip(self.schedules[day], profiles, strict=True))
+        """Settle a day's schedules on the proven profiles of their devices."""
+        by_device = {proof.fields[0]: proof for proof in profiles}
+        rows = [(schedule, by_device[schedule.device_id]) for schedule in self.schedules[day]]
         for chunk in _chunks(rows, SETTLE_ROWS):
-            schedules = [schedule_tuple(schedule) for schedule, _ in chunk]
-            metered = [_metered_tuple(profile) for _, profile in chunk]
-            for event in self._send("settle", self._actors.relayer, self._market.functions.settle(schedules, metered)):
-                key = (event.args["deviceId"], day)
-                if event.name == "ScheduleSettled":
-                    self.settlements[key] = Settlement(*event.args["settlement"])
-                elif event.name == "SettlementHeld":
-                    self.held.add(key)
+            call = self.market.settle([(schedule, proof.profile(), proof.proof) for schedule, proof in chunk])
+            self._send("settle", self._actors.relayer, call)
+        self.settlements = {(row.device_id, row.day): row.settlement for row in self.market.settled()}
+        self.held = {(row.device_id, row.day) for row in self.market.held()}
 
     def withdraw_all(self) -> int:
         """Every home takes out what is free; returns the sum (1e-6 EUR)."""
         total = 0
         for home in self._actors.homes:
-            free, _ = self.balance_of(home.owner.address)
+            free, _ = self.market.balance_of(home.owner.address)
             if free:
-                self._send("withdraw", home.owner, self._market.functions.withdraw(free, home.owner.address))
+                self._send("withdraw", home.owner, self.market.withdraw(free, home.owner.address))
                 total += free
         return total
-
-    def balance_of(self, account: str) -> tuple[int, int]:
-        """Free and reserved money of an account."""
-        free, reserved = self._chain.call(self._market.functions.balanceOf(account))
-        return int(free), int(reserved)
-
-    def backstop(self) -> int:
-        """Money in the zone's backstop."""
-        return int(self._chain.call(self._market.functions.backstop(ZONE))[0])
-
-    def book(self, slot: int) -> tuple[list[int], list[int]]:
-        """Sums of bids and offers per tick of a slot, as the contract has them."""
-        bids, offers = self._chain.call(self._market.functions.book(ZONE, slot))
-        return list(bids), list(offers)
 
     def held_in_market(self) -> int:
         """Tokens the market contract holds."""
         token = self._chain.contract("EuroToken")
-        return int(self._chain.call(token.functions.balanceOf(self._market.address)))
+        return int(self._chain.call(token.functions.balanceOf(self.market.address)))
 
 
 def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
@@ -150,21 +133,3 @@ def _whole_days(known: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         rest = yesterday if len(known) >= SLOTS_PER_DAY else np.full(missing, round(float(known.mean())))
         known = np.concatenate([known, rest])
     return known.reshape(-1, SLOTS_PER_DAY)
-
-
-def schedule_tuple(schedule: Schedule) -> tuple[bytes, str, int, int, int, tuple[int, ...]]:
-    """A schedule as the contract takes it (IEnergyMarket.Schedule)."""
-    return (
-        schedule.device_id,
-        schedule.account,
-        schedule.zone,
-        schedule.day,
-        schedule.version,
-        pack_orders(schedule.orders),
-    )
-
-
-def _metered_tuple(profile: ProofFile) -> tuple[tuple[int, ...], int, tuple[bytes, int, int, list[bytes], list[bytes]]]:
-    score_bps = profile.fields[-1]
-    assert isinstance(score_bps, int)
-    return pack_energy_wh(profile.energy_wh), score_bps, proof_tuple(profile.proof)
