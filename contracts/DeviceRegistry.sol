@@ -49,6 +49,8 @@ contract DeviceRegistry is IDeviceRegistry, EIP712, ERC165 {
         bytes calldata signature
     ) external {
         bytes32 leaf = StandardLeaf.hash(abi.encode(registration.deviceId, registration.kind));
+        // Whether the fleet exists, which nobody can bend.
+        // slither-disable-next-line incorrect-equality
         if (_fleets[fleetRoot].count == 0 || MerklePath.foldSorted(leaf, proof) != fleetRoot) {
             revert NotInFleet(registration.deviceId, fleetRoot);
         }

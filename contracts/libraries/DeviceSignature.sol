@@ -34,6 +34,8 @@ library DeviceSignature {
     }
 
     function _isValidSecp256k1(bytes32 deviceId, bytes32 digest, bytes calldata signature) private pure returns (bool) {
+        // Only the error's argument is left out.
+        // slither-disable-next-line unused-return
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         return failure == ECDSA.RecoverError.NoError && bytes32(uint256(uint160(signer))) == deviceId;
     }

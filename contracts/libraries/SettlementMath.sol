@@ -57,6 +57,8 @@ library SettlementMath {
         unchecked {
             if (ScheduleOrders.isOffer(order)) {
                 if (tick > clearingTick) return 0;
+                // One branch or the other divides, never both.
+                // slither-disable-next-line divide-before-multiply
                 if (tick == clearingTick) energy = energy * header.marginalOfferFilledWh() / header.marginalOfferWh();
                 return -int256(energy);
             }

@@ -19,7 +19,8 @@ library TickBook {
     uint256 private constant EVEN_LANES = 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
 
     struct Ring {
-        uint256[RING_SLOTS * 64] words;
+        // RING_SLOTS * 64, written out because Slither cannot fold a constant of the file.
+        uint256[65_536] words;
     }
 
     /// @notice Header of `slot`; a fresh one if its place in the ring still belongs to another lap.
@@ -107,6 +108,8 @@ library TickBook {
     /// @notice Lowest tick above `tick` with a bid or an offer; MAX_TICK if there is none.
     function _nextTick(Ring storage ring, SlotHeader header, uint256 tick) private view returns (uint256) {
         uint256 skip = (tick % LANES) + 1;
+        // The word a tick stands in: the floor is meant.
+        // slither-disable-next-line divide-before-multiply
         for (uint256 word = tick / LANES; word < SIDE; ++word) {
             uint256 sums = read(ring, header, word) | read(ring, header, SIDE + word);
             sums >>= skip * LANE_BITS;
