@@ -43,7 +43,7 @@ def describe_stream(follower: Follower, batches: BatchLog) -> dict[str, object]:
         "head": None if head is None else to_hex(head.digest),
         "block": None if head is None else head.block,
         "status": None if head is None else head.status,
-        "latest_time": None if head is None else batches.latest_time(follower.kind.stream_id),
+        "latest_time": None if head is None else head.batch.meta.time_to,
         "threshold": follower.committee.threshold,
         "members": list(follower.committee.members),
         "problem": follower.problem,

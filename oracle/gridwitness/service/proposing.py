@@ -66,7 +66,8 @@ class Proposer:
         self._submit = submit
         self._takeover_s = takeover_s
         self._pause_s = pause_s
-        self._due_since: tuple[int, float] | None = None
+        self._seq = 0
+        self._due_since: float | None = None
         self._attempt = 0
         self._not_before = 0.0
         self._asking: set[asyncio.Task[bytes | None]] = set()
@@ -82,8 +83,8 @@ class Proposer:
         if not self._follower.caught_up or time.monotonic() < self._not_before:
             return
         place = self._follower.place()
-        if self.submission is not None and self.submission.seq != place.seq:
-            self.submission, self._attempt, self.problem = None, 0, ""
+        if place.seq != self._seq:
+            self._seq, self._due_since, self._attempt, self.submission, self.problem = place.seq, None, 0, None, ""
         if self.submission is not None:
             return
         try:
@@ -91,7 +92,7 @@ class Proposer:
             keys = bound.keys if bound is not None else await asyncio.to_thread(self._follower.kind.due, now)
             if keys is None:
                 self._due_since = None
-            elif (rank := self._rank(place.seq)) is not None and self._waited(place.seq, rank):
+            elif (rank := self._rank(place.seq)) is not None and self._waited(rank):
                 await self._propose(place, keys, look_first=bound is None and (rank > 0 or bool(self.problem)))
                 self.problem = ""
         except (CommitteeError, InputError) as error:
@@ -108,10 +109,10 @@ class Proposer:
             return None
         return (members.index(self._voter.address) - seq) % len(members)
 
-    def _waited(self, seq: int, rank: int) -> bool:
-        if self._due_since is None or self._due_since[0] != seq:
-            self._due_since = (seq, time.monotonic())
-        return time.monotonic() >= self._due_since[1] + rank * self._takeover_s
+    def _waited(self, rank: int) -> bool:
+        if self._due_since is None:
+            self._due_since = time.monotonic()
+        return time.monotonic() >= self._due_since + rank * self._takeover_s
 
     async def _propose(self, place: Place, keys: str, *, look_first: bool) -> None:
         follower, kind = self._follower, self._follower.kind

@@ -73,8 +73,8 @@ class ReadingBatches:
         if count >= self._rules.max_readings or now >= received_at + self._rules.max_wait_s:
             return now
         active = len(self._fleet.active())
-        # `latest_time` is the end of the newest slot attested, so the start of the first one that is not.
-        newer = self._batches.latest_time(self.stream_id) - 1
+        # The end of the newest slot attested is the start of the first one that is not.
+        newer = self._batches.slots_to(self.stream_id) - 1
         closed = [
             time
             for time, reported in self._readings.waiting_per_time(NET_ENERGY_METRIC, newer)

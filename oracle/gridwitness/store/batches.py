@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gridwitness.domain.batches import Batch
 from gridwitness.domain.readings import NET_ENERGY_METRIC, ScoredReading
-from gridwitness.domain.slots import SECONDS_PER_DAY
+from gridwitness.domain.slots import SECONDS_PER_DAY, SLOT_SECONDS
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.packing import pack_meta, unpack_meta
 from gridwitness.errors import StoreError
@@ -52,11 +52,14 @@ def _batch(row: tuple[bytes, int, bytes, bytes, bytes, int, bytes, bytes, bytes,
 _COLUMNS = "stream, seq, root, previous, meta, config, digest, signer_mask, tx_hash, block, status, keys"
 
 
-def insert_batch(connection: sqlite3.Connection, stored: StoredBatch) -> None:
-    """Insert a batch within a transaction of the caller."""
+def insert_batch(connection: sqlite3.Connection, stored: StoredBatch, slots_to: int = 0) -> None:
+    """Insert a batch within a transaction of the caller, and forget votes for batches long attested.
+
+    `slots_to` is the end (unix seconds) of the newest delivery slot in a batch of readings.
+    """
     batch = stored.batch
     connection.execute(
-        f"INSERT INTO batches ({_COLUMNS}, time_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        f"INSERT INTO batches ({_COLUMNS}, slots_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         (
             batch.stream_id,
             batch.seq,
@@ -70,8 +73,11 @@ def insert_batch(connection: sqlite3.Connection, stored: StoredBatch) -> None:
             stored.block,
             stored.status,
             stored.keys,
-            batch.meta.time_to,
+            slots_to,
         ),
+    )
+    connection.execute(
+        "DELETE FROM votes WHERE stream = ? AND seq <= ?", (batch.stream_id, batch.seq - CHECKPOINTS_KEPT)
     )
 
 
@@ -95,16 +101,17 @@ class BatchLog:
         """Batches of a stream after number `seq`, oldest first."""
         return self._select("WHERE stream = ? AND seq > ? ORDER BY seq", (stream, seq))
 
-    def latest_time(self, stream: bytes) -> int:
-        """End (unix seconds) of the newest reading any batch of the stream covers; 0 without batches."""
+    def slots_to(self, stream: bytes) -> int:
+        """End (unix seconds) of the newest delivery slot that any batch of readings covers; 0 without batches."""
         with self._database.read() as connection:
-            (time_to,) = connection.execute("SELECT MAX(time_to) FROM batches WHERE stream = ?", (stream,)).fetchone()
-        return time_to or 0
+            (end,) = connection.execute("SELECT MAX(slots_to) FROM batches WHERE stream = ?", (stream,)).fetchone()
+        return end or 0
 
     def commit_readings(self, stored: StoredBatch, scored: Sequence[ScoredReading], checkpoint: bytes) -> None:
         """Record an attested batch of readings: batch, scores, day counts and the scorer's state, at once."""
         with self._database.write() as connection:
-            insert_batch(connection, stored)
+            times = [one.signed.reading.time for one in scored if one.signed.reading.metric == NET_ENERGY_METRIC]
+            insert_batch(connection, stored, max(times) + SLOT_SECONDS if times else 0)
             cursor = connection.executemany(
                 "UPDATE readings SET batch_seq = ?, score_bps = ?, channel = ?, reason = ?"
                 " WHERE device_id = ? AND counter = ? AND batch_seq IS NULL",

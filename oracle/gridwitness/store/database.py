@@ -40,7 +40,7 @@ CREATE INDEX device_days_by_batch ON device_days (profile_seq) WHERE profile_seq
 CREATE TABLE batches (
     stream BLOB NOT NULL, seq INTEGER NOT NULL, root BLOB NOT NULL, previous BLOB NOT NULL, meta BLOB NOT NULL,
     config INTEGER NOT NULL, digest BLOB NOT NULL, signer_mask BLOB NOT NULL, tx_hash BLOB NOT NULL,
-    block INTEGER NOT NULL, status TEXT NOT NULL, time_to INTEGER NOT NULL, keys TEXT NOT NULL,
+    block INTEGER NOT NULL, status TEXT NOT NULL, slots_to INTEGER NOT NULL, keys TEXT NOT NULL,
     PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
 CREATE TABLE votes (

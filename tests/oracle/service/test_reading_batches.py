@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gridwitness.domain.readings import SignedReading
+from gridwitness.domain.readings import Reading, SignedReading
 from gridwitness.domain.slots import slot_end, slot_start
 from gridwitness.encoding.keys import P256Key
 from gridwitness.encoding.packing import pack_meta
 from gridwitness.errors import InputError, StoreError
 from gridwitness.service.batching import ReadingKeys, attach, decode_keys, encode_keys, key_of
 from tests.oracle.service.oracle_parts import READINGS_STREAM, RULES, Parts
-from tests.oracle.signers import FIRST_SLOT, home_key, net_energy
+from tests.oracle.signers import FIRST_SLOT, home_key, net_energy, sign
 
 
 def _slot(oracle: Parts, slot: int, *, without: int | None = None) -> list[SignedReading]:
@@ -185,3 +185,12 @@ def test_prepare__device_that_is_not_registered__is_refused(oracle: Parts) -> No
     keys = encode_keys(ReadingKeys([], [key_of(signed)]))
     with pytest.raises(InputError, match=f"device 0x{stranger.device_id.hex()} is not registered"):
         oracle.reading_batches.prepare(oracle.place(oracle.reading_batches), keys, attach([signed]))
+
+
+def test_due__reading_of_an_instant_attested_within_the_slot__does_not_make_the_slot_late(oracle: Parts) -> None:
+    key = home_key()
+    instant = sign(key, Reading(key.device_id, 1, slot_start(FIRST_SLOT) + 420, "1-0:1.8.0", 7))
+    oracle.readings.append([instant], 0)
+    oracle.attest(oracle.reading_batches, oracle.reading_batches.due(RULES.max_wait_s + slot_end(FIRST_SLOT)) or "")
+    oracle.readings.append(_slot(oracle, FIRST_SLOT), slot_end(FIRST_SLOT))
+    assert _count(oracle.reading_batches.due(slot_end(FIRST_SLOT))) == 3
