@@ -202,7 +202,8 @@ def test_attest__mask_and_lists_that_do_not_fit__are_refused(attestation: Any, f
         (mask | 1 << 3, signatures, others),  # more bits than signatures
         (mask & ~1, signatures, others),  # fewer bits than signatures
         (mask | 1 << 5, signatures, others),  # a bit beyond the committee
-        (1 << 255, signatures, others),
+        (mask & ~1 | 1 << 5, signatures, others),  # as many bits as signatures, one of them beyond
+        (mask & ~1 | 1 << 255, signatures, others),
     ]
     for bad_mask, bad_signatures, bad_others in misfits:
         with refused(

@@ -26,7 +26,8 @@ from gridwitness.encoding.leaves import (
     reading_fields,
     reading_leaf,
 )
-from gridwitness.encoding.merkle import tree_root
+from gridwitness.encoding.merkle import range_leaf, tree_root
+from gridwitness.encoding.packing import pack_meta
 from tests.actors import Committee, Device, Feed, OpenFeed, proof_args
 
 BATCHES = 11  # mountains of 8, 2 and 1
@@ -79,6 +80,20 @@ def test_verify_reading__old_batch_after_many_more__needs_a_proof_of_the_present
     assert not is_proven(feed, batches[8][0], old)
     assert len(feed.proof(9).range_proof) == 4
     assert is_proven(feed, batches[8][0], feed.proof(9))
+
+
+def test_verify_leaf__proof_that_meets_a_stale_peak__is_not_proven(feed: Feed) -> None:
+    leaves = [keccak(bytes([seq])) for seq in range(4)]
+    for leaf in leaves[:3]:
+        feed.attest([leaf])
+    alone = feed.proof(3)
+    assert feed.attestation.verifyLeaf(leaves[2], proof_args(alone))
+    feed.attest([leaves[3]])
+    # batch 3 still lies in the slot of height 0, but the range of four has one mountain, of height 2
+    assert feed.attestation.peak(feed.stream_id, 0) == range_leaf(
+        3, feed.batches[2].root, pack_meta(feed.batches[2].meta)
+    )
+    assert not feed.attestation.verifyLeaf(leaves[2], proof_args(alone))
 
 
 def test_read_peak__after_each_batch__equals_pythons_range(feed: Feed) -> None:

@@ -102,6 +102,13 @@ contract MerkleMountainRangeTest {
         assert(!this.verify(leaves.length, claimed, node, proof));
     }
 
+    function test_verify__stale_peak_at_a_place_beyond_the_end__is_not_proven(uint8 half, bytes32 seed) external {
+        uint256 count = 2 + 2 * (uint256(half) % 100);
+        bytes32[] memory leaves = _append(count, seed);
+        assert(range.peaks[0] == leaves[count - 2]);
+        assert(!this.verify(count, count + 1, leaves[count - 2], new bytes32[](0)));
+    }
+
     function test_fold__any_siblings__equals_openzeppelin(bytes32 leaf, bytes32[] calldata siblings) external view {
         (bytes32 ours, bytes32 openzeppelins) = this.fold(leaf, siblings);
         assert(ours == openzeppelins);
