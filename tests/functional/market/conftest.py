@@ -11,7 +11,17 @@ from gridwitness.domain.market import ZoneParams
 from gridwitness.encoding.eip712 import Domain, market_domain
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from tests.actors import Committee, Device, Feed, OpenFeed
-from tests.functional.market.village import DAY_SECONDS, ZONE, Home, MakeHomes, Village, params_args, warp
+from tests.functional.market.village import (
+    DAY_SECONDS,
+    ZONE,
+    Home,
+    MakeHomes,
+    Village,
+    deploy_market,
+    params_args,
+    warp,
+    zone_rules,
+)
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +33,7 @@ def operator(accounts: Any) -> Any:
 @pytest.fixture(scope="session")
 def market(deployer: Any, operator: Any, registry: Any, attestation: Any, euro: Any, project: Any) -> Any:
     """EnergyMarket with an operator."""
-    market = deployer.deploy(project.EnergyMarket, registry, attestation, euro, deployer)
-    market.grantRole(market.ZONE_OPERATOR_ROLE(), operator, sender=deployer)
-    return market
+    return deploy_market(deployer, operator, project, registry, attestation, euro)
 
 
 @pytest.fixture(scope="session")
@@ -36,19 +44,8 @@ def market_feed(open_feed: OpenFeed, committee: Committee) -> Feed:
 
 @pytest.fixture(scope="session")
 def params(market_feed: Feed) -> ZoneParams:
-    """Rules of the zone: ticks of 0.25 ct from 5 ct, gate closure an hour before delivery."""
-    return ZoneParams(
-        profile_stream=bytes(market_feed.stream_id),
-        floor_price_per_kwh=50_000,
-        tick_size_per_kwh=2_500,
-        short_price_per_kwh=400_000,
-        long_price_per_kwh=40_000,
-        penalty_per_kwh=30_000,
-        tolerance_bps=500,
-        hold_score_bps=9_900,
-        gate_lead_slots=4,
-        final_after_seconds=2 * DAY_SECONDS,
-    )
+    """Rules of the zone."""
+    return zone_rules(bytes(market_feed.stream_id))
 
 
 @pytest.fixture(scope="session")

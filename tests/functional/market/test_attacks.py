@@ -21,6 +21,7 @@ from tests.functional.market.village import (
     MakeHomes,
     Village,
     bid,
+    deploy_market,
     encoded,
     offer,
     params_args,
@@ -178,8 +179,7 @@ def test_attack__push_payment_denial__nobody_can_block_a_settlement(
 ) -> None:
     """Settlement moves no tokens: it goes on while every transfer of the token fails."""
     token = deployer.deploy(project.CallbackToken)
-    market = deployer.deploy(project.EnergyMarket, registry, attestation, token, deployer)
-    market.grantRole(market.ZONE_OPERATOR_ROLE(), operator, sender=deployer)
+    market = deploy_market(deployer, operator, project, registry, attestation, token)
     market.openZone(ZONE, params_args(params), sender=operator)
     domain = market_domain(ape.chain.chain_id, market.address)
     there = Village(market, token, domain, params, village.feed, village.transmitter, village.day)
@@ -201,8 +201,7 @@ def test_attack__signature_for_another_market__is_not_authorised(
     village: Village, deployer: Any, operator: Any, registry: Any, attestation: Any, project: Any, home: Home
 ) -> None:
     """A market on the same chain with the same zone takes none of this one's signatures."""
-    other = deployer.deploy(project.EnergyMarket, registry, attestation, village.euro, deployer)
-    other.grantRole(other.ZONE_OPERATOR_ROLE(), operator, sender=deployer)
+    other = deploy_market(deployer, operator, project, registry, attestation, village.euro)
     other.openZone(ZONE, params_args(village.params), sender=operator)
     row = village.sign(home, village.schedule(home, {0: bid(1, 0), 1: bid(1, 1)}))
     assert other.refusal(row) == encoded(other.NotAuthorised, home.device_id)

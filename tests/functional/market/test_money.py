@@ -12,7 +12,7 @@ from eth_account.messages import encode_typed_data
 
 from gridwitness.domain.market import ZoneParams
 from tests.actors import refused
-from tests.functional.market.village import EUR, ZONE, Home, Village, bid, params_args, warp
+from tests.functional.market.village import EUR, ZONE, Home, Village, bid, deploy_market, params_args, warp
 
 DAY_SECONDS = 86_400
 
@@ -220,9 +220,7 @@ def other_market(deployer: Any, operator: Any, registry: Any, attestation: Any, 
     """Deploy a market on another token."""
 
     def deploy(token: Any) -> Any:
-        market = deployer.deploy(project.EnergyMarket, registry, attestation, token, deployer)
-        market.grantRole(market.ZONE_OPERATOR_ROLE(), operator, sender=deployer)
-        return market
+        return deploy_market(deployer, operator, project, registry, attestation, token)
 
     return deploy
 

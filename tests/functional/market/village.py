@@ -220,6 +220,29 @@ class Village:
         return sum(sum(self.balance(account)) for account in accounts) + self.market.backstop(self.zone).balance
 
 
+def deploy_market(deployer: Any, operator: Any, project: Any, *parts: Any) -> Any:
+    """EnergyMarket on `parts` (registry, attestation, token), with an operator who may open zones."""
+    market = deployer.deploy(project.EnergyMarket, *parts, deployer)
+    market.grantRole(market.ZONE_OPERATOR_ROLE(), operator, sender=deployer)
+    return market
+
+
+def zone_rules(profile_stream: bytes) -> ZoneParams:
+    """Rules of the zone: ticks of 0.25 ct from 5 ct, gate closure an hour before delivery."""
+    return ZoneParams(
+        profile_stream=profile_stream,
+        floor_price_per_kwh=50_000,
+        tick_size_per_kwh=2_500,
+        short_price_per_kwh=400_000,
+        long_price_per_kwh=40_000,
+        penalty_per_kwh=30_000,
+        tolerance_bps=500,
+        hold_score_bps=9_900,
+        gate_lead_slots=4,
+        final_after_seconds=2 * DAY_SECONDS,
+    )
+
+
 MakeHomes = Callable[[int], list[Home]]
 
 
