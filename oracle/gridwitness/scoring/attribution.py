@@ -26,9 +26,9 @@ _COST_ONE = 16
 _MAX_COST = 64 * _COST_ONE
 _CLEAR_COST = 16
 _CLEAR_SIGMAS = 3
-# Changes are log2 in 1/256: a tenth is within the noise of a tie; changes that spread less than a factor √2 are steady.
+# Changes are log2 in 1/256: a tenth is within the noise of a tie; what spreads less than a factor 1.7 is steady.
 _TIE_MARGIN_Q8 = 38
-_STEADY_Q8 = 128
+_STEADY_Q8 = 192
 _MIN_CHANGES = 8
 _LEAST_DROP = 4
 _RATIO_BITS = 32

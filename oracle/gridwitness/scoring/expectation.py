@@ -12,11 +12,12 @@ _REACH = 1
 _RATIO_ONE = 1_024
 
 
-def expected_wh(series: Series, peers: Iterable[Series], slot: int, before: int) -> tuple[int, int] | None:
-    """Expected value of a slot and its standard deviation (Wh), or None without any past at this time of day.
+def expected_wh(series: Series, peers: Iterable[Series], slot: int, before: int) -> tuple[int, int]:
+    """Expected value of a slot and its standard deviation (Wh).
 
     Guesses are the median of the quarter hours around this time on earlier days (below slot `before`), and each peer's
-    value times the ratio the two had in those. The one that erred least there is taken.
+    value times the ratio the two had in those. The one that erred least there is taken. With no past left at this
+    time of day, nothing is expected, give or take twice the meter's mean size.
     """
     past = [
         past_slot
@@ -25,7 +26,7 @@ def expected_wh(series: Series, peers: Iterable[Series], slot: int, before: int)
         if past_slot < before and series.value_at(past_slot) != MISSING
     ]
     if not past:
-        return None
+        return 0, 1 + (series.level_q8 >> 7)
     own = [series.value_at(past_slot) for past_slot in past]
     usual = median(own)
     guesses = [(_mean_error(own, [usual] * len(own)), usual)]

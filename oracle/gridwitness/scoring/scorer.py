@@ -30,7 +30,7 @@ def profile_score(scores: Sequence[int]) -> int:
 class Scorer:
     """Scores readings 0 to 10,000 bps, in integers only, so that every committee member gets the same bits.
 
-    A score of 9,900 is exceeded by about one normal reading in a hundred. Channels: `frozen`, `limit`, `seasonal`
+    A score of 9,900 is exceeded by at most one normal reading in a hundred. Channels: `frozen`, `limit`, `seasonal`
     (see `channels`) judge every metric by the device's own past; `residual` (see `residual` and `attribution`) judges
     net energy by what the zone's feeder sees. The highest channel decides.
 

@@ -1,0 +1,167 @@
+"""What a committee relies on: the same bits everywhere, no look-ahead, checkpoints that lose nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import gridwitness.scoring
+from gridwitness.domain.readings import MAX_SCORE_BPS, Score
+from gridwitness.encoding.hashing import keccak
+from gridwitness.errors import InputError
+from gridwitness.scoring import DEFAULT_PARAMS, FLAG_SCORE_BPS, Scorer, profile_score
+
+from .zone import HISTORY_DAYS, SLOTS_PER_DAY, RuralZone, energy_reading, frozen_from, reports_share
+
+TEST_DAY = HISTORY_DAYS * SLOTS_PER_DAY
+GOLDEN_SCORES = "d9a3eb96d268406f04243a0ce00069401ddbfc458310410335a38139cf8a2eb5"
+GOLDEN_STATE = "e29081cbc2d60653d48988f7723896fa8c4a435876e608e8e7292cd5d86e9fa2"
+GOLDEN_MODEL = "aa2caa8ae2cea3e43fa41b11f33daac5b8cedd60e04f5ef41ae1de2ed0aadcb6"
+
+
+@pytest.fixture(scope="module")
+def zone() -> RuralZone:
+    """A summer day with a thief and a frozen meter, so that all channels speak."""
+    zone = RuralZone("summer", 4, {"bus-01": reports_share(60)})
+    zone.faults["bus-13"] = frozen_from(56, zone.true_day("bus-13"))
+    return zone
+
+
+@pytest.fixture(scope="module")
+def scored(zone: RuralZone) -> tuple[list[Score], Scorer]:
+    scorer = Scorer()
+    return [score for batch in zone.batches() for score in scorer.score(batch, zone.fleet)], scorer
+
+
+def scores_hash(scores: list[Score]) -> str:
+    rows = [[score.score_bps, score.channel, score.reason] for score in scores]
+    return keccak(json.dumps(rows, separators=(",", ":")).encode()).hex()
+
+
+def test_score__fixed_slice__gives_the_golden_hashes(scored: tuple[list[Score], Scorer]) -> None:
+    scores, scorer = scored
+    assert scores_hash(scores) == GOLDEN_SCORES
+    assert scorer.state_hash.hex() == GOLDEN_STATE
+
+
+def test_model_hash__default_parameters__is_the_golden_hash() -> None:
+    assert Scorer().model_hash.hex() == GOLDEN_MODEL
+
+
+def test_model_hash__any_other_parameter__is_another() -> None:
+    assert Scorer(replace(DEFAULT_PARAMS, history_days=5)).model_hash != Scorer().model_hash
+
+
+def test_score__all__are_between_0_and_10000_with_a_reason(scored: tuple[list[Score], Scorer]) -> None:
+    assert all(0 <= score.score_bps <= MAX_SCORE_BPS and score.reason for score in scored[0])
+
+
+def test_score__prefix_of_the_readings__gives_the_prefix_of_the_scores(
+    zone: RuralZone, scored: tuple[list[Score], Scorer]
+) -> None:
+    for end in (100, TEST_DAY, TEST_DAY + 60, TEST_DAY + 80):
+        scorer = Scorer()
+        prefix = [score for batch in list(zone.batches())[:end] for score in scorer.score(batch, zone.fleet)]
+        assert prefix == scored[0][: len(prefix)]
+
+
+@pytest.mark.parametrize("cut", [1, 97, TEST_DAY + 70, TEST_DAY + 90])
+def test_restore__at_any_cut__goes_on_as_if_nothing_happened(
+    zone: RuralZone, scored: tuple[list[Score], Scorer], cut: int
+) -> None:
+    batches = list(zone.batches())
+    first = Scorer()
+    before = [score for batch in batches[:cut] for score in first.score(batch, zone.fleet)]
+    second = Scorer.restore(first.checkpoint())
+    assert second.checkpoint() == first.checkpoint()
+    after = [score for batch in batches[cut:] for score in second.score(batch, zone.fleet)]
+    assert before + after == scored[0]
+    assert second.state_hash == scored[1].state_hash
+
+
+def test_restore__before_every_batch__gives_the_same_scores(
+    zone: RuralZone, scored: tuple[list[Score], Scorer]
+) -> None:
+    scorer, scores = Scorer(), []
+    for batch in zone.batches():
+        scorer = Scorer.restore(scorer.checkpoint())
+        scores += scorer.score(batch, zone.fleet)
+    assert scores == scored[0]
+
+
+def test_score__fleet_in_another_order__gives_the_same_state(
+    zone: RuralZone, scored: tuple[list[Score], Scorer]
+) -> None:
+    fleet = dict(reversed(zone.fleet.items()))
+    scorer = Scorer()
+    scores = [score for batch in zone.batches() for score in scorer.score(batch, fleet)]
+    assert (scores, scorer.state_hash) == (scored[0], scored[1].state_hash)
+
+
+def test_checkpoint__fourteen_meters_in_alarm__stays_below_40_kilobytes(scored: tuple[list[Score], Scorer]) -> None:
+    assert len(scored[1].checkpoint()) < 40_000
+
+
+def test_restore__checkpoint_of_another_model__raises() -> None:
+    checkpoint = Scorer(replace(DEFAULT_PARAMS, history_days=5)).checkpoint()
+    with pytest.raises(InputError, match="checkpoint was made by model"):
+        Scorer.restore(checkpoint)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"format":"other/9"}'])
+def test_restore__malformed__raises(data: bytes) -> None:
+    with pytest.raises(InputError, match="checkpoint"):
+        Scorer.restore(data)
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.9])
+def test_restore__truncated__raises(scored: tuple[list[Score], Scorer], keep: float) -> None:
+    data = scored[1].checkpoint()
+    with pytest.raises(InputError, match="malformed"):
+        Scorer.restore(data[: int(len(data) * keep)])
+
+
+def test_score__readings_out_of_order__raises_and_learns_nothing() -> None:
+    scorer = Scorer()
+    before = scorer.state_hash
+    with pytest.raises(InputError, match="ordered by time, device and counter"):
+        scorer.score([energy_reading(b"\x01" * 32, 5, 1), energy_reading(b"\x01" * 32, 4, 1)], {})
+    assert scorer.state_hash == before
+
+
+def test_score__empty_batch__is_empty() -> None:
+    assert Scorer().score([], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([], 0),
+        ([10_000] * 3, 0),
+        ([10_000] * 3 + [0] * 93, 0),
+        ([10_000] * 4 + [0] * 92, 10_000),
+        ([9_950, 1, 9_960, 9_901, 9_970, 2], 9_901),
+    ],
+)
+def test_profile_score__any_day__is_the_fourth_highest(scores: list[int], expected: int) -> None:
+    assert profile_score(scores) == expected
+
+
+def test_flag_score__of_a_profile__needs_an_hour() -> None:
+    assert profile_score([FLAG_SCORE_BPS + 1] * 4 + [0] * 92) > FLAG_SCORE_BPS
+
+
+def test_source__of_the_scoring_package__computes_in_integers_only() -> None:
+    found = []
+    for file in sorted(Path(gridwitness.scoring.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            is_float = isinstance(node, ast.Constant) and isinstance(node.value, float | complex)
+            is_division = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
+            is_name = isinstance(node, ast.Name) and node.id in {"float", "round", "hash", "random"}
+            if is_float or is_division or is_name:
+                found.append(f"{file.name}:{node.lineno}")
+    assert found == []
