@@ -3,104 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import httpx
-import msgspec
 import pytest
-from eth_account import Account
 
-from gridwitness.chain.attestation import AttestedBatch, CommitteeState, StreamState
+from gridwitness.chain.attestation import AttestedBatch
 from gridwitness.domain.readings import SignedReading
 from gridwitness.domain.slots import slot_end
 from gridwitness.encoding.keys import recover_signer
 from gridwitness.errors import InputError
 from gridwitness.service.batching import ReadingKeys, encode_keys, key_of
-from gridwitness.service.following import Follower
 from gridwitness.service.messages import (
     BatchContent,
     Refusal,
     SignAnswer,
     SignRequest,
-    decode_message,
     encode_message,
     to_hex,
 )
 from gridwitness.service.peers import Peers
-from gridwitness.service.voting import Voter
 from gridwitness.sources.payloads import to_payload
 from gridwitness.store import StoredBatch
+from tests.oracle.service.members import ACCOUNT, Member, make_member, make_readings, make_request
 from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts
 from tests.oracle.signers import FIRST_SLOT, home_key, net_energy
-
-LOCK_S = 3_600.0
-ACCOUNT = Account.from_key(b"\x07" * 32)
-
-
-@dataclass
-class ChainStream:
-    """A stream as a chain would show it."""
-
-    batches: list[AttestedBatch] = field(default_factory=list)
-
-    def state(self) -> StreamState:
-        head = self.batches[-1] if self.batches else None
-        return StreamState(0, bytes(32), 1, 0) if head is None else StreamState(head.batch.seq, head.digest, 1, 0)
-
-    def committee(self) -> CommitteeState:
-        return CommitteeState(1, (ACCOUNT.address,))
-
-    def attested(self, since_seq: int) -> list[AttestedBatch]:
-        return self.batches[since_seq:]
-
-
-@dataclass
-class Member:
-    """An oracle with its voter."""
-
-    parts: Parts
-    stream: ChainStream
-    follower: Follower
-    voter: Voter
-
-    async def answer(self, request: SignRequest) -> SignAnswer | Refusal:
-        reply = await self.voter.sign(encode_message(request))
-        return decode_message(reply.body, SignAnswer if reply.signed else Refusal)
-
-
-def _member(parts: Parts, lock_s: float = LOCK_S, peers: Peers | None = None) -> Member:
-    stream = ChainStream()
-    peers = peers or Peers({}, 1)
-    follower = Follower(
-        parts.reading_batches, stream, parts.batches, parts.readings, parts.admission, peers, parts.clock
-    )
-    voter = Voter(ACCOUNT, {READINGS_STREAM: follower}, parts.batches, parts.admission, parts.fleet, lock_s)
-    return Member(parts, stream, follower, voter)
 
 
 @pytest.fixture
 async def member(oracle: Parts) -> Member:
     oracle.clock.time = slot_end(FIRST_SLOT)
-    made = _member(oracle)
+    made = make_member(oracle)
     await made.follower.step(0)
     return made
 
 
-def _readings(parts: Parts, energy_wh: int = 400) -> list[SignedReading]:
-    return [net_energy(key, 1, FIRST_SLOT, energy_wh) for key in parts.keys]
-
-
-def _request(readings: list[SignedReading], *, attached: bool = False, **changes: object) -> SignRequest:
-    keys = encode_keys(ReadingKeys([], [key_of(one) for one in readings]))
-    payloads = [to_payload(one) for one in readings] if attached else []
-    request = SignRequest(to_hex(READINGS_STREAM), "readings", 1, to_hex(bytes(32)), 1, keys, payloads)
-    return msgspec.structs.replace(request, **changes)
-
-
 async def test_sign__content_in_the_log__is_signed_and_the_vote_is_on_disk(member: Member) -> None:
-    readings = _readings(member.parts)
+    readings = make_readings(member.parts)
     member.parts.readings.append(readings, 0)
-    answer = await member.answer(_request(readings))
+    answer = await member.answer(make_request(readings))
     assert isinstance(answer, SignAnswer)
     digest = bytes.fromhex(answer.digest[2:])
     assert recover_signer(digest, bytes.fromhex(answer.signature[2:])) == bytes.fromhex(ACCOUNT.address[2:])
@@ -110,47 +50,47 @@ async def test_sign__content_in_the_log__is_signed_and_the_vote_is_on_disk(membe
 
 
 async def test_sign__same_proposal_again__gives_the_same_answer_and_does_not_renew_the_lock(member: Member) -> None:
-    readings = _readings(member.parts)
+    readings = make_readings(member.parts)
     member.parts.readings.append(readings, 0)
-    first = await member.answer(_request(readings))
+    first = await member.answer(make_request(readings))
     vote = member.parts.batches.last_vote(READINGS_STREAM, 1)
-    assert await member.answer(_request(readings)) == first
+    assert await member.answer(make_request(readings)) == first
     assert member.parts.batches.last_vote(READINGS_STREAM, 1) == vote
 
 
 async def test_sign__other_content_for_the_same_number__is_refused_until_the_lock_is_over(
     member: Member, oracle: Parts
 ) -> None:
-    readings = _readings(oracle)
+    readings = make_readings(oracle)
     oracle.readings.append(readings, 0)
-    assert isinstance(await member.answer(_request(readings)), SignAnswer)
+    assert isinstance(await member.answer(make_request(readings)), SignAnswer)
     one_less = encode_keys(ReadingKeys([to_hex(oracle.keys[0].device_id)], [key_of(one) for one in readings[1:]]))
-    refusal = await member.answer(_request(readings, keys=one_less))
+    refusal = await member.answer(make_request(readings, keys=one_less))
     assert isinstance(refusal, Refusal)
     assert refusal.problem == "voted"
-    restarted = _member(oracle)
+    restarted = make_member(oracle)
     await restarted.follower.step(0)
-    assert (await restarted.answer(_request(readings, keys=one_less))) == refusal
-    impatient = _member(oracle, lock_s=0.0)
+    assert (await restarted.answer(make_request(readings, keys=one_less))) == refusal
+    impatient = make_member(oracle, lock_s=0.0)
     await impatient.follower.step(0)
-    assert isinstance(await impatient.answer(_request(readings, keys=one_less)), SignAnswer)
+    assert isinstance(await impatient.answer(make_request(readings, keys=one_less)), SignAnswer)
 
 
 async def test_sign__readings_not_here__are_named_and_taken_when_attached(member: Member, oracle: Parts) -> None:
-    readings = _readings(oracle)
+    readings = make_readings(oracle)
     oracle.readings.append(readings[:1], 0)
-    refusal = await member.answer(_request(readings))
+    refusal = await member.answer(make_request(readings))
     assert isinstance(refusal, Refusal)
     assert refusal.problem == "missing"
     assert refusal.missing == [key_of(one) for one in readings[1:]]
-    assert isinstance(await member.answer(_request(readings, attached=True)), SignAnswer)
+    assert isinstance(await member.answer(make_request(readings, attached=True)), SignAnswer)
     assert oracle.readings.counts()["stored"] == 3
 
 
 async def test_sign__attached_reading_nobody_signed__is_refused_and_not_logged(member: Member, oracle: Parts) -> None:
-    good, *others = _readings(oracle)
+    good, *others = make_readings(oracle)
     forged = SignedReading(good.reading, others[0].signature)
-    refusal = await member.answer(_request([forged, *others], attached=True))
+    refusal = await member.answer(make_request([forged, *others], attached=True))
     assert isinstance(refusal, Refusal)
     assert refusal.problem == "invalid"
     assert "wrong_signature" in refusal.detail
@@ -159,9 +99,9 @@ async def test_sign__attached_reading_nobody_signed__is_refused_and_not_logged(m
 
 
 async def test_sign__device_signed_twice__the_proposed_version_replaces_ours(member: Member, oracle: Parts) -> None:
-    readings = _readings(oracle)
+    readings = make_readings(oracle)
     oracle.readings.append([net_energy(home_key(), 1, FIRST_SLOT, 9), *readings[1:]], 0)
-    assert isinstance(await member.answer(_request(readings, attached=True)), SignAnswer)
+    assert isinstance(await member.answer(make_request(readings, attached=True)), SignAnswer)
     stored = oracle.readings.find([(home_key().device_id, 1)])[0]
     assert stored is not None
     assert stored.signed == readings[0]
@@ -180,9 +120,9 @@ OUT_OF_PLACE: list[tuple[dict[str, object], str, str]] = [
 async def test_sign__proposal_out_of_place__is_refused_saying_why(
     member: Member, oracle: Parts, changes: dict[str, object], problem: str, words: str
 ) -> None:
-    readings = _readings(oracle)
+    readings = make_readings(oracle)
     oracle.readings.append(readings, 0)
-    refusal = await member.answer(_request(readings, **changes))
+    refusal = await member.answer(make_request(readings, **changes))
     assert isinstance(refusal, Refusal)
     assert refusal.problem == problem
     assert words in refusal.detail
@@ -190,21 +130,21 @@ async def test_sign__proposal_out_of_place__is_refused_saying_why(
 
 
 async def test_sign__not_caught_up__is_behind(oracle: Parts) -> None:
-    refusal = await _member(oracle).answer(_request(_readings(oracle)))
+    refusal = await make_member(oracle).answer(make_request(make_readings(oracle)))
     assert isinstance(refusal, Refusal)
     assert refusal.problem == "behind"
 
 
 async def test_sign__stream_of_somebody_else__is_an_input_error(member: Member) -> None:
     with pytest.raises(InputError, match="is not one this oracle serves"):
-        await member.voter.sign(encode_message(_request(_readings(member.parts), stream=to_hex(b"\x03" * 32))))
+        await member.voter.sign(encode_message(make_request(make_readings(member.parts), stream=to_hex(b"\x03" * 32))))
 
 
 async def test_vote__content_asked_for__is_given_while_it_binds(member: Member, oracle: Parts) -> None:
-    readings = _readings(oracle)
+    readings = make_readings(oracle)
     oracle.readings.append(readings, 0)
     assert await member.voter.voted_content(READINGS_STREAM, 1) is None
-    answer = await member.answer(_request(readings))
+    answer = await member.answer(make_request(readings))
     content = await member.voter.voted_content(READINGS_STREAM, 1)
     assert content is not None
     assert isinstance(answer, SignAnswer)
@@ -222,9 +162,9 @@ async def _attest(member: Member, prepare: Callable[[], SignRequest], voter: Mem
 
 
 async def test_follow__batch_voted_for__is_committed_and_final_later(member: Member, oracle: Parts) -> None:
-    readings = _readings(oracle)
+    readings = make_readings(oracle)
     oracle.readings.append(readings, 0)
-    await _attest(member, lambda: _request(readings), member)
+    await _attest(member, lambda: make_request(readings), member)
     await member.follower.step(4)
     head = oracle.batches.head(READINGS_STREAM)
     assert head is not None
@@ -237,9 +177,9 @@ async def test_follow__batch_voted_for__is_committed_and_final_later(member: Mem
 
 
 async def test_follow__chain_takes_the_batch_back__readings_wait_again(member: Member, oracle: Parts) -> None:
-    readings = _readings(oracle)
+    readings = make_readings(oracle)
     oracle.readings.append(readings, 0)
-    item = await _attest(member, lambda: _request(readings), member)
+    item = await _attest(member, lambda: make_request(readings), member)
     await member.follower.step(4)
     member.stream.batches.clear()
     await member.follower.step(4)
@@ -269,16 +209,16 @@ async def test_follow__content_unknown__is_fetched_and_only_what_gives_the_root_
 
     url = "http://peer"
     peers = Peers({ACCOUNT.address: url}, 1, httpx.AsyncClient(transport=httpx.MockTransport(serve)))
-    member, other = _member(oracle, peers=peers), _member(peer)
+    member, other = make_member(oracle, peers=peers), make_member(peer)
     await other.follower.step(0)
-    readings = _readings(peer)
+    readings = make_readings(peer)
     peer.readings.append(readings, 0)
-    request = _request(readings)
+    request = make_request(readings)
     item = await _attest(member, lambda: request, other)
     await member.follower.step(4)
     assert member.follower.problem.startswith("readings: batch 1: no member's content gives its root: member 0x")
     wrong = [net_energy(key, 1, FIRST_SLOT, 1) for key in oracle.keys]
-    served.append(_content(item, wrong, _request(wrong).keys))
+    served.append(_content(item, wrong, make_request(wrong).keys))
     await member.follower.step(4)
     assert "wrong_content" in member.follower.problem
     assert peers.behaviour[ACCOUNT.address].failures["wrong_content"] == 1

@@ -1,0 +1,83 @@
+"""Committee members without a chain: real logs, real votes, and a stream as a chain would show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from gridwitness.chain.attestation import AttestedBatch, CommitteeState, StreamState
+from gridwitness.domain.readings import SignedReading
+from gridwitness.service.batching import ReadingKeys, encode_keys, key_of
+from gridwitness.service.following import Follower
+from gridwitness.service.messages import Refusal, SignAnswer, SignRequest, decode_message, encode_message, to_hex
+from gridwitness.service.peers import Peers
+from gridwitness.service.voting import Voter
+from gridwitness.sources.payloads import to_payload
+from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts
+from tests.oracle.signers import FIRST_SLOT, net_energy
+
+LOCK_S = 3_600.0
+ACCOUNT: LocalAccount = Account.from_key(b"\x07" * 32)
+
+
+@dataclass
+class ChainStream:
+    """A stream as a chain would show it."""
+
+    threshold: int = 1
+    members: tuple[str, ...] = (ACCOUNT.address,)
+    batches: list[AttestedBatch] = field(default_factory=list)
+
+    def state(self) -> StreamState:
+        head = self.batches[-1] if self.batches else None
+        return StreamState(0, bytes(32), 1, 0) if head is None else StreamState(head.batch.seq, head.digest, 1, 0)
+
+    def committee(self) -> CommitteeState:
+        return CommitteeState(self.threshold, self.members)
+
+    def attested(self, since_seq: int) -> list[AttestedBatch]:
+        return self.batches[since_seq:]
+
+
+@dataclass
+class Member:
+    """An oracle with its voter."""
+
+    parts: Parts
+    stream: ChainStream
+    follower: Follower
+    voter: Voter
+
+    async def answer(self, request: SignRequest) -> SignAnswer | Refusal:
+        reply = await self.voter.sign(encode_message(request))
+        return decode_message(reply.body, SignAnswer if reply.signed else Refusal)
+
+
+def make_member(
+    parts: Parts,
+    lock_s: float = LOCK_S,
+    peers: Peers | None = None,
+    account: LocalAccount = ACCOUNT,
+    stream: ChainStream | None = None,
+) -> Member:
+    stream = stream or ChainStream()
+    peers = peers or Peers({}, 1)
+    follower = Follower(
+        parts.reading_batches, stream, parts.batches, parts.readings, parts.admission, peers, parts.clock
+    )
+    voter = Voter(account, {READINGS_STREAM: follower}, parts.batches, parts.admission, parts.fleet, lock_s)
+    return Member(parts, stream, follower, voter)
+
+
+def make_readings(parts: Parts, energy_wh: int = 400) -> list[SignedReading]:
+    return [net_energy(key, 1, FIRST_SLOT, energy_wh) for key in parts.keys]
+
+
+def make_request(readings: list[SignedReading], *, attached: bool = False, **changes: object) -> SignRequest:
+    keys = encode_keys(ReadingKeys([], [key_of(one) for one in readings]))
+    payloads = [to_payload(one) for one in readings] if attached else []
+    request = SignRequest(to_hex(READINGS_STREAM), "readings", 1, to_hex(bytes(32)), 1, keys, payloads)
+    return msgspec.structs.replace(request, **changes)
