@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwitness.domain.devices import DeviceKind
+from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import (
     P256_ORDER,
@@ -27,6 +28,9 @@ SECP256K1_EVERY = 5
 
 # The dishonest meter reports this share of its consumption.
 REPORTED_PERCENT = 60
+
+# A meter that freezes below this cheats nobody.
+WORTH_FREEZING_WH = 100
 
 # Technical losses grow with the square of the flow and reach this share of the flow at its peak.
 PEAK_LOSS_SHARE = 0.03
@@ -72,26 +76,30 @@ def make_meters(community: Community, seed: int) -> list[Meter]:
 
 
 def choose_faults(net_wh_of: Callable[[str, int], int], meters: tuple[str, ...], first_slot: int, seed: int) -> Faults:
-    """Draw the two misbehaving meters among those whose misbehaviour costs money.
+    """Draw the two misbehaving meters among those whose misbehaviour costs money. `first_slot` is the first traded one.
 
-    A meter that under-reports matters if it takes energy in the afternoon; one that freezes matters if its value
-    would have changed. `first_slot` is the first traded delivery slot.
+    The thief is one of the third that takes most after noon. The frozen meter stands at a value worth money, and varies
+    less from day to day than the thief hides: two faults in one residual can only be told apart if neither drowns the
+    other. Raises InputError if nobody takes energy after noon.
     """
-    noon = first_slot + 48
     rng = np.random.default_rng(seed)
-    afternoon = {name: sum(max(0, net_wh_of(name, noon + i)) for i in range(48)) for name in meters}
-    ranked = sorted(meters, key=lambda name: (-afternoon[name], name))
-    takers = [name for name in ranked[: max(1, len(ranked) // 3)] if afternoon[name] > 0]
+    afternoon = range(first_slot + SLOTS_PER_DAY // 2, first_slot + SLOTS_PER_DAY)
+    taken = {name: sum(max(0, net_wh_of(name, slot)) for slot in afternoon) for name in meters}
+    ranked = sorted(meters, key=lambda name: (-taken[name], name))
+    takers = [name for name in ranked[: max(1, len(ranked) // 3)] if taken[name] > 0]
     if not takers or len(meters) < 2:
         raise InputError("the demo needs at least two meters, one of which takes energy after noon (UTC)")
-    underreporting = takers[int(rng.integers(len(takers)))]
+    thief = takers[int(rng.integers(len(takers)))]
     frozen_from = first_slot + int(rng.integers(24, 56))
-    restless = [
-        name
-        for name in ranked[: max(2, len(ranked) // 2)]
-        if name != underreporting and net_wh_of(name, frozen_from - 1) > 0
-    ] or [name for name in ranked if name != underreporting]
-    return Faults(underreporting, noon, restless[int(rng.integers(len(restless)))], frozen_from)
+
+    def swing_wh(name: str) -> int:
+        return sum(abs(net_wh_of(name, slot) - net_wh_of(name, slot - SLOTS_PER_DAY)) for slot in afternoon)
+
+    hidden_wh = taken[thief] * (100 - REPORTED_PERCENT) // 100
+    others = sorted((name for name in meters if name != thief), key=swing_wh)
+    standing = [name for name in others if abs(net_wh_of(name, frozen_from - 1)) >= WORTH_FREEZING_WH] or others
+    steady = [name for name in standing if swing_wh(name) <= hidden_wh] or standing[:1]
+    return Faults(thief, afternoon.start, steady[int(rng.integers(len(steady)))], frozen_from)
 
 
 class MeterBank:
