@@ -29,6 +29,9 @@ SECP256K1_EVERY = 5
 # The dishonest meter reports this share of its consumption.
 REPORTED_PERCENT = 60
 
+# The thief is drawn from the greatest takers: a tenth of them, at least these.
+THIEVES_FROM = 4
+
 # A meter that freezes below this cheats nobody.
 WORTH_FREEZING_WH = 100
 
@@ -78,7 +81,7 @@ def make_meters(community: Community, seed: int) -> list[Meter]:
 def choose_faults(net_wh_of: Callable[[str, int], int], meters: tuple[str, ...], first_slot: int, seed: int) -> Faults:
     """Draw the two misbehaving meters among those whose misbehaviour costs money. `first_slot` is the first traded one.
 
-    The thief is one of the third that takes most after noon. The frozen meter stands at a value worth money, and varies
+    The thief is one of those that take most after noon. The frozen meter stands at a value worth money, and varies
     less from day to day than the thief hides: two faults in one residual can only be told apart if neither drowns the
     other. Raises InputError if nobody takes energy after noon.
     """
@@ -86,7 +89,7 @@ def choose_faults(net_wh_of: Callable[[str, int], int], meters: tuple[str, ...],
     afternoon = range(first_slot + SLOTS_PER_DAY // 2, first_slot + SLOTS_PER_DAY)
     taken = {name: sum(max(0, net_wh_of(name, slot)) for slot in afternoon) for name in meters}
     ranked = sorted(meters, key=lambda name: (-taken[name], name))
-    takers = [name for name in ranked[: max(1, len(ranked) // 3)] if taken[name] > 0]
+    takers = [name for name in ranked[: max(THIEVES_FROM, len(ranked) // 10)] if taken[name] > 0]
     if not takers or len(meters) < 2:
         raise InputError("the demo needs at least two meters, one of which takes energy after noon (UTC)")
     thief = takers[int(rng.integers(len(takers)))]
