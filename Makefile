@@ -14,7 +14,8 @@ TESTS := tests/functional tests/gas tests/oracle tests/integration
 #   uninitialized-local: Solidity zeroes locals, and we use that on purpose
 SLITHER_EXCLUDED := uninitialized-local
 
-export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+# npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test lint slither compile gas gas-snapshot invariants bytecode clean
 
@@ -94,6 +95,8 @@ $(UV): .toolchain/.stamp-tools
 node_modules/.stamp: package.json package-lock.json .toolchain/.stamp-tools
 	@echo "installing npm packages"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@mkdir -p .toolchain/bin
+	@cd .toolchain/bin && for tool in anvil cast forge; do ln -sf ../../node_modules/@foundry-rs/$$tool-*/bin/$$tool $$tool; done
 	@touch $@
 
 $(SOLC): .venv/.stamp-demo node_modules/.stamp toolchain/install_solc.py toolchain/solc_front.js

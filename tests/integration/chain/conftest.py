@@ -34,7 +34,7 @@ def bytecode() -> dict[str, str]:
     """Creation bytecode by contract; compiled in folders of its own, so that other builds are not disturbed."""
     out = ROOT / "out" / "chain-tests"
     environment = {**os.environ, "FOUNDRY_OUT": str(out), "FOUNDRY_CACHE_PATH": str(ROOT / "cache" / "chain-tests")}
-    forge = ROOT / "node_modules" / ".bin" / "forge"
+    forge = ROOT / ".toolchain" / "bin" / "forge"
     command = [str(forge), "build", "--root", str(ROOT), *SOURCES.values()]
     built = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
