@@ -6,6 +6,7 @@ UV := .toolchain/uv-$(UV_VERSION)/bin/uv
 # Compiled once here: Ape, three oracles and the demo would each compile some 2,000 modules where nothing is cached.
 UV_SYNC := UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --quiet --python $(PYTHON)
 SOLC := .toolchain/solc-v0.8.37
+FOUNDRY := .toolchain/bin/.stamp
 SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
 # One pytest run; a folder that is missing is an error.
 TESTS := tests/functional tests/gas tests/oracle tests/integration
@@ -22,10 +23,10 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modul
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-setup: .venv/.stamp-all $(SOLC) ## install everything, pinned; does nothing if it is there
+setup: .venv/.stamp-all $(SOLC) $(FOUNDRY) ## install everything, pinned; does nothing if it is there
 	@echo "ready: commands are in .venv/bin and node_modules/.bin"
 
-demo: .venv/.stamp-demo $(SOLC) ## a village's day, end to end; ARGS="--days 2 --community PATH --seed 7"
+demo: .venv/.stamp-demo $(SOLC) $(FOUNDRY) ## a village's day, end to end; ARGS="--days 2 --community PATH --seed 7"
 	@gridwitness demo $(ARGS)
 
 test: setup compile ## every test: contracts, oracle, integration, fuzzing and invariants
@@ -95,8 +96,11 @@ $(UV): .toolchain/.stamp-tools
 node_modules/.stamp: package.json package-lock.json .toolchain/.stamp-tools
 	@echo "installing npm packages"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-	@mkdir -p .toolchain/bin
-	@cd .toolchain/bin && for tool in anvil cast forge; do ln -sf ../../node_modules/@foundry-rs/$$tool-*/bin/$$tool $$tool; done
+	@touch $@
+
+$(FOUNDRY): node_modules/.stamp
+	@mkdir -p $(@D)
+	@cd $(@D) && for tool in anvil cast forge; do ln -sf ../../node_modules/@foundry-rs/$$tool-*/bin/$$tool $$tool; done
 	@touch $@
 
 $(SOLC): .venv/.stamp-demo node_modules/.stamp toolchain/install_solc.py toolchain/solc_front.js

@@ -62,7 +62,11 @@ class Session:
         if name == "token":
             return self.params.token or self.contract(TEST_TOKEN).address
         if name in self.params.streams:
-            return self.manifest.get("streams", name, "id")
+            if (identity := self.manifest.get("streams", name, "id")) is None:
+                raise ConfigError(
+                    f"{self.manifest.path}: streams.{name} is missing", hint=f"`ape run open_stream {name}` comes first"
+                )
+            return identity
         return self.contract(name).address
 
 

@@ -74,5 +74,13 @@ def test_open_zone__by_one_without_the_role__carries_the_contract_s_error(villag
     inline = ", ".join(f"{name}: {value}" for name, value in zone.items())
     outcome = village.run("open_zone", "8", "--set", f"zones.8={{{inline}}}", "--account", "TEST::2")
     assert outcome.code == 1
-    assert STRANGER in outcome.error
+    assert f"AccessControlUnauthorizedAccount(account={STRANGER.lower()}" in outcome.error
     assert "8" not in village.manifest["zones"]
+
+
+def test_open_zone__its_stream_not_open_yet__names_the_script_that_opens_it(village: Console) -> None:
+    zone = {**village.manifest["zones"]["1"]["params"], "profileStream": "$cold"}
+    inline = ", ".join(f"{name}: {value}" for name, value in zone.items())
+    outcome = village.run("open_zone", "9", "--set", HEAT.replace("heat", "cold"), "--set", f"zones.9={{{inline}}}")
+    assert outcome.code == 1
+    assert "streams.cold is missing (`ape run open_stream cold` comes first)" in outcome.error
