@@ -26,6 +26,8 @@ BATCH_READINGS = 500
 ATTEST_TIMEOUT_S = 120.0
 POLL_S = 0.02
 CONNECTIONS = 24
+# Meters of a large village do not reach the oracles one by one but through a data concentrator at the transformer.
+CONCENTRATE_ABOVE = 40
 
 _TAKEN = ("accepted", "duplicate")
 
@@ -70,13 +72,16 @@ class Delivery:
         reading = Reading(device_id, self._counters[device_id], slot_start(slot), NET_ENERGY_METRIC, value)
         return SignedReading(reading, meter.key.sign(reading_digest(self._domain, reading)))
 
-    def post_each(self, readings: Sequence[SignedReading]) -> None:
-        """Each meter posts its own reading to each oracle, all at once."""
+    def post_slot(self, readings: Sequence[SignedReading]) -> None:
+        """Each meter posts its own reading to each oracle, all at once; behind a concentrator where there are many."""
+        if len(readings) > CONCENTRATE_ABOVE:
+            self.post_together(readings)
+            return
         self._post([encode_body([signed]) for signed in readings])
         self.signed += readings
 
     def post_together(self, readings: Sequence[SignedReading]) -> None:
-        """Readings of the past, posted by a gateway in large arrays."""
+        """Readings of many meters, or of the past, posted by a concentrator in large arrays."""
         for start in range(0, len(readings), BATCH_READINGS):
             self._post([encode_body(readings[start : start + BATCH_READINGS])])
         self.signed += readings

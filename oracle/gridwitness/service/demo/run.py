@@ -142,7 +142,7 @@ class Demo:
             for slot in range(paced_from, last):
                 head_time = slot_end(slot) + SETTLE_IN_S
                 world.advance(head_time)
-                delivery.post_each(delivery.sign_slot(slot))
+                delivery.post_slot(delivery.sign_slot(slot))
                 trading.clear_due(head_time)
                 delivery.await_attested(readings, slot)
                 ahead = slot + 1 + TRADE_SLOTS_AHEAD
