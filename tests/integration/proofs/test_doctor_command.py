@@ -82,6 +82,7 @@ def test_examine__node_of_another_chain__names_both(committee: list[Oracle], exa
 
 def test_examine__port_taken__names_it(committee: list[Oracle], examine: Any) -> None:
     committee[0].start()
+    committee[0].await_live()
     code, failed = examine()
     assert (code, set(failed)) == (1, {"port free"})
     assert "Address already in use" in failed["port free"]

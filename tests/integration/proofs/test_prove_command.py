@@ -40,6 +40,8 @@ def test_prove__attested_reading__verifies_until_the_range_moves_on_and_again_wh
 ) -> None:
     for oracle in committee:
         oracle.start()
+    for oracle in committee:
+        oracle.await_live()
     slot = village.first_slot()
     reading = attest_slot(committee, village, slot, 1)[1].reading
     out = tmp_path / "proof.json"
@@ -61,6 +63,7 @@ def test_prove__attested_reading__verifies_until_the_range_moves_on_and_again_wh
 
 def test_prove__nothing_there__is_said_in_one_line(committee: list[Oracle], village: Village, tmp_path: Path) -> None:
     committee[0].start()
+    committee[0].await_live()
     device = "0x" + village.meters[0].key.device_id.hex()
     common = ["prove", "--url", committee[0].url, "--device", device, "--out", str(tmp_path / "proof.json")]
     for options in (["--time", "2016-07-20T12:00Z"], ["--time", "2016-07-20T12:00Z", "--profile"]):
