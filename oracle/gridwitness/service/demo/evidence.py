@@ -81,7 +81,6 @@ def collect(evidence: Evidence, proof_path: Path) -> DemoResult:
             "energy_conserved": _energy_conserved(evidence, readings),
             **_agreement(evidence),
             "gas": evidence.ledger.gas(),
-            "wall_s": evidence.ledger.wall_s(),
         },
         clearings=_clearings(evidence),
         settlements=settlements,
