@@ -6,6 +6,7 @@ import {IDataAttestation} from "./interfaces/IDataAttestation.sol";
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {IEnergyMarket} from "./interfaces/IEnergyMarket.sol";
 import {DeliverySlots} from "./libraries/DeliverySlots.sol";
+import {OrderReserve} from "./libraries/OrderReserve.sol";
 import {ScheduleOrders} from "./libraries/ScheduleOrders.sol";
 import {SettlementMath} from "./libraries/SettlementMath.sol";
 import {TickBook} from "./libraries/TickBook.sol";
@@ -15,14 +16,17 @@ import {ScheduleRecord} from "./types/ScheduleRecord.sol";
 import {SlotHeader} from "./types/SlotHeader.sol";
 
 contract EnergyMarket is MarketOrders {
+    using OrderReserve for uint256[12];
     using ScheduleOrders for uint256[12];
     using TickBook for TickBook.Ring;
 
-    /// @dev Rules of a zone and results of its slots on a day, loaded as they are needed.
+    /// @dev Rules of a zone and results of its slots on a day, loaded as they are needed; `marks` has a mark, as of
+    /// {ScheduleOrders-energyMarks}, for every slot already looked up.
     struct Results {
         uint24 zone;
         uint24 day;
         ZoneParams params;
+        uint256[12] marks;
         SlotHeader[96] headers;
     }
 
@@ -121,27 +125,31 @@ contract EnergyMarket is MarketOrders {
         results.zone = schedule.zone;
         results.day = schedule.day;
         results.params = _zones[schedule.zone];
-        SlotHeader[96] memory none;
-        results.headers = none;
+        delete results.marks;
+        delete results.headers;
     }
 
     /// @dev Load the results of all slots with an order; with `lenient`, one that is lost stays zero.
     function _loadResults(Results memory results, uint256[12] calldata orders, bool lenient) private view {
-        uint32 firstSlot = DeliverySlots.firstOf(results.day);
-        uint32 oldest = DeliverySlots.oldestKept();
-        TickBook.Ring storage ring = _books[results.zone];
-        for (uint256 index; index < SLOTS; ++index) {
-            if (ScheduleOrders.energyWh(orders.orderAt(index)) == 0) continue;
-            if (SlotHeader.unwrap(results.headers[index]) != 0) continue;
-            uint32 slot = firstSlot + uint32(index);
-            SlotHeader header = ring.load(slot);
-            if (!header.isCleared()) {
-                if (slot >= oldest) revert SlotNotCleared(results.zone, slot);
-                if (!lenient) revert SlotExpired(results.zone, slot, oldest);
-                continue;
+        for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
+            uint256 missing = ScheduleOrders.energyMarks(orders[word]) & ~results.marks[word];
+            if (missing == 0) continue;
+            results.marks[word] |= missing;
+            for (uint256 index = word * 8; missing != 0; ++index) {
+                if (missing >> 224 != 0) results.headers[index] = _result(results, index, lenient);
+                missing <<= 32;
             }
-            results.headers[index] = header;
         }
+    }
+
+    function _result(Results memory results, uint256 index, bool lenient) private view returns (SlotHeader header) {
+        uint32 slot = DeliverySlots.firstOf(results.day) + uint32(index);
+        uint32 oldest = DeliverySlots.oldestKept();
+        header = _books[results.zone].load(slot);
+        if (header.isCleared()) return header;
+        if (slot >= oldest) revert SlotNotCleared(results.zone, slot);
+        if (!lenient) revert SlotExpired(results.zone, slot, oldest);
+        return SlotHeader.wrap(0);
     }
 
     function _requireProven(ZoneParams memory params, Schedule calldata schedule, Metered calldata metered)

@@ -2,23 +2,43 @@
 pragma solidity 0.8.37;
 
 import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
-import {DeliverySlots} from "./DeliverySlots.sol";
 
-/// @title Packed orders of a schedule: their fields, hash and reserve.
+/// @title Packed orders of a schedule: their fields and hash.
 /// @notice An order is side (1 bit, 1 = offer) | tick (7 bits) | energyWh (24 bits); 96 of them fill 12 words, the first
 /// in the most significant bits.
 library ScheduleOrders {
     bytes32 private constant SCHEDULE_TYPEHASH = keccak256(
         "Schedule(bytes32 deviceId,address account,uint24 zone,uint24 day,uint32 version,uint256[12] orders)"
     );
+    uint256 internal constant WORDS = 12;
     uint256 private constant ENERGY_BITS = 24;
-    uint256 private constant ENERGY_MASK = (1 << ENERGY_BITS) - 1;
+    uint256 internal constant ENERGY_MASK = (1 << ENERGY_BITS) - 1;
     uint256 private constant ALL_ENERGIES = 0x00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff;
-    uint256 private constant MILLI = 1000;
+    uint256 internal constant MAX_TICK = 0x7f;
 
     /// @notice Order `index` of a schedule, 0 to 95; also the 32-bit energy at that place of a packed profile.
     function orderAt(uint256[12] calldata words, uint256 index) internal pure returns (uint256) {
-        return uint32(words[index >> 3] >> (224 - ((index & 7) << 5)));
+        return orderIn(words[index >> 3], index);
+    }
+
+    /// @notice Order `index` of a schedule, of whose word `index` / 8 it stands in.
+    function orderIn(uint256 packed, uint256 index) internal pure returns (uint256) {
+        unchecked {
+            return uint32(packed >> (224 - ((index & 7) << 5)));
+        }
+    }
+
+    /// @notice Mark of the orders of a word that have energy: the bit above each one's energy.
+    /// @dev Energy + (2^24 − 1) reaches 2^24 exactly if it is not zero, and never beyond its own 32 bits.
+    function energyMarks(uint256 packed) internal pure returns (uint256) {
+        unchecked {
+            return ((packed & ALL_ENERGIES) + ALL_ENERGIES) & ~ALL_ENERGIES;
+        }
+    }
+
+    /// @notice Whether one of a word's eight orders has energy.
+    function hasEnergy(uint256 packed) internal pure returns (bool) {
+        return packed & ALL_ENERGIES != 0;
     }
 
     function energyWh(uint256 order) internal pure returns (uint256) {
@@ -26,7 +46,7 @@ library ScheduleOrders {
     }
 
     function tickOf(uint256 order) internal pure returns (uint256) {
-        return (order >> ENERGY_BITS) & 0x7f;
+        return (order >> ENERGY_BITS) & MAX_TICK;
     }
 
     function isOffer(uint256 order) internal pure returns (bool) {
@@ -46,10 +66,10 @@ library ScheduleOrders {
     /// @notice Whether no order has energy.
     function isEmpty(uint256[12] calldata orders) internal pure returns (bool) {
         uint256 any;
-        for (uint256 word; word < 12; ++word) {
+        for (uint256 word; word < WORDS; ++word) {
             any |= orders[word];
         }
-        return any & ALL_ENERGIES == 0;
+        return !hasEnergy(any);
     }
 
     /// @notice Index of the first order with energy from `from` to `to` − 1; `to` if there is none.
@@ -89,29 +109,5 @@ library ScheduleOrders {
     /// @notice Price of a tick.
     function priceOf(IEnergyMarket.ZoneParams memory params, uint256 tick) internal pure returns (uint256) {
         return params.floorPricePerKwh + tick * params.tickSizePerKwh;
-    }
-
-    /// @notice Money that orders reserve, see {IEnergyMarket-reserveOf}.
-    function reserve(uint256[12] calldata orders, IEnergyMarket.ZoneParams memory params)
-        internal
-        pure
-        returns (uint256)
-    {
-        uint256 milli;
-        uint256 floorPrice = params.floorPricePerKwh;
-        uint256 tickSize = params.tickSizePerKwh;
-        uint256 failurePrice = uint256(params.shortPricePerKwh) + params.penaltyPerKwh;
-        unchecked {
-            // Below 96 * 2^24 * 2^40.
-            for (uint256 index; index < DeliverySlots.SLOTS_PER_DAY; ++index) {
-                uint256 order = orderAt(orders, index);
-                uint256 energy = energyWh(order);
-                if (energy == 0) continue;
-                uint256 limit = floorPrice + tickOf(order) * tickSize;
-                if (!isOffer(order)) milli += energy * limit;
-                else if (failurePrice > limit) milli += energy * (failurePrice - limit);
-            }
-            return (milli + MILLI - 1) / MILLI;
-        }
     }
 }

@@ -11,7 +11,17 @@ import {ScheduleOrders} from "./ScheduleOrders.sol";
 /// milli-units (Wh × units per kWh) and rounded once, toward −∞, so that the backstop keeps the dust and cash adds up.
 library SettlementMath {
     int256 private constant MILLI = 1000;
-    int256 private constant BPS = 10_000;
+    uint256 private constant BPS = 10_000;
+
+    /// @dev Sums of a day. Prices are linear in ticks and the same all day, so energies are enough.
+    struct Sums {
+        int256 contractedWh;
+        int256 meteredWh;
+        int256 contractedWhTicks;
+        uint256 shortWh;
+        uint256 longWh;
+        uint256 penalisedWh;
+    }
 
     /// @notice Settlement on metered energy.
     /// @param orders the schedule's orders
@@ -23,14 +33,32 @@ library SettlementMath {
         uint256[12] calldata energyWh,
         SlotHeader[96] memory headers,
         IEnergyMarket.ZoneParams memory params
-    ) internal pure returns (IEnergyMarket.Settlement memory total) {
-        for (uint256 index; index < DeliverySlots.SLOTS_PER_DAY; ++index) {
-            SlotHeader header = headers[index];
-            int256 contracted = contractedWh(ScheduleOrders.orderAt(orders, index), header);
-            int256 metered = int32(uint32(ScheduleOrders.orderAt(energyWh, index)));
-            _add(total, contracted, metered, header, params);
+    ) internal pure returns (IEnergyMarket.Settlement memory) {
+        Sums memory sums;
+        uint256 toleranceBps = params.toleranceBps;
+        unchecked {
+            for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
+                uint256 packed = orders[word];
+                uint256 energies = energyWh[word];
+                // The first of eight stands on top; each turn shifts it out.
+                for (uint256 index = word * 8; index < word * 8 + 8; ++index) {
+                    int256 metered = int32(uint32(energies >> 224));
+                    int256 contracted;
+                    if (ScheduleOrders.energyWh(packed >> 224) != 0) {
+                        SlotHeader header = headers[index];
+                        contracted = contractedWh(packed >> 224, header);
+                        if (contracted != 0) _addContract(sums, contracted, metered, header, toleranceBps);
+                    }
+                    sums.meteredWh += metered;
+                    if (metered < contracted) sums.longWh += uint256(contracted - metered);
+                    packed <<= 32;
+                    energies <<= 32;
+                }
+            }
+            // Σ (m − c) is what was short less what was long.
+            sums.shortWh = uint256(sums.meteredWh - sums.contractedWh + int256(sums.longWh));
         }
-        _round(total);
+        return _value(sums, params);
     }
 
     /// @notice Settlement without data: buyers took what they bought, sellers delivered nothing.
@@ -38,13 +66,17 @@ library SettlementMath {
         uint256[12] calldata orders,
         SlotHeader[96] memory headers,
         IEnergyMarket.ZoneParams memory params
-    ) internal pure returns (IEnergyMarket.Settlement memory total) {
+    ) internal pure returns (IEnergyMarket.Settlement memory) {
+        Sums memory sums;
         for (uint256 index; index < DeliverySlots.SLOTS_PER_DAY; ++index) {
-            SlotHeader header = headers[index];
-            int256 contracted = contractedWh(ScheduleOrders.orderAt(orders, index), header);
-            _add(total, contracted, contracted < 0 ? int256(0) : contracted, header, params);
+            int256 contracted = contractedWh(ScheduleOrders.orderAt(orders, index), headers[index]);
+            if (contracted == 0) continue;
+            int256 metered = contracted < 0 ? int256(0) : contracted;
+            _addContract(sums, contracted, metered, headers[index], params.toleranceBps);
+            sums.meteredWh += metered;
+            sums.shortWh += uint256(metered - contracted);
         }
-        _round(total);
+        return _value(sums, params);
     }
 
     /// @notice Energy an order contracted: all of it on the better side of the clearing tick, its share at the tick
@@ -55,54 +87,57 @@ library SettlementMath {
         uint256 tick = ScheduleOrders.tickOf(order);
         uint256 clearingTick = header.tick();
         unchecked {
-            if (ScheduleOrders.isOffer(order)) {
-                if (tick > clearingTick) return 0;
-                // One branch or the other divides, never both.
-                // slither-disable-next-line divide-before-multiply
-                if (tick == clearingTick) energy = energy * header.marginalOfferFilledWh() / header.marginalOfferWh();
-                return -int256(energy);
+            if (order >> 31 == 0) {
+                if (tick > clearingTick) return int256(energy);
+                if (tick < clearingTick) return 0;
+                return int256(energy * header.marginalBidFilledWh() / header.marginalBidWh());
             }
-            if (tick < clearingTick) return 0;
-            if (tick == clearingTick) energy = energy * header.marginalBidFilledWh() / header.marginalBidWh();
-            return int256(energy);
+            if (tick < clearingTick) return -int256(energy);
+            if (tick > clearingTick) return 0;
+            return -int256(energy * header.marginalOfferFilledWh() / header.marginalOfferWh());
         }
     }
 
-    /// @notice Add one slot in milli-units; |energies| < 2^32 and prices < 2^40, so 96 slots stay below 2^80.
-    function _add(
-        IEnergyMarket.Settlement memory total,
-        int256 contracted,
-        int256 metered,
-        SlotHeader header,
-        IEnergyMarket.ZoneParams memory params
-    ) private pure {
+    /// @notice Add what was contracted in a slot and the part of it, beyond the tolerance, that was not kept. What was
+    /// never contracted was promised to nobody, so it bears no penalty. Sums of a day stay below 2^46.
+    function _addContract(Sums memory sums, int256 contracted, int256 metered, SlotHeader header, uint256 toleranceBps)
+        private
+        pure
+    {
         unchecked {
-            int256 size;
-            if (contracted != 0) {
-                total.contractedWh += contracted;
-                total.tradedCash -= contracted * int256(ScheduleOrders.priceOf(params, header.tick()));
-                size = contracted < 0 ? -contracted : contracted;
-            }
-            total.meteredWh += metered;
-            int256 deviation = metered - contracted;
-            if (deviation == 0) return;
-            if (deviation > 0) {
-                total.imbalanceCash -= deviation * int256(uint256(params.shortPricePerKwh));
-            } else {
-                deviation = -deviation;
-                total.imbalanceCash += deviation * int256(uint256(params.longPricePerKwh));
-            }
-            // What was never contracted was promised to nobody, so it bears no penalty.
-            if (deviation > size) deviation = size;
-            int256 beyond = deviation - size * int256(uint256(params.toleranceBps)) / BPS;
-            if (beyond > 0) total.penaltyCash -= beyond * int256(uint256(params.penaltyPerKwh));
+            sums.contractedWh += contracted;
+            sums.contractedWhTicks += contracted * int256(uint256(header.tick()));
+            uint256 promised = _size(contracted);
+            uint256 missed = _size(metered - contracted);
+            if (missed > promised) missed = promised;
+            uint256 tolerated = promised * toleranceBps / BPS;
+            if (missed > tolerated) sums.penalisedWh += missed - tolerated;
         }
     }
 
-    function _round(IEnergyMarket.Settlement memory total) private pure {
-        total.tradedCash = _floor(total.tradedCash);
-        total.imbalanceCash = _floor(total.imbalanceCash);
-        total.penaltyCash = _floor(total.penaltyCash);
+    function _size(int256 energy) private pure returns (uint256) {
+        unchecked {
+            return uint256(energy < 0 ? -energy : energy);
+        }
+    }
+
+    /// @notice Money of a day's sums; prices are below 2^40, so nothing overflows.
+    function _value(Sums memory sums, IEnergyMarket.ZoneParams memory params)
+        private
+        pure
+        returns (IEnergyMarket.Settlement memory total)
+    {
+        unchecked {
+            int256 paid = sums.contractedWh * int256(uint256(params.floorPricePerKwh));
+            paid += sums.contractedWhTicks * int256(uint256(params.tickSizePerKwh));
+            total.tradedCash = _floor(-paid);
+            int256 imbalance = int256(sums.longWh * params.longPricePerKwh);
+            imbalance -= int256(sums.shortWh * params.shortPricePerKwh);
+            total.imbalanceCash = _floor(imbalance);
+            total.penaltyCash = _floor(-int256(sums.penalisedWh * params.penaltyPerKwh));
+            total.contractedWh = sums.contractedWh;
+            total.meteredWh = sums.meteredWh;
+        }
     }
 
     function _floor(int256 milli) private pure returns (int256) {

@@ -6,6 +6,8 @@ import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
 import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
 import {BookPages} from "../libraries/BookPages.sol";
 import {DeliverySlots} from "../libraries/DeliverySlots.sol";
+import {OrderReserve} from "../libraries/OrderReserve.sol";
+import {PageMemory} from "../libraries/PageMemory.sol";
 import {ScheduleOrders} from "../libraries/ScheduleOrders.sol";
 import {TickBook} from "../libraries/TickBook.sol";
 import {ScheduleRecord, packRecord} from "../types/ScheduleRecord.sol";
@@ -14,7 +16,8 @@ import {MarketLedger} from "./MarketLedger.sol";
 
 /// @dev The schedules of EnergyMarket: who may submit them, what refuses them, and how they enter the books.
 abstract contract MarketOrders is MarketLedger, EIP712 {
-    using BookPages for BookPages.Pages;
+    using BookPages for PageMemory.Pages;
+    using OrderReserve for uint256[12];
     using ScheduleOrders for uint256[12];
     using TickBook for TickBook.Ring;
 
@@ -24,7 +27,7 @@ abstract contract MarketOrders is MarketLedger, EIP712 {
         uint24 day;
         uint256 opened;
         ZoneParams params;
-        BookPages.Pages pages;
+        PageMemory.Pages pages;
     }
 
     uint256 internal constant SLOTS = DeliverySlots.SLOTS_PER_DAY;
@@ -98,7 +101,9 @@ abstract contract MarketOrders is MarketLedger, EIP712 {
 
     /// @inheritdoc IEnergyMarket
     function reserveOf(Schedule calldata schedule) external view returns (uint256) {
-        return schedule.orders.reserve(_zones[schedule.zone]);
+        ZoneParams memory params = _zones[schedule.zone];
+        if (params.profileStream == 0) revert ZoneUnknown(schedule.zone);
+        return schedule.orders.reserve(params);
     }
 
     /// @inheritdoc IEnergyMarket

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {BookPages} from "../../../contracts/libraries/BookPages.sol";
 import {RING_SLOTS} from "../../../contracts/libraries/DeliverySlots.sol";
+import {PageMemory} from "../../../contracts/libraries/PageMemory.sol";
 import {ScheduleOrders} from "../../../contracts/libraries/ScheduleOrders.sol";
 import {SettlementMath} from "../../../contracts/libraries/SettlementMath.sol";
 import {TickBook} from "../../../contracts/libraries/TickBook.sol";
@@ -12,14 +13,14 @@ import {VM} from "./MarketCheats.sol";
 
 /// @dev A ring with the library's functions, taking orders as calldata as the market does.
 contract TickBookHarness {
-    using BookPages for BookPages.Pages;
+    using BookPages for PageMemory.Pages;
     using TickBook for TickBook.Ring;
 
     TickBook.Ring private _ring;
 
     /// @notice Add schedules of one day through the same pages.
     function addAll(uint32 firstSlot, uint256[12][] calldata schedules) external returns (uint256 stoppedAt) {
-        BookPages.Pages memory pages;
+        PageMemory.Pages memory pages;
         for (uint256 i; i < schedules.length; ++i) {
             stoppedAt = pages.add(_ring, firstSlot, schedules[i]);
         }
@@ -27,7 +28,7 @@ contract TickBookHarness {
     }
 
     function exchange(uint32 firstSlot, uint256[12] calldata previous, uint256[12] calldata orders) external {
-        BookPages.Pages memory pages;
+        PageMemory.Pages memory pages;
         require(pages.exchange(_ring, firstSlot, previous, orders, 0) == 96, "overflow");
         pages.flush(_ring);
     }

@@ -1,0 +1,250 @@
+"""Gas of the market, whole transactions on anvil (osaka), against gas.json.
+
+Steady state: what is measured happens a second time 32 days later, when the ring of slots has come round three times
+and the ring of days twice, so that no storage slot is new. Devices sign with P-256. Limits lie on a quarter of the
+ticks.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ape
+import pytest
+
+from gridwitness.domain.market import Order, Schedule, Side
+from gridwitness.domain.readings import Profile
+from gridwitness.encoding.eip712 import attestation_domain, market_domain, registry_domain
+from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.keys import P256Key
+from gridwitness.encoding.leaves import PROFILE_TYPES, profile_leaf, schema_of
+from gridwitness.encoding.packing import pack_energy_wh
+from gridwitness.market.clearing import fill_wh
+from tests.actors import Committee, Device, Feed, proof_args, registration_args
+from tests.functional.market.village import (
+    DAY_SECONDS,
+    ZONE,
+    Home,
+    Village,
+    bid,
+    deploy_market,
+    params_args,
+    schedule_args,
+    warp,
+    zone_rules,
+)
+
+HOMES = 1_000
+ROWS = 100
+FIRST_ROWS = 10
+SLOTS = 96
+LAP_DAYS = 32
+TREE_DEPTH = 10
+RANGE_DEPTH = 3
+CHAIN_ID = 31_337
+ANVIL = ("--hardfork", "osaka", "--base-fee", "0")
+GAS_LIMIT = 16_777_216  # of one transaction, EIP-7825
+
+
+@contextmanager
+def mined_together() -> Iterator[None]:
+    """Mine what is sent inside in full blocks, since a block for each of thousands of transactions takes minutes."""
+    request = ape.chain.provider.make_request
+    request("evm_setAutomine", [False])
+    try:
+        yield
+        while int(request("txpool_status", [])["pending"], 16):
+            request("evm_mine", [])
+    finally:
+        request("evm_setAutomine", [True])
+
+
+def send(contract: Any, call: bytes, sender: Any, gas: int = 150_000) -> None:
+    """Send a call of the set-up straight to anvil, without waiting for its receipt."""
+    transaction = {"from": str(sender), "to": contract.address, "data": "0x" + bytes(call).hex(), "gas": hex(gas)}
+    contract.provider.make_request("eth_sendTransaction", [transaction])
+
+
+@pytest.fixture
+def plain_chain(tmp_path: Path) -> Iterator[None]:
+    """An anvil of its own. Ape's records every step with its memory: 23 GB for one transaction of this size."""
+    log = tmp_path / "anvil.log"
+    with log.open("w") as output, subprocess.Popen(["anvil", "--port", "0", *ANVIL], stdout=output) as node:
+        try:
+            while not (listening := re.search(r"Listening on (\S+)", log.read_text())):
+                assert node.poll() is None, log.read_text()
+                time.sleep(0.1)
+            host = f"http://{listening[1]}"
+            with ape.networks.ethereum.local.use_provider("foundry", provider_settings={"host": host}):
+                assert ape.chain.provider.uri == host
+                yield
+        finally:
+            node.terminate()
+
+
+@pytest.fixture
+def large_village(plain_chain: None, accounts: Any, project: Any, committee: Committee) -> Village:
+    """A zone with a rich backstop, on the day before the one that is traded."""
+    deployer, transmitter = accounts[0], accounts[1]
+    registry, attestation, euro = (
+        deployer.deploy(contract) for contract in (project.DeviceRegistry, project.DataAttestation, project.EuroToken)
+    )
+    name = b"profiles".ljust(32, b"\0")
+    receipt = attestation.openStream(name, schema_of(PROFILE_TYPES), committee.args, sender=deployer)
+    stream_id = bytes(receipt.events[0].streamId)
+    feed = Feed(attestation, attestation_domain(CHAIN_ID, attestation.address), stream_id, committee, transmitter)
+    market = deploy_market(deployer, deployer, project, registry, attestation, euro)
+    params = zone_rules(stream_id)
+    market.openZone(ZONE, params_args(params), sender=deployer)
+    today = ape.chain.pending_timestamp // DAY_SECONDS + 1
+    warp(today * DAY_SECONDS + 3_600)
+    domain = market_domain(CHAIN_ID, market.address)
+    village = Village(market, euro, domain, params, feed, transmitter, today + 1)
+    village.fund_backstop(deployer, 10**12)
+    return village
+
+
+@pytest.fixture
+def registry(large_village: Village, project: Any) -> Any:
+    """The village's own registry."""
+    return project.DeviceRegistry.at(large_village.market.registry())
+
+
+@pytest.fixture
+def homes(large_village: Village, registry: Any, accounts: Any) -> list[Home]:
+    """A thousand homes with a P-256 meter and money; nobody needs the owners' keys."""
+    euro, market, deployer = large_village.euro, large_village.market, accounts[0]
+    euro.mint(deployer, 10**15, sender=deployer)
+    euro.approve(market, 10**15, sender=deployer)
+    domain = registry_domain(CHAIN_ID, registry.address)
+    homes = []
+    with mined_together():
+        for index in range(HOMES):
+            device = Device(P256Key(0x60000 + index), registry, domain)
+            owner = "0x" + keccak(b"owner %d" % index)[:20].hex()
+            registration = device.registration(owner, deadline=2**40)
+            signature = device.sign_registration(registration)
+            send(registry, registry.register.encode_input(registration_args(registration), signature), deployer)
+            send(market, market.deposit.encode_input(owner, 10**9), deployer)
+            homes.append(Home(device, owner))
+    return homes
+
+
+@pytest.fixture
+def owner(large_village: Village, registry: Any, accounts: Any) -> Home:
+    """A home whose owner sends its schedule itself."""
+    device = Device(P256Key(0x5E1F), registry, registry_domain(CHAIN_ID, registry.address))
+    device.register(accounts[2])
+    large_village.fund(accounts[2])
+    return Home(device, accounts[2])
+
+
+def quarter_hour(home: int, index: int) -> Order:
+    """A home's order: limits scatter over 16 ticks a side around the middle, energies up to 2 kWh."""
+    noise = int.from_bytes(keccak(b"%d/%d" % (home, index))[:8], "big")
+    side = Side(noise % 3 == 0)
+    tick = (64 if side is Side.BID else 48) + (noise >> 8) % 32 - 8
+    return Order(side, tick, 1 + (noise >> 16) % 2_000)
+
+
+def any_tick(home: int) -> Order:
+    """An order anywhere in the book."""
+    noise = int.from_bytes(keccak(b"any %d" % home)[:8], "big")
+    return Order(Side(noise & 1), (noise >> 8) % 128, 1 + (noise >> 16) % 2_000)
+
+
+def measure_day(village: Village, homes: list[Home], owner: Home, per_call: int) -> dict[str, Any]:
+    """Trade a whole day from submission, `per_call` schedules a call, to settlement; returns the receipts."""
+    schedules = [
+        village.schedule(home, tuple(quarter_hour(number, index) for index in range(SLOTS)))
+        for number, home in enumerate(homes[:ROWS])
+    ]
+    rows = [village.sign(home, schedule) for home, schedule in zip(homes, schedules, strict=False)]
+    submitted = [village.submit(*rows[start : start + per_call]) for start in range(0, ROWS, per_call)]
+    receipts = {"submit": submitted[0]}
+    assert village.market.backstop(ZONE).outstanding == ROWS
+    own = village.schedule(owner, {40: bid(70, 1_500)})
+    receipts["own"] = village.market.submitOwn(schedule_args(own), sender=owner.owner)
+    village.end_and_clear()
+    clearings = village.clearings()
+    profiles = []
+    for schedule in schedules:
+        contracts = (
+            fill_wh(order, result) * (1 if order.side is Side.BID else -1)
+            for order, result in zip(schedule.orders, clearings, strict=True)
+        )
+        # Everybody misses the contract by a little, so that every slot has all three components.
+        energy_wh = tuple(wh + 300 - 7 * index for index, wh in enumerate(contracts))
+        profiles.append(Profile(schedule.device_id, schedule.day * SLOTS, energy_wh, 0))
+    receipts["settle"] = settle_all(village, schedules, profiles)
+    warp(village.end_of_day() + village.params.final_after_seconds)
+    village.market.settleMissing(schedule_args(own), sender=village.transmitter)
+    return receipts
+
+
+def settle_all(village: Village, schedules: list[Schedule], profiles: list[Profile]) -> Any:
+    """Attest all profiles in one batch with others before and after it, and settle in one transaction."""
+    feed = village.feed
+    filler = [keccak(index.to_bytes(2, "big")) for index in range(2**TREE_DEPTH - len(profiles))]
+    while len(feed.batches) % 2**RANGE_DEPTH != 0:
+        feed.attest(filler[:1])
+    feed.attest([*(profile_leaf(profile) for profile in profiles), *filler])
+    seq = len(feed.batches)
+    while len(feed.batches) % 2**RANGE_DEPTH != 0:
+        feed.attest(filler[:1])
+    metered = []
+    for index, profile in enumerate(profiles):
+        proof = feed.proof(seq, index)
+        assert len(proof.tree_proof) == TREE_DEPTH
+        metered.append((list(pack_energy_wh(profile.energy_wh)), 0, proof_args(proof)))
+    rows = [schedule_args(schedule) for schedule in schedules]
+    receipt = village.market.settle(rows, metered, sender=village.transmitter)
+    assert len(receipt.events.filter(village.market.ScheduleSettled)) == len(rows)
+    return receipt
+
+
+def measure_clearing(village: Village, homes: list[Home]) -> dict[str, Any]:
+    """Clear a slot with a thousand orders all over the book, and one with ten."""
+    with mined_together():
+        for start in range(0, HOMES, 125):
+            rows = []
+            for number in range(start, start + 125):
+                orders = {0: any_tick(number)} | ({1: any_tick(number)} if number < 10 else {})
+                rows.append(village.sign(homes[number], village.schedule(homes[number], orders)))
+            send(village.market, village.market.submit.encode_input(rows), village.transmitter, GAS_LIMIT)
+    assert village.market.backstop(ZONE).outstanding == HOMES
+    warp(village.end_of_day())
+    return {"1000": village.clear([0]), "10": village.clear([1])}
+
+
+def test_spend__energy_market__as_recorded(
+    gas_record: Any, large_village: Village, homes: list[Home], owner: Home
+) -> None:
+    # A hundred schedules in new storage slots would not fit one transaction.
+    first = measure_day(large_village, homes, owner, FIRST_ROWS)
+    large_village.day += LAP_DAYS
+    warp((large_village.day - 1) * DAY_SECONDS + 3_600)
+    steady = measure_day(large_village, homes, owner, ROWS)
+    large_village.day += LAP_DAYS
+    warp((large_village.day - 1) * DAY_SECONDS + 3_600)
+    cleared = measure_clearing(large_village, homes)
+
+    for receipt in (*first.values(), *steady.values(), *cleared.values()):
+        assert receipt.gas_used <= GAS_LIMIT
+    gas_record.compare(
+        "EnergyMarket",
+        {
+            "submit/100x96,per-slot-order": gas_record.of(steady["submit"], ROWS * SLOTS),
+            "submit/10x96,first,per-slot-order": gas_record.of(first["submit"], FIRST_ROWS * SLOTS),
+            "submit/own-1-slot": gas_record.of(steady["own"]),
+            "settle/100x96,per-slot-order": gas_record.of(steady["settle"], ROWS * SLOTS),
+            "clear/1000": gas_record.of(cleared["1000"]),
+            "clear/10": gas_record.of(cleared["10"]),
+        },
+    )
