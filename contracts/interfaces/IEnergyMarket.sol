@@ -152,6 +152,7 @@ interface IEnergyMarket {
     error ScheduleStands(bytes32 deviceId, uint24 day, uint32 version);
     error ScheduleNotOpen(bytes32 deviceId, uint24 day, ScheduleStatus status);
     error ScheduleMismatch(bytes32 deviceId, uint24 day);
+    /// @notice An order of `energyWh` does not fit: the sum of a tick holds at most 2^32 − 1 Wh.
     error TickSumOverflow(uint32 slot, uint8 tick, uint256 energyWh);
     error InsufficientBalance(address account, uint256 needed, uint256 available);
     error SlotNotCleared(uint24 zone, uint32 slot);
@@ -264,7 +265,8 @@ interface IEnergyMarket {
     function balanceOf(address account) external view returns (uint256 free, uint256 reserved);
 
     /// @notice Money a schedule reserves: buyers their limit, sellers the cost of delivering nothing.
-    /// @dev Σ bids energy * limit + Σ offers energy * max(0, short + penalty − limit), in milli-units, rounded up once.
+    /// @dev Reverts with ZoneUnknown for a zone that is not open.
+    /// Σ bids energy * limit + Σ offers energy * max(0, short + penalty − limit), in milli-units, rounded up once.
     function reserveOf(Schedule calldata schedule) external view returns (uint256);
 
     /// @notice Stage, version and hash of the schedule a device has for a day; kept until a day 16, 32, … later takes

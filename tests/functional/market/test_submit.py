@@ -7,6 +7,7 @@ from typing import Any
 
 import ape
 import pytest
+from ape.exceptions import ContractLogicError
 
 from gridwitness.encoding.eip712 import market_domain, schedule_digest, schedule_struct_hash
 from gridwitness.encoding.keys import Secp256k1Key
@@ -198,6 +199,9 @@ def assert_refused(village: Village, home: Home, schedule: Any, error: Any, **in
 def test_refuse__unknown_zone__names_it(village: Village, home: Home) -> None:
     schedule = village.schedule(home, {0: bid(1, 1)}, zone=4_242)
     assert_refused(village, home, schedule, village.market.ZoneUnknown, zone=4_242)
+    reason = encoded(village.market.ZoneUnknown, 4_242).hex()
+    with pytest.raises(ContractLogicError, match=f"{reason[:8]}: {reason[8:]}"):
+        village.market.reserveOf(schedule_args(schedule))
 
 
 def test_refuse__zone_of_another_feeder__names_both(village: Village, market: Any, operator: Any, home: Home) -> None:
