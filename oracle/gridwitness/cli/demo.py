@@ -43,6 +43,7 @@ def demo(
     from gridwitness.service.demo.report import print_summary
     from gridwitness.service.demo.run import Demo, DemoOptions, make_progress
 
+    signal.signal(signal.SIGTERM, _interrupt)
     console = Console()
     with make_progress() as progress:
         run = Demo(DemoOptions(community, out, days, seed, start.date() if start else None, port), progress)
@@ -55,10 +56,15 @@ def demo(
                 _keep(console, world.ports.rpc_url, world.ports.oracle_urls[0], world.manifest_path, out)
 
 
+def _interrupt(*_: object) -> None:
+    """Treat being told to end as Ctrl-C: processes stop in order, and the chain writes its state."""
+    raise KeyboardInterrupt
+
+
 def _keep(console: Console, rpc_url: str, oracle_url: str, manifest: Path, out: Path) -> None:
     console.print(f"chain at {rpc_url}, first oracle at {oracle_url}; try, in another terminal:")
     console.print(f"  gridwitness verify {out / 'proof.json'} --rpc {rpc_url} --manifest {manifest}", soft_wrap=True)
     console.print(f"  gridwitness status --url {oracle_url}", soft_wrap=True)
-    console.print("Ctrl-C ends the demo.")
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):  # may come as soon as the line below is read
+        console.print("Ctrl-C ends the demo.")
         signal.pause()
