@@ -18,8 +18,8 @@ from gridwitness.encoding.keys import (
     P256Key,
     Secp256k1Key,
 )
-from gridwitness.errors import InputError
-from gridwitness.sources.community import Community
+from gridwitness.errors import CommunityError, InputError
+from gridwitness.sources.community_data import Community
 
 FEEDER = "feeder"
 
@@ -67,7 +67,12 @@ class Faults:
 
 
 def make_meters(community: Community, seed: int) -> list[Meter]:
-    """All meters of a community in its order, the feeder's own last."""
+    """All meters of a community in its order, the feeder's own last. Raises CommunityError if a name is taken."""
+    if FEEDER in community.meters:
+        raise CommunityError(
+            f"{community.name}: a meter is named {FEEDER!r}, which the demo calls its own",
+            hint="rename it; the demo adds the feeder's meter itself, as the sum of all others plus losses",
+        )
 
     def key_of(index: int) -> DeviceKey:
         if index % SECP256K1_EVERY == SECP256K1_EVERY - 1:
