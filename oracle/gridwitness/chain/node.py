@@ -131,7 +131,3 @@ class Node:
     def balance_wei(self, address: str) -> int:
         """Balance of an account."""
         return int(self.rpc("eth_getBalance", address, "latest"), 16)
-
-    def has_code(self, address: str) -> bool:
-        """Whether a contract stands at an address."""
-        return len(self.rpc("eth_getCode", address, "latest")) > 2

@@ -11,7 +11,6 @@ from gridwitness.domain.readings import MAX_SCORE_BPS
 from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.errors import InputError
 
-WORDS = 12
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
 

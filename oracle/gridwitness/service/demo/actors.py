@@ -13,7 +13,6 @@ from gridwitness.encoding.keys import SECP256K1_ORDER
 from gridwitness.service.demo.meters import Meter, secret_of
 
 ORACLES = 3
-THRESHOLD = 2
 
 
 class TradeSigner(Enum):
