@@ -24,7 +24,6 @@ _COMMANDS = {
 
 
 def _options(
-    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error")] = False,
 ) -> None:
     """Devices sign what they measure; oracles score it, batch it and co-sign a root; anyone can prove one reading.
@@ -34,7 +33,6 @@ def _options(
                  gridwitness run --help      operate an oracle
                  gridwitness prove --help    get the proof of a reading; `verify` checks it
     """
-    context.obj = debug
 
 
 def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
