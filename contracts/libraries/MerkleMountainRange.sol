@@ -8,9 +8,13 @@ import {MerklePath} from "./MerklePath.sol";
 /// @notice A range of `count` leaves is one perfect tree ("mountain") per set bit of `count`, tallest first. Appending
 /// works like adding one to a binary number: equal mountains merge, and one peak is written.
 /// @dev After P. Todd's mountain ranges (as in OpenTimestamps and Grin). Peaks below the highest set bit are overwritten
-/// in turn, so a new storage slot is used only when `count` grows by a bit. A peak whose bit is clear is stale and is
-/// never read. The caller keeps `count`, and must make leaves that cannot be nodes: hashes of anything but 64 bytes.
+/// in turn, so a new storage slot is used only when `count` grows by a bit. The lowest bit of every leaf and node is
+/// cleared; in a stored peak it is the taint: "look up whether the leaf still counts". The caller keeps `count`, and must
+/// make leaves that cannot be nodes (hashes of anything but 64 bytes) and that bind their index: a peak whose bit of
+/// `count` is clear is stale but true, so {verify} needs no count, which saves a cold slot.
 library MerkleMountainRange {
+    uint256 private constant TAINT = 1;
+
     /// @param peaks peak of the mountain of 2^h leaves at index h
     struct Range {
         bytes32[32] peaks;
@@ -18,26 +22,54 @@ library MerkleMountainRange {
 
     /// @notice Append `leaf` to a range of `count` leaves, `count` < 2^32 - 1.
     function append(Range storage self, uint256 count, bytes32 leaf) internal {
-        bytes32 node = leaf;
+        bytes32 node = _clear(leaf);
+        uint256 taints = 0;
         uint256 height = 0;
         while ((count >> height) & 1 == 1) {
-            node = Hashes.efficientKeccak256(self.peaks[height], node);
+            bytes32 left = self.peaks[height];
+            taints |= uint256(left) & TAINT;
+            node = _clear(Hashes.efficientKeccak256(_clear(left), node));
             ++height;
         }
-        self.peaks[height] = node;
+        self.peaks[height] = bytes32(uint256(node) | taints);
     }
 
-    /// @notice Whether `leaf` stands at `index` of a range of `count` leaves.
-    /// @dev The mountain of leaf `index` has the height of the highest bit in which `index` and `count` differ, so a
-    /// proof of any other length proves nothing.
+    /// @notice Mark every peak, stale ones as well: some leaf below no longer counts. For a range of `count` leaves.
+    function taint(Range storage self, uint256 count) internal {
+        for (uint256 height = 0; count >> height != 0; ++height) {
+            self.peaks[height] = bytes32(uint256(self.peaks[height]) | TAINT);
+        }
+    }
+
+    /// @notice Peak of the mountain of 2^height leaves, without its taint.
+    function peak(Range storage self, uint256 height) internal view returns (bytes32) {
+        return _clear(self.peaks[height]);
+    }
+
+    /// @notice One hash over a range of `count` leaves: peaks folded from the smallest to the tallest; zero for none.
+    function root(Range storage self, uint256 count) internal view returns (bytes32 node) {
+        bool begun = false;
+        for (uint256 height = 0; count >> height != 0; ++height) {
+            if ((count >> height) & 1 == 0) continue;
+            node = begun ? _clear(Hashes.efficientKeccak256(peak(self, height), node)) : peak(self, height);
+            begun = true;
+        }
+    }
+
+    /// @notice Whether `leaf` stands at `index` of the range, and whether it must be looked up if it still counts.
     /// @param proof siblings from the leaf up to the peak
-    function verify(Range storage self, uint256 count, uint256 index, bytes32 leaf, bytes32[] calldata proof)
+    function verify(Range storage self, uint256 index, bytes32 leaf, bytes32[] calldata proof)
         internal
         view
-        returns (bool)
+        returns (bool contained, bool tainted)
     {
-        uint256 height = proof.length;
-        if (index >= count || (index ^ count) >> height != 1) return false;
-        return MerklePath.foldIndexed(leaf, index, proof) == self.peaks[height];
+        if (proof.length >= 32) return (false, false);
+        uint256 stored = uint256(self.peaks[proof.length]);
+        contained = stored | TAINT == uint256(MerklePath.foldRange(leaf, index, proof)) | TAINT;
+        tainted = stored & TAINT != 0;
+    }
+
+    function _clear(bytes32 node) private pure returns (bytes32) {
+        return bytes32(uint256(node) & ~TAINT);
     }
 }

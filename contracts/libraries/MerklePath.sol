@@ -20,20 +20,17 @@ library MerklePath {
         }
     }
 
-    /// @notice Root of the path of leaf `index` in a perfect tree: a set bit of the index puts the sibling left.
-    function foldIndexed(bytes32 leaf, uint256 index, bytes32[] calldata siblings)
-        internal
-        pure
-        returns (bytes32 node)
-    {
-        node = leaf;
+    /// @notice Root of the path of leaf `index` in a mountain of a range: a set bit of the index puts the sibling left. The
+    /// lowest bit of leaf and nodes is cleared.
+    function foldRange(bytes32 leaf, uint256 index, bytes32[] calldata siblings) internal pure returns (bytes32 node) {
+        node = bytes32(uint256(leaf) & ~uint256(1));
         assembly ("memory-safe") {
             let end := add(siblings.offset, shl(5, siblings.length))
             for { let at := siblings.offset } lt(at, end) { at := add(at, 0x20) } {
                 let place := shl(5, and(index, 1))
                 mstore(place, node)
                 mstore(xor(place, 0x20), calldataload(at))
-                node := keccak256(0x00, 0x40)
+                node := and(keccak256(0x00, 0x40), not(1))
                 index := shr(1, index)
             }
         }

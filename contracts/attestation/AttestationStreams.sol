@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
+import {IDataAttestation} from "../interfaces/IDataAttestation.sol";
+import {CommitteeSignatures} from "../libraries/CommitteeSignatures.sol";
+import {MerkleMountainRange} from "../libraries/MerkleMountainRange.sol";
+
+/// @title Streams, the committees that served them, and which of their batches stand.
+abstract contract AttestationStreams is IDataAttestation, EIP712 {
+    using Checkpoints for Checkpoints.Trace224;
+    using MerkleMountainRange for MerkleMountainRange.Range;
+
+    /// @dev The first four fields fill one slot: all that attesting writes, besides one peak.
+    struct StreamState {
+        bytes20 head;
+        uint32 seq;
+        uint40 latestTime;
+        uint24 config;
+        address owner;
+        uint32 marks;
+        bytes32 schema;
+        MerkleMountainRange.Range range;
+        mapping(uint256 config => Term) terms;
+        // Number of the committee by the first batch it could sign.
+        Checkpoints.Trace224 configs;
+        mapping(uint256 seq => Revocation) revocations;
+    }
+
+    /// @dev Why a batch no longer stands, if it is not its committee's doing.
+    struct Revocation {
+        uint32 supersededBy;
+        bool convicted;
+    }
+
+    bytes32 private constant BATCH_TYPEHASH = keccak256(
+        "Batch(bytes32 streamId,uint32 seq,bytes32 root,bytes20 previous,uint256 meta,uint32 supersedes,uint40 validFrom,uint40 validUntil,uint24 config)"
+    );
+
+    mapping(bytes32 streamId => StreamState) internal _streams;
+
+    /// @inheritdoc IDataAttestation
+    function openStream(bytes32 name, bytes32 schema, Committee calldata committee)
+        external
+        returns (bytes32 streamId)
+    {
+        streamId = keccak256(abi.encode(msg.sender, name));
+        StreamState storage state = _streams[streamId];
+        if (state.owner != address(0)) revert StreamAlreadyOpen(streamId);
+        state.owner = msg.sender;
+        state.schema = schema;
+        emit StreamOpened(streamId, msg.sender, schema, name);
+        _setCommittee(streamId, state, committee);
+    }
+
+    /// @inheritdoc IDataAttestation
+    function setCommittee(bytes32 streamId, Committee calldata committee) external {
+        _setCommittee(streamId, _owned(streamId), committee);
+    }
+
+    /// @inheritdoc IDataAttestation
+    function markCompromised(bytes32 streamId, uint24 config, uint32 fromSeq) external {
+        _markCompromised(streamId, _owned(streamId), config, fromSeq);
+    }
+
+    /// @inheritdoc IDataAttestation
+    function stream(bytes32 streamId) external view returns (Stream memory) {
+        StreamState storage state = _streams[streamId];
+        return Stream({
+            owner: state.owner,
+            seq: state.seq,
+            latestTime: state.latestTime,
+            config: state.config,
+            marks: state.marks,
+            schema: state.schema,
+            head: state.head
+        });
+    }
+
+    /// @inheritdoc IDataAttestation
+    function latestTime(bytes32 streamId) external view returns (uint40) {
+        return _streams[streamId].latestTime;
+    }
+
+    /// @inheritdoc IDataAttestation
+    function term(bytes32 streamId, uint24 config) external view returns (Term memory) {
+        return _streams[streamId].terms[config];
+    }
+
+    /// @inheritdoc IDataAttestation
+    function configAt(bytes32 streamId, uint32 seq) external view returns (uint24) {
+        return _configAt(_streams[streamId], seq);
+    }
+
+    /// @inheritdoc IDataAttestation
+    function batchStatus(bytes32 streamId, uint32 seq) external view returns (BatchStatus status, uint32 supersededBy) {
+        return (_batchStatus(_streams[streamId], seq), _streams[streamId].revocations[seq].supersededBy);
+    }
+
+    /// @inheritdoc IDataAttestation
+    function batchDigest(Batch calldata batch, uint24 config) external view returns (bytes32) {
+        return _batchDigest(batch, config);
+    }
+
+    /// @inheritdoc IDataAttestation
+    function committeeDigest(bytes32 streamId, uint24 config, Committee calldata committee)
+        external
+        view
+        returns (bytes32)
+    {
+        return CommitteeSignatures.digest(streamId, config, committee.threshold, committee.members);
+    }
+
+    function _setCommittee(bytes32 streamId, StreamState storage state, Committee calldata committee) private {
+        CommitteeSignatures.check(committee);
+        uint24 config = state.config + 1;
+        _beginTerm(state, config, CommitteeSignatures.digest(streamId, config, committee.threshold, committee.members));
+        emit CommitteeSet(streamId, config, committee.threshold, committee.members);
+    }
+
+    function _beginTerm(StreamState storage state, uint24 config, bytes32 committee) private {
+        uint32 firstSeq = state.seq + 1;
+        state.config = config;
+        state.terms[config] =
+            Term({committee: committee, firstSeq: firstSeq, since: uint40(block.timestamp), compromisedFrom: 0});
+        state.configs.push(firstSeq, config);
+    }
+
+    /// @dev A committee in force that is compromised is followed by a term of no committee, which nobody can sign for.
+    function _markCompromised(bytes32 streamId, StreamState storage state, uint24 config, uint32 fromSeq) internal {
+        if (config == 0 || config > state.config) revert TermUnknown(streamId, config, state.config);
+        Term storage marked = state.terms[config];
+        uint32 before = marked.compromisedFrom;
+        if (fromSeq < marked.firstSeq || (before != 0 && fromSeq >= before)) {
+            revert CompromiseInvalid(streamId, config, fromSeq);
+        }
+        marked.compromisedFrom = fromSeq;
+        state.range.taint(state.seq);
+        if (config == state.config) _beginTerm(state, config + 1, bytes32(0));
+        emit CommitteeCompromised(streamId, config, fromSeq);
+    }
+
+    function _opened(bytes32 streamId) internal view returns (StreamState storage state) {
+        state = _streams[streamId];
+        if (state.owner == address(0)) revert StreamUnknown(streamId);
+    }
+
+    function _owned(bytes32 streamId) internal view returns (StreamState storage state) {
+        state = _opened(streamId);
+        if (msg.sender != state.owner) revert NotStreamOwner(streamId, msg.sender, state.owner);
+    }
+
+    function _configAt(StreamState storage state, uint32 seq) internal view returns (uint24) {
+        return uint24(state.configs.upperLookupRecent(seq));
+    }
+
+    function _batchStatus(StreamState storage state, uint32 seq) internal view returns (BatchStatus) {
+        if (seq == 0 || seq > state.seq) return BatchStatus.Unknown;
+        Revocation storage revocation = state.revocations[seq];
+        if (revocation.convicted) return BatchStatus.Convicted;
+        if (revocation.supersededBy != 0) return BatchStatus.Superseded;
+        uint32 compromisedFrom = state.terms[_configAt(state, seq)].compromisedFrom;
+        return compromisedFrom != 0 && seq >= compromisedFrom ? BatchStatus.Compromised : BatchStatus.Standing;
+    }
+
+    /// @dev Reverts unless `quorum` is enough of the committee of number `config` over `digest`.
+    function _requireQuorum(
+        bytes32 streamId,
+        StreamState storage state,
+        uint24 config,
+        bytes32 digest,
+        Quorum calldata quorum
+    ) internal view {
+        address[] memory members = CommitteeSignatures.recoverMembers(
+            digest, quorum.signerMask, quorum.signatures, quorum.nonSigners
+        );
+        bytes32 given = CommitteeSignatures.digest(streamId, config, quorum.threshold, members);
+        bytes32 expected = state.terms[config].committee;
+        if (given != expected) revert CommitteeMismatch(streamId, given, expected);
+        uint256 signers = members.length - quorum.nonSigners.length;
+        if (signers < quorum.threshold) revert ThresholdNotMet(signers, quorum.threshold);
+    }
+
+    function _batchDigest(Batch calldata batch, uint24 config) internal view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(BATCH_TYPEHASH, batch, config)));
+    }
+}

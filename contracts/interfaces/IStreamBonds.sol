@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IDataAttestation} from "./IDataAttestation.sol";
+import {IDeviceRegistry} from "./IDeviceRegistry.sol";
+
+/// @title Bonds of streams, and what costs a stream its bond.
+/// @notice Whoever doubts that a device signed an attested reading challenges it with a small stake. The stream's oracles,
+/// or anyone who has it, answer with the device's signature, whose hash is in the leaf. Silence, or a signature that
+/// does not verify, convicts: the batch no longer counts, the stream is marked, and its bond goes to the challenger. So a
+/// committee cannot attest what a device never signed, as long as somebody looks.
+/// @dev What an answer proves. A native reading: that the device's key signed exactly the leaf's device, counter, time,
+/// metric and value. A document (COSE_Sign1: the Sig_structure of RFC 9052 section 4.4; OCMF: the JSON payload section),
+/// signed over its SHA-256: that the device's key signed this document, which the answer makes public; that the document
+/// says what the leaf says is for the reader to compare. A score is never challenged: it is the committee's word.
+/// @dev A key counts for a reading if it spoke for the device at the reading's time, or up to 900 s before (a reading may
+/// be attested that much ahead of its time, and a rotation in between must not turn a good reading into a false one).
+interface IStreamBonds {
+    /// @notice Where a challenge stands.
+    enum ChallengeStatus {
+        None,
+        Open,
+        Answered,
+        Convicted
+    }
+
+    /// @notice What a stream puts up, and on which terms.
+    /// @param token ERC-20 of the bond and of challengers' stakes
+    /// @param answerWindowSeconds time to answer a challenge
+    /// @param exitAt unix second from which the bond may be withdrawn; 0 if no exit was announced
+    /// @param openChallenges challenges not yet answered or convicted
+    /// @param amount the bond, in the token's smallest unit
+    /// @param stake what a challenge costs, in the token's smallest unit; goes to who answers it
+    struct Bond {
+        IERC20 token;
+        uint32 answerWindowSeconds;
+        uint40 exitAt;
+        uint8 openChallenges;
+        uint128 amount;
+        uint128 stake;
+    }
+
+    /// @notice A doubt about one leaf.
+    /// @param challenger who put up the stake
+    /// @param deadline last second (unix) to answer
+    /// @param seq batch of the leaf
+    /// @param status where it stands
+    /// @param streamId stream of the leaf
+    /// @param leafHash StandardMerkleTree hash of the leaf
+    struct Challenge {
+        address challenger;
+        uint40 deadline;
+        uint32 seq;
+        ChallengeStatus status;
+        bytes32 streamId;
+        bytes32 leafHash;
+    }
+
+    /// @notice A batch with the signatures of its committee.
+    struct SignedBatch {
+        IDataAttestation.Batch batch;
+        IDataAttestation.Quorum quorum;
+    }
+
+    event BondTermsSet(bytes32 indexed streamId, IERC20 indexed token, uint128 stake, uint32 answerWindowSeconds);
+    event BondDeposited(bytes32 indexed streamId, address indexed from, uint128 amount);
+    event ExitAnnounced(bytes32 indexed streamId, uint40 exitAt);
+    event BondWithdrawn(bytes32 indexed streamId, address indexed to, uint128 amount);
+    event ReadingChallenged(
+        bytes32 indexed challengeId,
+        bytes32 indexed streamId,
+        address indexed challenger,
+        IDataAttestation.ReadingLeaf leaf,
+        uint32 seq,
+        uint40 deadline
+    );
+    event ChallengeAnswered(bytes32 indexed challengeId, address indexed answerer, bytes signature, bytes document);
+    event ChallengeConvicted(
+        bytes32 indexed challengeId, bytes32 indexed streamId, address indexed challenger, uint128 bond
+    );
+    event EquivocationProven(
+        bytes32 indexed streamId,
+        uint32 indexed seq,
+        address indexed prover,
+        uint24 config,
+        bytes32 digestA,
+        bytes32 digestB,
+        uint128 bond
+    );
+
+    error BondTermsInvalid(uint128 stake, uint32 answerWindowSeconds, uint256 minSeconds, uint256 maxSeconds);
+    /// @notice Terms may change only while nothing is bonded and no challenge is open.
+    error BondInUse(bytes32 streamId, uint128 amount, uint8 openChallenges);
+    error BondMissing(bytes32 streamId);
+    error AmountInvalid(uint256 amount, uint256 maximum);
+    error TransferIncomplete(uint256 expected, uint256 received);
+    error ExitNotDue(bytes32 streamId, uint40 exitAt, uint256 timestamp);
+    error ExitUnderWay(bytes32 streamId, uint40 exitAt);
+    error ChallengesOpen(bytes32 streamId, uint8 openChallenges, uint256 maximum);
+    error LeafNotAttested(bytes32 streamId, uint32 seq, bytes32 leafHash);
+    error ChallengeExists(bytes32 challengeId, ChallengeStatus status);
+    error ChallengeNotOpen(bytes32 challengeId, ChallengeStatus status);
+    error LeafMismatch(bytes32 challengeId, bytes32 given, bytes32 expected);
+    /// @notice What was brought is not what the leaf's `signatureHash` is the hash of.
+    error EvidenceMismatch(bytes32 challengeId, bytes32 given, bytes32 expected);
+    error AnswerPeriodOver(bytes32 challengeId, uint40 deadline, uint256 timestamp);
+    error AnswerPeriodRunning(bytes32 challengeId, uint40 deadline, uint256 timestamp);
+    /// @notice The batches are not of one stream and number, are one in content, or were never valid at one time.
+    error NotEquivocation(bytes32 digestA, bytes32 digestB);
+    error EquivocationAlreadyProven(bytes32 streamId, uint32 seq);
+
+    /// @notice Choose token, stake and time to answer (1 hour to 30 days); stream owner only, while nothing is bonded and
+    /// no challenge is open. Set the stake to what an answer costs in gas, or more.
+    /// @param streamId the stream
+    /// @param token an ERC-20 that takes no fee on transfer
+    /// @param stake what a challenge costs, above 0
+    /// @param answerWindowSeconds time to answer a challenge
+    function setBondTerms(bytes32 streamId, IERC20 token, uint128 stake, uint32 answerWindowSeconds) external;
+
+    /// @notice Add to a stream's bond; anyone may, unless its exit is announced.
+    /// @param streamId the stream, with terms set
+    /// @param amount the token's smallest unit
+    function depositBond(bytes32 streamId, uint128 amount) external;
+
+    /// @notice Announce that the bond will be withdrawn, two answer windows from now; stream owner only. Until then the
+    /// stream can be challenged as before.
+    /// @param streamId the stream
+    function announceExit(bytes32 streamId) external;
+
+    /// @notice Withdraw the bond; stream owner only, once the exit is due and no challenge is open.
+    /// @param streamId the stream
+    /// @param to receiver
+    function withdrawBond(bytes32 streamId, address to) external;
+
+    /// @notice Doubt that a device signed an attested reading. Takes the stream's stake from the caller. At most 16
+    /// challenges of a stream are open at a time, and a leaf is challenged once.
+    /// @param leaf the reading
+    /// @param proof where it stands
+    /// @return challengeId `keccak256(abi.encode(streamId, seq, leafHash))`
+    function challenge(IDataAttestation.ReadingLeaf calldata leaf, IDataAttestation.Proof calldata proof)
+        external
+        returns (bytes32 challengeId);
+
+    /// @notice End a challenge with the device's signature; anyone may. If it verifies, the caller gets the stake; if it is
+    /// the one whose hash the leaf holds and does not verify, the challenge is won at once.
+    /// @param challengeId the challenge
+    /// @param leaf the reading
+    /// @param signature the device's signature: 128 bytes (P-256) or 65 bytes (secp256k1)
+    /// @param document what was signed, if it was a document; empty for a native reading
+    function answer(
+        bytes32 challengeId,
+        IDataAttestation.ReadingLeaf calldata leaf,
+        bytes calldata signature,
+        bytes calldata document
+    ) external;
+
+    /// @notice Win a challenge that nobody answered in time; anyone may call for the challenger. The challenger gets the
+    /// stake back and the stream's bond.
+    /// @param challengeId the challenge
+    function convict(bytes32 challengeId) external;
+
+    /// @notice Prove that a committee signed two different batches for one number, valid at one time. The committee counts
+    /// as compromised from that number on, the stream is marked, and the caller gets its bond.
+    /// @dev Batches differ if root, meta or supersedes do. Signing the same content again (with another `previous`, after a
+    /// reorganisation), or other content that becomes valid only after the earlier batch's `validUntil`, is no fault.
+    /// @param config number of the committee
+    /// @param a a batch and its signatures
+    /// @param b another
+    function proveEquivocation(uint24 config, SignedBatch calldata a, SignedBatch calldata b) external;
+
+    /// @notice Registry whose keys and digests decide challenges.
+    function registry() external view returns (IDeviceRegistry);
+
+    /// @notice The bond of a stream; all zero if it has no terms.
+    /// @param streamId the stream
+    function bond(bytes32 streamId) external view returns (Bond memory);
+
+    /// @notice A challenge; all zero if there is none.
+    /// @param challengeId the challenge
+    function challengeOf(bytes32 challengeId) external view returns (Challenge memory);
+}
