@@ -8,22 +8,26 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from eth_abi.abi import encode
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
 from tests.oracle.encoding.references import (
     ACTIVATE,
     BATCH,
+    OWNER_ACTIONS,
     READING,
     REGISTER,
     SCHEDULE,
     mountain_peaks,
     packed,
+    range_root,
     standard_leaf,
     typed_data_digest,
 )
@@ -34,6 +38,7 @@ CHAIN_ID = 31_337
 REGISTRY = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 ATTESTATION = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
 MARKET = "0xCf7Ed3AccA5a467e9e704C703E8D87F634fB0Fc9"
+MANUFACTURER = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 OWNER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 READING_TYPES = ["bytes32", "uint64", "uint64", "bytes32", "int256", "uint16", "bytes32"]
 PROFILE_TYPES = ["bytes32", "uint32", "uint16", "bytes32", "uint16"]
@@ -88,6 +93,7 @@ def registrations(device: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for kind, zone, deadline in ((0, 0, 0), (2, 7, 1_469_000_000), (7, (1 << 24) - 1, (1 << 256) - 1)):
         root = keccak(text=f"fleet {zone}")
+        fleet = keccak(encode(["address", "bytes32"], [MANUFACTURER, root]))
         values = {
             "deviceId": bytes.fromhex(device["device_id"][2:]),
             "owner": OWNER,
@@ -103,11 +109,48 @@ def registrations(device: dict[str, Any]) -> list[dict[str, Any]]:
                 "kind": kind,
                 "zone": zone,
                 "deadline": word(deadline),
+                "manufacturer": MANUFACTURER,
                 "fleet_root": hexed(root),
+                "fleet_id": hexed(fleet),
                 "register_digest": hexed(typed_data_digest(*name, "Register", REGISTER, values)),
-                "activate_digest": hexed(typed_data_digest(*name, "Activate", ACTIVATE, {**values, "fleetRoot": root})),
+                "activate_digest": hexed(typed_data_digest(*name, "Activate", ACTIVATE, {**values, "fleetId": fleet})),
             }
         )
+    return rows
+
+
+def owner_actions(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every action of an owner, with everyday fields and with every field at its end."""
+    rows = []
+    for action, types in OWNER_ACTIONS.items():
+        for high in (False, True):
+            values: dict[str, Any] = {}
+            for field in types:
+                kind = field["type"]
+                if kind == "bytes32":
+                    values[field["name"]] = known[0 if field["name"] == "deviceId" else 1]["device_id"]
+                elif kind == "address":
+                    values[field["name"]] = MANUFACTURER if field["name"] == "to" else OWNER
+                else:
+                    values[field["name"]] = (1 << int(kind.removeprefix("uint"))) - 1 if high else 5
+            values["nonce"] = 65_535 if high else 0
+            message = {
+                field["name"]: bytes.fromhex(values[field["name"]][2:])
+                if field["type"] == "bytes32"
+                else values[field["name"]]
+                for field in types
+            }
+            digest = typed_data_digest("Gridwitness DeviceRegistry", CHAIN_ID, REGISTRY, action, types, message)
+            rows.append({"action": action, **values, "deadline": word(values["deadline"]), "digest": hexed(digest)})
+    return rows
+
+
+def documents() -> list[dict[str, Any]]:
+    """The hash a leaf holds of a signature over a document."""
+    rows = []
+    for signature, document in ((b"\x11" * 128, b'{"FV":"1.0"}'), (b"\x22" * 65, b""), (b"\x33" * 65, b"\x00" * 200)):
+        hashed = keccak(encode(["bytes32", "bytes32"], [keccak(signature), sha256(document).digest()]))
+        rows.append({"signature": hexed(signature), "document": hexed(document), "signature_hash": hexed(hashed)})
     return rows
 
 
@@ -199,6 +242,7 @@ def batches() -> list[dict[str, Any]]:
     widths = (32, 32, 16, 40, 40)
     everyday = (1_344, 12, 9_987, 1_469_016_000, 1_469_016_900)
     full = ((1 << 32) - 1, (1 << 32) - 1, 10_000, (1 << 40) - 1, (1 << 40) - 1)
+    windows = ((0, 0, 0), (1, 1_469_016_900, 1_469_017_020), ((1 << 32) - 1, (1 << 40) - 1, (1 << 40) - 1))
     rows = []
     for seq, values in enumerate(((0,) * 5, everyday, full), start=1):
         model_hash = keccak(text=f"model {seq}")[:12]
@@ -206,8 +250,19 @@ def batches() -> list[dict[str, Any]]:
         for value, bits in zip(values, widths, strict=True):
             meta = meta << bits | value
         meta = meta << 96 | int.from_bytes(model_hash, "big")
-        root, previous, stream = keccak(text=f"root {seq}"), keccak(text=f"previous {seq}"), keccak(text="stream")
-        message = {"streamId": stream, "seq": seq, "root": root, "previous": previous, "meta": meta, "config": seq + 1}
+        root, previous, stream = keccak(text=f"root {seq}"), keccak(text=f"previous {seq}")[:20], keccak(text="stream")
+        supersedes, valid_from, valid_until = windows[seq - 1]
+        message = {
+            "streamId": stream,
+            "seq": seq,
+            "root": root,
+            "previous": previous,
+            "meta": meta,
+            "supersedes": supersedes,
+            "validFrom": valid_from,
+            "validUntil": valid_until,
+            "config": seq + 1,
+        }
         digest = typed_data_digest("Gridwitness DataAttestation", CHAIN_ID, ATTESTATION, "Batch", BATCH, message)
         rows.append(
             {
@@ -218,7 +273,11 @@ def batches() -> list[dict[str, Any]]:
                 "config": seq + 1,
                 "meta": {**dict(zip(fields, values, strict=True)), "model_hash": hexed(model_hash)},
                 "meta_word": word(meta),
+                "supersedes": supersedes,
+                "valid_from": valid_from,
+                "valid_until": valid_until,
                 "digest": hexed(digest),
+                "head": hexed(digest[:20]),
                 "range_leaf": hexed(keccak(seq.to_bytes(32, "big") + root + meta.to_bytes(32, "big"))),
             }
         )
@@ -231,23 +290,24 @@ def trees() -> list[dict[str, Any]]:
         {
             "types": ["bytes32", "uint8"],
             "rows": [[hexed(keccak(text=f"device {size} {index}")), str(index % 8)] for index in range(size)],
+            "subsets": [list(range(size)), [0], list(range(0, size, 2)), list(range(size - 1, size // 2 - 1, -1))],
         }
         for size in (1, 2, 3, 5, 8, 9)
     ]
     command = ["node", str(NODE_SCRIPT)]
     answers = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=True).stdout
     return [
-        {"leaves": answer["leaves"], "root": answer["root"], "proofs": answer["proofs"]}
-        for answer in json.loads(answers)
+        {name: answer[name] for name in ("leaves", "root", "proofs", "multiproofs")} for answer in json.loads(answers)
     ]
 
 
 def ranges() -> list[dict[str, Any]]:
-    """Peaks of mountain ranges of several lengths; leaf i is keccak256 of the text "batch i"."""
+    """Peaks and roots of mountain ranges of several lengths; leaf i is keccak256 of the text "batch i"."""
     rows = []
     for length in (1, 2, 3, 7, 8, 11, 100):
-        peaks = mountain_peaks([keccak(text=f"batch {index}") for index in range(length)])
-        rows.append({"length": length, "peaks": {str(height): hexed(peak) for height, peak in peaks.items()}})
+        leaves = [keccak(text=f"batch {index}") for index in range(length)]
+        peaks = {str(height): hexed(peak) for height, peak in mountain_peaks(leaves).items()}
+        rows.append({"length": length, "peaks": peaks, "root": hexed(range_root(leaves))})
     return rows
 
 
@@ -260,6 +320,8 @@ def main() -> None:
         "contracts": {"DeviceRegistry": REGISTRY, "DataAttestation": ATTESTATION, "EnergyMarket": MARKET},
         "devices": known,
         "registrations": registrations(known[0]),
+        "owner_actions": owner_actions(known),
+        "documents": documents(),
         "readings": readings(known),
         "profiles": profiles(known[1]),
         "schedules": schedules(known[0]),

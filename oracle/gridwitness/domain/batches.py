@@ -22,13 +22,21 @@ class BatchMeta:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch as the committee signs it: ids and hashes are 32 bytes, `seq` counts from 1 per stream."""
+    """A batch as the committee signs it: `stream_id` and `root` are 32 bytes, `seq` counts from 1 per stream.
+
+    `previous` is the stream's head, the first 20 bytes of the digest of the batch before; `supersedes` the number of a
+    batch this one takes the place of, or 0. It may be attested from `valid_from` to `valid_until` (unix seconds, both
+    included).
+    """
 
     stream_id: bytes
     seq: int
     root: bytes
     previous: bytes
     meta: BatchMeta
+    supersedes: int
+    valid_from: int
+    valid_until: int
     config: int
 
 

@@ -61,3 +61,13 @@ class Registration:
     kind: DeviceKind
     zone: int
     deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A change of a device's key: `new_key_id` speaks for it from `valid_from` on. Times are unix seconds."""
+
+    device_id: bytes
+    new_key_id: bytes
+    valid_from: int
+    deadline: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gridwitness.domain.batches import Batch
-from gridwitness.domain.devices import Registration
+from gridwitness.domain.devices import Registration, Rotation
 from gridwitness.domain.market import Schedule
 from gridwitness.domain.readings import Reading
 from gridwitness.encoding.hashing import keccak
@@ -18,10 +18,21 @@ from gridwitness.encoding.packing import metric_bytes, pack_meta, pack_orders
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _REGISTER_TYPE = keccak(b"Register(bytes32 deviceId,address owner,uint8 kind,uint24 zone,uint256 deadline)")
 _ACTIVATE_TYPE = keccak(
-    b"Activate(bytes32 deviceId,address owner,uint8 kind,uint24 zone,bytes32 fleetRoot,uint256 deadline)"
+    b"Activate(bytes32 deviceId,address owner,uint8 kind,uint24 zone,bytes32 fleetId,uint256 deadline)"
 )
+_ROTATE_TYPE = keccak(b"Rotate(bytes32 deviceId,bytes32 newKeyId,uint40 validFrom,uint256 nonce,uint256 deadline)")
+_RETIRE_TYPE = keccak(b"Retire(bytes32 deviceId,uint256 nonce,uint256 deadline)")
+_OFFER_TYPE = keccak(b"OfferTransfer(bytes32 deviceId,address to,uint40 expiresAt,uint256 nonce,uint256 deadline)")
+_ACCEPT_TYPE = keccak(b"AcceptTransfer(bytes32 deviceId,address from,address to,uint256 nonce,uint256 deadline)")
+_DELEGATE_TYPE = keccak(
+    b"SetDelegate(bytes32 deviceId,address delegate,uint32 scopes,uint40 expiresAt,uint256 nonce,uint256 deadline)"
+)
+_PAYEE_TYPE = keccak(b"SetPayee(bytes32 deviceId,address payee,uint256 nonce,uint256 deadline)")
 _READING_TYPE = keccak(b"Reading(bytes32 deviceId,uint64 counter,uint64 time,bytes32 metric,int256 value)")
-_BATCH_TYPE = keccak(b"Batch(bytes32 streamId,uint32 seq,bytes32 root,bytes32 previous,uint256 meta,uint24 config)")
+_BATCH_TYPE = keccak(
+    b"Batch(bytes32 streamId,uint32 seq,bytes32 root,bytes20 previous,uint256 meta,uint32 supersedes,"
+    b"uint40 validFrom,uint40 validUntil,uint24 config)"
+)
 _SCHEDULE_TYPE = keccak(
     b"Schedule(bytes32 deviceId,address account,uint24 zone,uint24 day,uint32 version,uint256[12] orders)"
 )
@@ -75,13 +86,58 @@ def register_digest(domain: Domain, registration: Registration) -> bytes:
     return domain.digest(keccak(_REGISTER_TYPE + _identity(registration) + _uint(registration.deadline)))
 
 
-def activate_digest(domain: Domain, registration: Registration, fleet_root: bytes) -> bytes:
-    """Digest a device signs to be activated from a fleet."""
-    return domain.digest(keccak(_ACTIVATE_TYPE + _identity(registration) + fleet_root + _uint(registration.deadline)))
+def fleet_id(manufacturer: str, root: bytes) -> bytes:
+    """Id of the fleet that `manufacturer` enrolled under a StandardMerkleTree root."""
+    return keccak(_address(manufacturer) + root)
+
+
+def activate_digest(domain: Domain, registration: Registration, fleet: bytes) -> bytes:
+    """Digest a device signs to be activated from the fleet of that id."""
+    return domain.digest(keccak(_ACTIVATE_TYPE + _identity(registration) + fleet + _uint(registration.deadline)))
 
 
 def _identity(registration: Registration) -> bytes:
     return registration.device_id + _address(registration.owner) + _uint(registration.kind) + _uint(registration.zone)
+
+
+def rotate_digest(domain: Domain, rotation: Rotation, nonce: int) -> bytes:
+    """Digest a new key, and an owner who does not call, sign for it to become a device's."""
+    fields = rotation.device_id + rotation.new_key_id + _uint(rotation.valid_from)
+    return domain.digest(keccak(_ROTATE_TYPE + fields + _uint(nonce) + _uint(rotation.deadline)))
+
+
+def retire_digest(domain: Domain, device_id: bytes, *, nonce: int, deadline: int) -> bytes:
+    """Digest an owner signs to retire a device."""
+    return domain.digest(keccak(_RETIRE_TYPE + device_id + _uint(nonce) + _uint(deadline)))
+
+
+def offer_transfer_digest(
+    domain: Domain, device_id: bytes, to: str, expires_at: int, *, nonce: int, deadline: int
+) -> bytes:
+    """Digest an owner signs to offer a device to another."""
+    fields = device_id + _address(to) + _uint(expires_at)
+    return domain.digest(keccak(_OFFER_TYPE + fields + _uint(nonce) + _uint(deadline)))
+
+
+def accept_transfer_digest(
+    domain: Domain, device_id: bytes, owner: str, to: str, *, nonce: int, deadline: int
+) -> bytes:
+    """Digest the account `to` signs to take a device over from `owner`."""
+    fields = device_id + _address(owner) + _address(to)
+    return domain.digest(keccak(_ACCEPT_TYPE + fields + _uint(nonce) + _uint(deadline)))
+
+
+def set_delegate_digest(
+    domain: Domain, device_id: bytes, delegate: str, scopes: int, expires_at: int, *, nonce: int, deadline: int
+) -> bytes:
+    """Digest an owner signs to let `delegate` act for a device."""
+    fields = device_id + _address(delegate) + _uint(scopes) + _uint(expires_at)
+    return domain.digest(keccak(_DELEGATE_TYPE + fields + _uint(nonce) + _uint(deadline)))
+
+
+def set_payee_digest(domain: Domain, device_id: bytes, payee: str, *, nonce: int, deadline: int) -> bytes:
+    """Digest an owner signs to name who is paid for a device."""
+    return domain.digest(keccak(_PAYEE_TYPE + device_id + _address(payee) + _uint(nonce) + _uint(deadline)))
 
 
 def reading_digest(domain: Domain, reading: Reading) -> bytes:
@@ -99,18 +155,26 @@ def reading_digest(domain: Domain, reading: Reading) -> bytes:
 
 
 def batch_digest(domain: Domain, batch: Batch) -> bytes:
-    """Digest the committee signs for a batch; also what the next batch names as `previous`."""
+    """Digest the committee signs for a batch; the next batch names its `head_of` as `previous`."""
     return domain.digest(
         keccak(
             _BATCH_TYPE
             + batch.stream_id
             + _uint(batch.seq)
             + batch.root
-            + batch.previous
+            + batch.previous.ljust(32, b"\0")
             + _uint(pack_meta(batch.meta))
+            + _uint(batch.supersedes)
+            + _uint(batch.valid_from)
+            + _uint(batch.valid_until)
             + _uint(batch.config)
         )
     )
+
+
+def head_of(digest: bytes) -> bytes:
+    """Head of a stream whose newest batch has that digest: its first 20 bytes."""
+    return digest[:20]
 
 
 def schedule_struct_hash(schedule: Schedule) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from gridwitness.domain.readings import Profile, ScoredReading
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.packing import energy_bytes, metric_bytes
@@ -43,6 +45,11 @@ def profile_fields(profile: Profile) -> tuple[bytes, int, int, bytes, int]:
         keccak(energy_bytes(profile.energy_wh)),
         profile.score_bps,
     )
+
+
+def document_signature_hash(signature: bytes, document: bytes) -> bytes:
+    """`signatureHash` of a reading taken from a document its device signed (COSE, OCMF), in place of a plain hash."""
+    return keccak(keccak(signature) + sha256(document).digest())
 
 
 def leaf_hash(fields: tuple[bytes | int, ...]) -> bytes:

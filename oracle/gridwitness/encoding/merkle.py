@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
 
 from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import InputError
@@ -10,6 +13,19 @@ from gridwitness.errors import InputError
 
 def _hash_pair(a: bytes, b: bytes) -> bytes:
     return keccak(a + b if a < b else b + a)
+
+
+@dataclass(frozen=True, slots=True)
+class Multiproof:
+    """A path for several leaves of a tree at once, as OpenZeppelin's MerkleProof takes it.
+
+    `order` says which of `leaves` are proven, in the order the contract must be given them; `flags` say of each step
+    whether it hashes two known nodes or one with the next of `siblings`.
+    """
+
+    order: tuple[int, ...]
+    siblings: tuple[bytes, ...]
+    flags: tuple[bool, ...]
 
 
 class StandardMerkleTree:
@@ -44,6 +60,29 @@ class StandardMerkleTree:
             node = (node - 1) // 2
         return tuple(path)
 
+    def multiproof(self, indices: Iterable[int]) -> Multiproof:
+        """One path for the leaves given as `leaves[index]`. Raises InputError if one is named twice, or none is."""
+        wanted = tuple(indices)
+        index_at = {self._position[index]: index for index in wanted}
+        if len(index_at) != len(wanted) or not wanted:
+            raise InputError(f"a multiproof is of different leaves, at least one; got {list(wanted)}")
+        # Deepest and rightmost first: a node's sibling, if known, is then always next in the queue.
+        queue = deque(sorted(index_at, reverse=True))
+        order = tuple(index_at[node] for node in queue)
+        siblings: list[bytes] = []
+        flags: list[bool] = []
+        while queue[0] > 0:
+            node = queue.popleft()
+            sibling = node + 1 if node % 2 else node - 1
+            known = bool(queue) and queue[0] == sibling
+            flags.append(known)
+            if known:
+                queue.popleft()
+            else:
+                siblings.append(self._nodes[sibling])
+            queue.append((node - 1) // 2)
+        return Multiproof(order, tuple(siblings), tuple(flags))
+
 
 def tree_root(leaf: bytes, proof: Iterable[bytes]) -> bytes:
     """Root a StandardMerkleTree proof leads to."""
@@ -53,8 +92,20 @@ def tree_root(leaf: bytes, proof: Iterable[bytes]) -> bytes:
 
 
 def range_leaf(seq: int, root: bytes, meta_word: int) -> bytes:
-    """Leaf of batch `seq` in its stream's mountain range: keccak256(abi.encode(seq, root, meta))."""
+    """Leaf of batch `seq` in its stream's mountain range: keccak256(abi.encode(seq, root, meta)).
+
+    The range clears the lowest bit of leaves and nodes alike.
+    """
     return keccak(seq.to_bytes(32, "big") + root + meta_word.to_bytes(32, "big"))
+
+
+def _clear_lowest_bit(node: bytes) -> bytes:
+    # The contract keeps a mark in that bit of a stored peak.
+    return node[:31] + bytes([node[31] & 0xFE])
+
+
+def _range_node(left: bytes, right: bytes) -> bytes:
+    return _clear_lowest_bit(keccak(left + right))
 
 
 class MountainRange:
@@ -71,20 +122,25 @@ class MountainRange:
 
     def append(self, leaf: bytes) -> None:
         """Append a leaf, merging equal mountains; nodes are keccak256(left || right)."""
-        self._levels[0].append(leaf)
+        self._levels[0].append(_clear_lowest_bit(leaf))
         height = 0
         while len(self._levels[height]) % 2 == 0:
             left, right = self._levels[height][-2:]
             height += 1
             if height == len(self._levels):
                 self._levels.append([])
-            self._levels[height].append(keccak(left + right))
+            self._levels[height].append(_range_node(left, right))
 
     def peak(self, height: int) -> bytes:
         """Peak of the mountain of `height`, which stands only where bit `height` of the length is set."""
         if not len(self) >> height & 1:
             raise InputError(f"a range of {len(self)} leaves has no mountain of height {height}")
         return self._levels[height][-1]
+
+    def root(self) -> bytes:
+        """One hash over all: peaks folded from the smallest mountain to the tallest; zero for an empty range."""
+        peaks = [level[-1] for height, level in enumerate(self._levels) if len(self) >> height & 1]
+        return reduce(lambda folded, taller: _range_node(taller, folded), peaks) if peaks else bytes(32)
 
     def proof(self, index: int) -> tuple[bytes, ...]:
         """Siblings from leaf `index` (from 0) to the peak of its mountain."""
@@ -101,6 +157,7 @@ def mountain_height(index: int, length: int) -> int:
 
 def range_peak(leaf: bytes, index: int, proof: Iterable[bytes]) -> bytes:
     """Peak a mountain-range proof of leaf `index` leads to."""
+    leaf = _clear_lowest_bit(leaf)
     for level, sibling in enumerate(proof):
-        leaf = keccak(sibling + leaf) if index >> level & 1 else keccak(leaf + sibling)
+        leaf = _range_node(sibling, leaf) if index >> level & 1 else _range_node(leaf, sibling)
     return leaf

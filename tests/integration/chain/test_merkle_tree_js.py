@@ -78,6 +78,39 @@ def test_build_trees__random__root_leaves_and_proofs_equal_javascripts(forest: A
             assert tree_root(leaf_hash(row), siblings).hex() == answer["root"][2:]
 
 
+def test_build_multiproofs__random_leaves__equal_javascripts_and_verify_there(forest: Any) -> None:
+    draw = random.Random(13)
+    questions, ours = [], []
+    for types, rows in forest:
+        tree = StandardMerkleTree([leaf_hash(row) for row in rows])
+        subsets = [draw.sample(range(len(rows)), draw.randint(1, len(rows))) for _ in range(5)]
+        proofs = [tree.multiproof(subset) for subset in subsets]
+        ours.append(proofs)
+        spelled_proofs = [
+            {
+                "order": proof.order,
+                "proof": ["0x" + node.hex() for node in proof.siblings],
+                "proofFlags": proof.flags,
+            }
+            for proof in proofs
+        ]
+        questions.append(
+            {
+                "types": types,
+                "rows": [spelled(row) for row in rows],
+                "root": "0x" + tree.root.hex(),
+                "subsets": subsets,
+                "multiproofs": spelled_proofs,
+            }
+        )
+    for answer, proofs, (_, rows) in zip(ask_javascript(questions), ours, forest, strict=True):
+        assert answer["multiAccepted"] == [True] * 5
+        for theirs, proof in zip(answer["multiproofs"], proofs, strict=True):
+            assert theirs["leaves"] == ["0x" + leaf_hash(rows[index]).hex() for index in proof.order]
+            assert theirs["proof"] == ["0x" + node.hex() for node in proof.siblings]
+            assert theirs["flags"] == list(proof.flags)
+
+
 def test_verify_in_javascript__changed_row__is_refused(forest: Any) -> None:
     questions = []
     for types, rows in forest:

@@ -18,7 +18,38 @@ REGISTER: Types = [
     {"name": "zone", "type": "uint24"},
     {"name": "deadline", "type": "uint256"},
 ]
-ACTIVATE: Types = [*REGISTER[:-1], {"name": "fleetRoot", "type": "bytes32"}, REGISTER[-1]]
+ACTIVATE: Types = [*REGISTER[:-1], {"name": "fleetId", "type": "bytes32"}, REGISTER[-1]]
+SIGNED_ONCE: Types = [{"name": "nonce", "type": "uint256"}, {"name": "deadline", "type": "uint256"}]
+DEVICE: Types = [{"name": "deviceId", "type": "bytes32"}]
+OWNER_ACTIONS: dict[str, Types] = {
+    "Rotate": [
+        *DEVICE,
+        {"name": "newKeyId", "type": "bytes32"},
+        {"name": "validFrom", "type": "uint40"},
+        *SIGNED_ONCE,
+    ],
+    "Retire": [*DEVICE, *SIGNED_ONCE],
+    "OfferTransfer": [
+        *DEVICE,
+        {"name": "to", "type": "address"},
+        {"name": "expiresAt", "type": "uint40"},
+        *SIGNED_ONCE,
+    ],
+    "AcceptTransfer": [
+        *DEVICE,
+        {"name": "from", "type": "address"},
+        {"name": "to", "type": "address"},
+        *SIGNED_ONCE,
+    ],
+    "SetDelegate": [
+        *DEVICE,
+        {"name": "delegate", "type": "address"},
+        {"name": "scopes", "type": "uint32"},
+        {"name": "expiresAt", "type": "uint40"},
+        *SIGNED_ONCE,
+    ],
+    "SetPayee": [*DEVICE, {"name": "payee", "type": "address"}, *SIGNED_ONCE],
+}
 READING: Types = [
     {"name": "deviceId", "type": "bytes32"},
     {"name": "counter", "type": "uint64"},
@@ -30,8 +61,11 @@ BATCH: Types = [
     {"name": "streamId", "type": "bytes32"},
     {"name": "seq", "type": "uint32"},
     {"name": "root", "type": "bytes32"},
-    {"name": "previous", "type": "bytes32"},
+    {"name": "previous", "type": "bytes20"},
     {"name": "meta", "type": "uint256"},
+    {"name": "supersedes", "type": "uint32"},
+    {"name": "validFrom", "type": "uint40"},
+    {"name": "validUntil", "type": "uint40"},
     {"name": "config", "type": "uint24"},
 ]
 SCHEDULE: Types = [
@@ -76,8 +110,21 @@ def mountain_peaks(leaves: Sequence[bytes]) -> dict[int, bytes]:
     return peaks
 
 
+def range_root(leaves: Sequence[bytes]) -> bytes:
+    """Peaks folded from the smallest mountain to the tallest, straight from the definition."""
+    folded, *taller = [peak for _, peak in sorted(mountain_peaks(leaves).items())]
+    for peak in taller:
+        folded = even(keccak(peak + folded))
+    return folded
+
+
+def even(node: bytes) -> bytes:
+    """A node of the mountain range: its lowest bit is 0."""
+    return (int.from_bytes(node, "big") // 2 * 2).to_bytes(32, "big")
+
+
 def _perfect_root(leaves: Sequence[bytes]) -> bytes:
     if len(leaves) == 1:
-        return leaves[0]
+        return even(leaves[0])
     half = len(leaves) // 2
-    return bytes(keccak(_perfect_root(leaves[:half]) + _perfect_root(leaves[half:])))
+    return even(keccak(_perfect_root(leaves[:half]) + _perfect_root(leaves[half:])))

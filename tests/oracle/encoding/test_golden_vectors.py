@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from gridwitness.domain.batches import Batch, BatchMeta
-from gridwitness.domain.devices import DeviceKind, Registration
+from gridwitness.domain.devices import DeviceKind, Registration, Rotation
 from gridwitness.domain.market import Order, Schedule, Side
 from gridwitness.domain.readings import Profile, Reading, Score, ScoredReading, SignedReading
 from gridwitness.encoding import eip712
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key, Secp256k1Key, is_device_signature
-from gridwitness.encoding.leaves import profile_leaf, reading_leaf
+from gridwitness.encoding.leaves import document_signature_hash, profile_leaf, reading_leaf
 from gridwitness.encoding.merkle import MountainRange, StandardMerkleTree, range_leaf, range_peak, tree_root
 from gridwitness.encoding.packing import (
     energy_bytes,
@@ -57,8 +57,34 @@ def test_digest_registration__golden__equals_eth_account(case: dict[str, Any]) -
         raw(case["device_id"]), case["owner"], DeviceKind(case["kind"]), case["zone"], int(case["deadline"], 16)
     )
     assert eip712.register_digest(REGISTRY, registration) == raw(case["register_digest"])
-    activate = eip712.activate_digest(REGISTRY, registration, raw(case["fleet_root"]))
+    fleet = eip712.fleet_id(case["manufacturer"], raw(case["fleet_root"]))
+    assert fleet == raw(case["fleet_id"])
+    activate = eip712.activate_digest(REGISTRY, registration, fleet)
     assert activate == raw(case["activate_digest"])
+
+
+@cases("owner_actions")
+def test_digest_owner_action__golden__equals_eth_account(case: dict[str, Any]) -> None:
+    device, deadline = raw(case["deviceId"]), int(case["deadline"], 16)
+    once = {"nonce": case["nonce"], "deadline": deadline}
+    digest = {
+        "Rotate": lambda: eip712.rotate_digest(
+            REGISTRY, Rotation(device, raw(case["newKeyId"]), case["validFrom"], deadline), case["nonce"]
+        ),
+        "Retire": lambda: eip712.retire_digest(REGISTRY, device, **once),
+        "OfferTransfer": lambda: eip712.offer_transfer_digest(REGISTRY, device, case["to"], case["expiresAt"], **once),
+        "AcceptTransfer": lambda: eip712.accept_transfer_digest(REGISTRY, device, case["from"], case["to"], **once),
+        "SetDelegate": lambda: eip712.set_delegate_digest(
+            REGISTRY, device, case["delegate"], case["scopes"], case["expiresAt"], **once
+        ),
+        "SetPayee": lambda: eip712.set_payee_digest(REGISTRY, device, case["payee"], **once),
+    }[case["action"]]()
+    assert digest == raw(case["digest"])
+
+
+@cases("documents")
+def test_hash_document_signature__golden__equals_eth_abi(case: dict[str, Any]) -> None:
+    assert document_signature_hash(raw(case["signature"]), raw(case["document"])) == raw(case["signature_hash"])
 
 
 @cases("readings")
@@ -100,8 +126,20 @@ def test_encode_batch__golden__gives_meta_digest_and_range_leaf(case: dict[str, 
     meta = BatchMeta(**{**fields, "model_hash": raw(fields["model_hash"])})
     assert pack_meta(meta) == int(case["meta_word"], 16)
     assert unpack_meta(int(case["meta_word"], 16)) == meta
-    batch = Batch(raw(case["stream_id"]), case["seq"], raw(case["root"]), raw(case["previous"]), meta, case["config"])
-    assert eip712.batch_digest(ATTESTATION, batch) == raw(case["digest"])
+    batch = Batch(
+        raw(case["stream_id"]),
+        case["seq"],
+        raw(case["root"]),
+        raw(case["previous"]),
+        meta,
+        case["supersedes"],
+        case["valid_from"],
+        case["valid_until"],
+        case["config"],
+    )
+    digest = eip712.batch_digest(ATTESTATION, batch)
+    assert digest == raw(case["digest"])
+    assert eip712.head_of(digest) == raw(case["head"])
     assert range_leaf(batch.seq, batch.root, pack_meta(meta)) == raw(case["range_leaf"])
 
 
@@ -114,6 +152,11 @@ def test_build_tree__golden__has_openzeppelins_root_and_proofs(case: dict[str, A
         [raw(node) for node in proof] for proof in case["proofs"]
     ]
     assert all(tree_root(leaf, tree.proof(index)) == tree.root for index, leaf in enumerate(leaves))
+    for expected in case["multiproofs"]:
+        proof = tree.multiproof(expected["indices"])
+        assert [leaves[index] for index in proof.order] == [raw(leaf) for leaf in expected["leaves"]]
+        assert list(proof.siblings) == [raw(node) for node in expected["proof"]]
+        assert list(proof.flags) == expected["flags"]
 
 
 @cases("ranges")
@@ -124,6 +167,7 @@ def test_append_to_range__golden__has_the_peaks_and_proves_every_leaf(case: dict
         mountains.append(leaf)
     peaks = {int(height): raw(peak) for height, peak in case["peaks"].items()}
     assert {height: mountains.peak(height) for height in peaks} == peaks
+    assert mountains.root() == raw(case["root"])
     for index, leaf in enumerate(leaves):
         proof = mountains.proof(index)
         assert range_peak(leaf, index, proof) == peaks[len(proof)]

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.merkle import (
     MountainRange,
+    Multiproof,
     StandardMerkleTree,
     mountain_height,
     range_peak,
     tree_root,
 )
 from gridwitness.errors import InputError
-from tests.oracle.encoding.references import mountain_peaks
+from tests.oracle.encoding.references import mountain_peaks, range_root
 from tests.oracle.encoding.strategies import words
 
 
@@ -44,6 +45,37 @@ def test_build_tree__no_leaf__is_refused() -> None:
         StandardMerkleTree([])
 
 
+@given(st.integers(1, 40), st.data())
+def test_prove_many__any_leaves__fold_to_the_root_as_openzeppelin_folds(count: int, data: st.DataObject) -> None:
+    leaves = leaves_of(count)
+    tree = StandardMerkleTree(leaves)
+    indices = data.draw(st.lists(st.integers(0, count - 1), min_size=1, unique=True))
+    proof = tree.multiproof(indices)
+    assert sorted(proof.order) == sorted(indices)
+    assert fold([leaves[index] for index in proof.order], proof) == tree.root
+
+
+def fold(leaves: list[bytes], proof: Multiproof) -> bytes:
+    """OpenZeppelin's MerkleProof.processMultiProof: nodes are taken from leaves, then hashes, in order."""
+    nodes, siblings = list(leaves), iter(proof.siblings)
+    for step, known in enumerate(proof.flags):
+        first = nodes[2 * step - proof.flags[:step].count(False)]
+        second = nodes[2 * step - proof.flags[:step].count(False) + 1] if known else next(siblings)
+        nodes.append(keccak(min(first, second) + max(first, second)))
+    assert next(siblings, None) is None
+    return nodes[-1]
+
+
+@pytest.mark.parametrize("indices", [[], [1, 1], [0, 2, 0]])
+def test_prove_many__none_or_one_twice__is_refused(indices: list[int]) -> None:
+    with pytest.raises(InputError, match="a multiproof is of different leaves, at least one; got "):
+        StandardMerkleTree(leaves_of(3)).multiproof(indices)
+
+
+def test_fold_range__no_batch__is_zero() -> None:
+    assert MountainRange().root() == bytes(32)
+
+
 @pytest.mark.parametrize("length", range(1, 70))
 def test_prove_batch__every_batch_of_every_length__leads_to_its_peak(length: int) -> None:
     leaves = leaves_of(length)
@@ -52,6 +84,7 @@ def test_prove_batch__every_batch_of_every_length__leads_to_its_peak(length: int
         mountains.append(leaf)
     peaks = mountain_peaks(leaves)
     assert {height: mountains.peak(height) for height in peaks} == peaks
+    assert mountains.root() == range_root(leaves)
     for index, leaf in enumerate(leaves):
         proof = mountains.proof(index)
         assert len(proof) == mountain_height(index, length)
