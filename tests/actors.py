@@ -16,7 +16,7 @@ from eth_utils import to_checksum_address
 
 from gridwitness.domain.batches import Batch, BatchMeta, Proof
 from gridwitness.domain.devices import DeviceKind, Registration
-from gridwitness.encoding.eip712 import Domain, activate_digest, batch_digest, register_digest
+from gridwitness.encoding.eip712 import Domain, activate_digest, batch_digest, head_of, register_digest
 from gridwitness.encoding.keys import DeviceKey, Secp256k1Key
 from gridwitness.encoding.merkle import MountainRange, StandardMerkleTree, range_leaf
 from gridwitness.encoding.packing import pack_meta
@@ -60,9 +60,9 @@ class Device:
         """Signature over `Register`."""
         return self.key.sign(register_digest(self.domain, registration))
 
-    def sign_activation(self, registration: Registration, fleet_root: bytes) -> bytes:
-        """Signature over `Activate`."""
-        return self.key.sign(activate_digest(self.domain, registration, fleet_root))
+    def sign_activation(self, registration: Registration, fleet: bytes) -> bytes:
+        """Signature over `Activate` for the fleet of that id."""
+        return self.key.sign(activate_digest(self.domain, registration, fleet))
 
     def register(self, owner: Any, carrier: Any | None = None, **fields: Any) -> Any:
         """Register for the account `owner`; returns the receipt."""
@@ -83,9 +83,18 @@ def registration_args(registration: Registration) -> tuple[bytes, str, int, int,
     )
 
 
-def batch_args(batch: Batch) -> tuple[bytes, int, bytes, bytes, int]:
+def batch_args(batch: Batch) -> tuple[bytes, int, bytes, bytes, int, int, int, int]:
     """A batch as the contract takes it."""
-    return (batch.stream_id, batch.seq, batch.root, batch.previous, pack_meta(batch.meta))
+    return (
+        batch.stream_id,
+        batch.seq,
+        batch.root,
+        batch.previous,
+        pack_meta(batch.meta),
+        batch.supersedes,
+        batch.valid_from,
+        batch.valid_until,
+    )
 
 
 def proof_args(proof: Proof) -> tuple[bytes, int, int, list[bytes], list[bytes]]:
@@ -115,7 +124,7 @@ class Committee:
         return (self.threshold, self.members)
 
     def sign(self, digest: bytes, signers: Sequence[int]) -> tuple[int, int, bytes, list[str]]:
-        """Arguments of `attest` after the batch, for the members at the positions `signers` (ascending)."""
+        """The quorum over `digest` as the contract takes it, of the members at the positions `signers` (ascending)."""
         mask = sum(1 << signer for signer in signers)
         signatures = b"".join(self.keys[signer].sign(digest) for signer in signers)
         others = [member for i, member in enumerate(self.members) if i not in signers]
@@ -141,19 +150,20 @@ class Feed:
 
     @property
     def head(self) -> bytes:
-        """Digest of the newest batch, zero before the first."""
-        return batch_digest(self.domain, self.batches[-1]) if self.batches else bytes(32)
+        """Head of the stream, 20 bytes, zero before the first batch."""
+        return head_of(batch_digest(self.domain, self.batches[-1])) if self.batches else bytes(20)
 
     def draft(self, root: bytes, **changes: Any) -> Batch:
-        """The next batch over `root`, with `changes` to its fields."""
+        """The next batch over `root`, valid for an hour, with `changes` to its fields."""
         now = ape.chain.pending_timestamp
         meta = BatchMeta(1, 0, 0, now - 900, now, MODEL_HASH)
-        batch = Batch(self.stream_id, len(self.batches) + 1, root, self.head, meta, self.config)
+        seq = len(self.batches) + 1
+        batch = Batch(self.stream_id, seq, root, self.head, meta, 0, now, now + HOUR_SECONDS, self.config)
         return replace(batch, **changes)
 
     def call(self, batch: Batch, signers: Sequence[int] = (0, 1, 2)) -> tuple[Any, ...]:
         """All arguments of `attest` for `batch`."""
-        return (batch_args(batch), *self.committee.sign(batch_digest(self.domain, batch), signers))
+        return (batch_args(batch), self.committee.sign(batch_digest(self.domain, batch), signers))
 
     def attest(self, leaves: Sequence[bytes], signers: Sequence[int] = (0, 1, 2)) -> Any:
         """Attest the next batch over leaf hashes; returns the receipt."""

@@ -8,6 +8,7 @@ import pytest
 from ape import chain
 
 from gridwitness.encoding.eip712 import Domain, attestation_domain, registry_domain
+from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import PROFILE_TYPES, schema_of
 from tests.actors import Committee, Device, Feed, OpenFeed
@@ -50,15 +51,23 @@ def intruder(accounts: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def registry(deployer: Any, project: Any) -> Any:
-    """DeviceRegistry."""
-    return deployer.deploy(project.DeviceRegistry)
+def steward(accounts: Any) -> Any:
+    """Account that may suspend devices."""
+    return accounts[7]
 
 
 @pytest.fixture(scope="session")
-def attestation(deployer: Any, project: Any) -> Any:
+def registry(deployer: Any, steward: Any, project: Any) -> Any:
+    """DeviceRegistry, administered by the deployer."""
+    registry = deployer.deploy(project.DeviceRegistry, deployer)
+    registry.grantRole(keccak(b"STEWARD_ROLE"), steward, sender=deployer)
+    return registry
+
+
+@pytest.fixture(scope="session")
+def attestation(deployer: Any, registry: Any, project: Any) -> Any:
     """DataAttestation."""
-    return deployer.deploy(project.DataAttestation)
+    return deployer.deploy(project.DataAttestation, registry)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ FOLDER = ROOT / "oracle" / "gridwitness" / "chain" / "abi"
 SOURCES = {
     "IDeviceRegistry": "contracts/interfaces/IDeviceRegistry.sol",
     "IDataAttestation": "contracts/interfaces/IDataAttestation.sol",
+    "IStreamBonds": "contracts/interfaces/IStreamBonds.sol",
     "IEnergyMarket": "contracts/interfaces/IEnergyMarket.sol",
     "EuroToken": "contracts/mocks/EuroToken.sol",
     # What the contracts may also revert with, so that every revert can be named.

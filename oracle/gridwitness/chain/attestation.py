@@ -169,14 +169,18 @@ def encode_attest(
     `signatures` are 65 bytes each, of the members whose bit is set in `signer_mask`, in ascending order of members;
     `non_signers` are the addresses of the others, ascending.
     """
-    arguments = [
-        (batch.stream_id, batch.seq, batch.root, batch.previous, pack_meta(batch.meta)),
-        threshold,
-        signer_mask,
-        b"".join(signatures),
-        list(non_signers),
-    ]
-    return bytes.fromhex(_codec().encode_abi("attest", args=arguments)[2:])
+    fields = (
+        batch.stream_id,
+        batch.seq,
+        batch.root,
+        batch.previous,
+        pack_meta(batch.meta),
+        batch.supersedes,
+        batch.valid_from,
+        batch.valid_until,
+    )
+    quorum = (threshold, signer_mask, b"".join(signatures), list(non_signers))
+    return bytes.fromhex(_codec().encode_abi("attest", args=[fields, quorum])[2:])
 
 
 @cache
