@@ -7,6 +7,7 @@ UV := .toolchain/uv-$(UV_VERSION)/bin/uv
 UV_SYNC := UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --quiet --python $(PYTHON)
 SOLC := .toolchain/solc-v0.8.37
 FOUNDRY := .toolchain/bin/.stamp
+EAS := .toolchain/eas-contracts-1.9.0/.stamp
 SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
 # One pytest run; a folder that is missing is an error.
 TESTS := tests/functional tests/gas tests/oracle tests/integration
@@ -23,7 +24,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modul
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-setup: .venv/.stamp-all $(SOLC) $(FOUNDRY) ## install everything, pinned; does nothing if it is there
+setup: .venv/.stamp-all $(SOLC) $(FOUNDRY) $(EAS) ## install everything, pinned; does nothing if it is there
 	@echo "ready: commands are in .venv/bin and node_modules/.bin"
 
 demo: .venv/.stamp-demo $(SOLC) $(FOUNDRY) ## a village's day, end to end; ARGS="--days 2 --community PATH --seed 7"
@@ -105,6 +106,11 @@ $(FOUNDRY): node_modules/.stamp
 
 $(SOLC): .venv/.stamp-demo node_modules/.stamp toolchain/install_solc.py toolchain/solc_front.js
 	@python toolchain/install_solc.py
+	@touch $@
+
+$(EAS): toolchain/install_eas.py .toolchain/.stamp-tools
+	@echo "fetching the contracts of the Ethereum Attestation Service"
+	@$(PYTHON) toolchain/install_eas.py
 	@touch $@
 
 # Ape recompiles a changed file, but not those that import it: so everything, whenever anything changed.
