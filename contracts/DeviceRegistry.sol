@@ -1,183 +1,164 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
+import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-import {ERC165} from "@openzeppelin/contracts/utils/introspection/ERC165.sol";
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {DeviceSignature} from "./libraries/DeviceSignature.sol";
-import {MerklePath} from "./libraries/MerklePath.sol";
-import {StandardLeaf} from "./libraries/StandardLeaf.sol";
+import {DeviceGovernance} from "./registry/DeviceGovernance.sol";
+import {DeviceRecord} from "./types/DeviceRecord.sol";
+import {
+    SCOPE_CONSENT as CONSENT,
+    SCOPE_DATA as DATA,
+    SCOPE_PAYMENT as PAYMENT,
+    SCOPE_TRADE as TRADE
+} from "./types/Scopes.sol";
 
-contract DeviceRegistry is IDeviceRegistry, EIP712, ERC165 {
-    bytes32 private constant REGISTER_TYPEHASH =
-        keccak256("Register(bytes32 deviceId,address owner,uint8 kind,uint24 zone,uint256 deadline)");
-    bytes32 private constant ACTIVATE_TYPEHASH =
-        keccak256("Activate(bytes32 deviceId,address owner,uint8 kind,uint24 zone,bytes32 fleetRoot,uint256 deadline)");
-    bytes32 private constant READING_TYPEHASH =
-        keccak256("Reading(bytes32 deviceId,uint64 counter,uint64 time,bytes32 metric,int256 value)");
-
+contract DeviceRegistry is DeviceGovernance {
     uint256 private constant SIGNER_LENGTH = 20;
 
-    mapping(bytes32 deviceId => Device) private _devices;
-    mapping(bytes32 fleetRoot => Fleet) private _fleets;
-    // Keyed by owner as well, so that no delegation outlives the owner who gave it.
-    mapping(bytes32 deviceId => mapping(address owner => mapping(address delegate => uint40))) private _delegates;
+    /// @inheritdoc IDeviceRegistry
+    uint32 public constant SCOPE_TRADE = TRADE;
+    /// @inheritdoc IDeviceRegistry
+    uint32 public constant SCOPE_DATA = DATA;
+    /// @inheritdoc IDeviceRegistry
+    uint32 public constant SCOPE_CONSENT = CONSENT;
+    /// @inheritdoc IDeviceRegistry
+    uint32 public constant SCOPE_PAYMENT = PAYMENT;
 
-    constructor() EIP712("Gridwitness DeviceRegistry", "1") {}
+    constructor(address admin) EIP712("Gridwitness DeviceRegistry", "1") DeviceGovernance(admin) {}
 
     /// @inheritdoc IDeviceRegistry
-    function register(Registration calldata registration, bytes calldata signature) external {
-        _enter(registration, registerDigest(registration), signature, bytes32(0));
+    function standing(bytes32 deviceId) external view returns (Standing memory) {
+        return _standings[deviceId];
     }
 
     /// @inheritdoc IDeviceRegistry
-    function enrolFleet(bytes32 fleetRoot, uint32 count) external {
-        Fleet storage record = _fleets[fleetRoot];
-        if (record.count != 0) revert FleetAlreadyEnrolled(fleetRoot, record.manufacturer);
-        if (count == 0) revert FleetEmpty(fleetRoot, count);
-        _fleets[fleetRoot] = Fleet({manufacturer: msg.sender, count: count, enrolledAt: uint32(block.timestamp)});
-        emit FleetEnrolled(fleetRoot, msg.sender, count);
+    function transferOffer(bytes32 deviceId) external view returns (TransferOffer memory) {
+        return _offers[deviceId];
     }
 
     /// @inheritdoc IDeviceRegistry
-    function activate(
-        Registration calldata registration,
-        bytes32 fleetRoot,
-        bytes32[] calldata proof,
-        bytes calldata signature
-    ) external {
-        bytes32 leaf = StandardLeaf.hash(abi.encode(registration.deviceId, registration.kind));
-        // Whether the fleet exists, which nobody can bend.
-        // slither-disable-next-line incorrect-equality
-        if (_fleets[fleetRoot].count == 0 || MerklePath.foldSorted(leaf, proof) != fleetRoot) {
-            revert NotInFleet(registration.deviceId, fleetRoot);
+    function delegation(bytes32 deviceId, address delegate) external view returns (Delegation memory) {
+        return _delegations[deviceId][_records[deviceId].transfers()][delegate];
+    }
+
+    /// @inheritdoc IDeviceRegistry
+    function payeeOf(bytes32 deviceId) external view returns (address) {
+        DeviceRecord record = _records[deviceId];
+        return record.hasPayee() ? _payees[deviceId] : record.owner();
+    }
+
+    /// @inheritdoc IDeviceRegistry
+    function did(bytes32 deviceId) external view returns (string memory) {
+        string memory chain = Strings.toString(block.chainid);
+        return string.concat("did:gridwitness:", chain, ":", Strings.toHexString(uint256(deviceId), 32));
+    }
+
+    /// @inheritdoc IDeviceRegistry
+    function verificationMethods(bytes32 deviceId) external view returns (VerificationMethod[] memory methods) {
+        DeviceRecord record = _records[deviceId];
+        if (record.status() == Status.Unknown) return methods;
+        uint256 rotations = record.rotations();
+        methods = new VerificationMethod[](rotations + 1);
+        methods[0] = VerificationMethod(deviceId, record.keyType(), 0, type(uint40).max);
+        for (uint256 i = 1; i <= rotations; ++i) {
+            Key memory key = _keys[deviceId][i];
+            methods[i - 1].validUntil = key.validFrom;
+            methods[i] = VerificationMethod(key.keyId, key.keyType, key.validFrom, type(uint40).max);
         }
-        _enter(registration, activateDigest(registration, fleetRoot), signature, fleetRoot);
     }
 
     /// @inheritdoc IDeviceRegistry
-    function retire(bytes32 deviceId) external {
-        Device storage record = _governed(deviceId);
-        record.status = Status.Retired;
-        emit DeviceRetired(deviceId, msg.sender);
+    function keyAt(bytes32 deviceId, uint40 time) external view returns (bytes32 keyId) {
+        return _keyAt(deviceId, _records[deviceId], time);
     }
 
     /// @inheritdoc IDeviceRegistry
-    function setDelegate(bytes32 deviceId, address delegate, uint40 expiresAt) external {
-        _governed(deviceId);
-        _delegates[deviceId][msg.sender][delegate] = expiresAt;
-        emit DelegateSet(deviceId, msg.sender, delegate, expiresAt);
-    }
-
-    /// @inheritdoc IDeviceRegistry
-    function device(bytes32 deviceId) external view returns (Device memory) {
-        return _devices[deviceId];
-    }
-
-    /// @inheritdoc IDeviceRegistry
-    function fleet(bytes32 fleetRoot) external view returns (Fleet memory) {
-        return _fleets[fleetRoot];
-    }
-
-    /// @inheritdoc IDeviceRegistry
-    function delegateExpiry(bytes32 deviceId, address delegate) external view returns (uint40) {
-        return _delegates[deviceId][_devices[deviceId].owner][delegate];
-    }
-
-    /// @inheritdoc IDeviceRegistry
-    function isDeviceSignature(bytes32 deviceId, bytes32 digest, bytes calldata signature)
+    function isDeviceSignature(bytes32 deviceId, bytes32 digest, bytes calldata signature, uint40 time)
         external
         view
         returns (bool)
     {
-        return DeviceSignature.isValid(deviceId, digest, signature);
+        bytes32 keyId = _keyAt(deviceId, _records[deviceId], time);
+        return DeviceSignature.isBy(keyId, digest, signature, hasP256Precompile);
     }
 
     /// @inheritdoc IDeviceRegistry
-    function isAuthorised(bytes32 deviceId, bytes32 digest, bytes calldata signature)
+    function isAuthorized(bytes32 deviceId, bytes32 signer, uint32 scope, uint40 time) external view returns (bool) {
+        DeviceRecord record = _records[deviceId];
+        if (record.status() == Status.Unknown || _isBarred(deviceId, record, time)) return false;
+        if (signer == _keyAt(deviceId, record, time)) return true;
+        if (time < record.registeredAt() || uint256(signer) > type(uint160).max) return false;
+        return _mayAct(deviceId, record, address(uint160(uint256(signer))), scope, time);
+    }
+
+    /// @inheritdoc IDeviceRegistry
+    function verifySignature(bytes32 deviceId, uint32 scope, bytes32 digest, bytes calldata signature)
         external
         view
-        returns (bool authorised, Device memory record)
+        returns (bool authorized, Device memory)
     {
-        record = _devices[deviceId];
-        if (record.status != Status.Active) return (false, record);
-        if (DeviceSignature.keyTypeOf(signature.length) != KeyType.None) {
-            return (DeviceSignature.isValid(deviceId, digest, signature), record);
-        }
-        if (signature.length < SIGNER_LENGTH) return (false, record);
-        address signer = address(bytes20(signature[:SIGNER_LENGTH]));
-        if (signer != record.owner && _delegates[deviceId][record.owner][signer] < block.timestamp) {
-            return (false, record);
-        }
-        authorised = SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature[SIGNER_LENGTH:]);
+        DeviceRecord record = _records[deviceId];
+        authorized = record.status() == Status.Active && _counts(deviceId, record, scope, digest, signature);
+        return (authorized, record.toDevice());
     }
 
-    /// @inheritdoc IDeviceRegistry
-    function readingDigest(bytes32 deviceId, uint64 counter, uint64 time, bytes32 metric, int256 value)
-        external
-        view
-        returns (bytes32)
-    {
-        return _hashTypedDataV4(keccak256(abi.encode(READING_TYPEHASH, deviceId, counter, time, metric, value)));
-    }
-
-    /// @inheritdoc IDeviceRegistry
-    function registerDigest(Registration calldata registration) public view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(REGISTER_TYPEHASH, registration)));
-    }
-
-    /// @inheritdoc IDeviceRegistry
-    function activateDigest(Registration calldata registration, bytes32 fleetRoot) public view returns (bytes32) {
-        return _hashTypedDataV4(
-            keccak256(
-                abi.encode(
-                    ACTIVATE_TYPEHASH,
-                    registration.deviceId,
-                    registration.owner,
-                    registration.kind,
-                    registration.zone,
-                    fleetRoot,
-                    registration.deadline
-                )
-            )
-        );
-    }
-
-    /// @inheritdoc ERC165
+    /// @inheritdoc AccessControl
     function supportsInterface(bytes4 interfaceId) public view override returns (bool) {
         return interfaceId == type(IDeviceRegistry).interfaceId || interfaceId == type(IERC5267).interfaceId
             || super.supportsInterface(interfaceId);
     }
 
-    /// @dev The one way in, for single devices and fleets alike: fresh, owned, in time, and proven to hold its key.
-    function _enter(Registration calldata registration, bytes32 digest, bytes calldata signature, bytes32 fleetRoot)
+    /// @dev Whether a signature counts now, for a device that is active.
+    function _counts(bytes32 deviceId, DeviceRecord record, uint32 scope, bytes32 digest, bytes calldata signature)
         private
+        view
+        returns (bool)
     {
-        bytes32 deviceId = registration.deviceId;
-        Device storage record = _devices[deviceId];
-        if (record.status != Status.Unknown) revert DeviceAlreadyRegistered(deviceId, record.status);
-        if (registration.owner == address(0)) revert ZeroOwner(deviceId);
-        if (block.timestamp > registration.deadline) revert DeadlinePassed(registration.deadline, block.timestamp);
-        KeyType keyType = DeviceSignature.keyTypeOf(signature.length);
-        if (keyType == KeyType.None) revert SignatureLengthInvalid(signature.length);
-        if (!DeviceSignature.isValid(deviceId, digest, signature)) revert PossessionNotProven(deviceId);
-
-        // Field by field: a struct literal would be copied to storage in three writes instead of two.
-        record.owner = registration.owner;
-        record.status = Status.Active;
-        record.keyType = keyType;
-        record.kind = registration.kind;
-        record.zone = registration.zone;
-        record.registeredAt = uint32(block.timestamp);
-        emit DeviceRegistered(deviceId, registration.owner, keyType, registration.kind, registration.zone, fleetRoot);
+        if (DeviceSignature.keyTypeOf(signature.length) != KeyType.None) {
+            bytes32 keyId = _keyAt(deviceId, record, block.timestamp);
+            return DeviceSignature.isBy(keyId, digest, signature, hasP256Precompile);
+        }
+        if (signature.length < SIGNER_LENGTH) return false;
+        address signer = address(bytes20(signature[:SIGNER_LENGTH]));
+        return _mayAct(deviceId, record, signer, scope, block.timestamp)
+            && SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature[SIGNER_LENGTH:]);
     }
 
-    /// @dev The record of an active device that the caller owns.
-    function _governed(bytes32 deviceId) private view returns (Device storage record) {
-        record = _devices[deviceId];
-        if (record.status != Status.Active) revert DeviceNotActive(deviceId, record.status);
-        if (record.owner != msg.sender) revert NotOwner(deviceId, msg.sender, record.owner);
+    /// @dev Whether an account is the owner, or a delegate in all of `scope` at `time`.
+    function _mayAct(bytes32 deviceId, DeviceRecord record, address account, uint32 scope, uint256 time)
+        private
+        view
+        returns (bool)
+    {
+        if (account == record.owner()) return true;
+        Delegation memory granted = _delegations[deviceId][record.transfers()][account];
+        bool inTime = granted.validFrom <= time && time <= granted.expiresAt;
+        return inTime && scope != 0 && granted.scopes & scope == scope;
+    }
+
+    /// @dev Whether the device was retired or suspended at `time`.
+    function _isBarred(bytes32 deviceId, DeviceRecord record, uint256 time) private view returns (bool) {
+        if (record.status() != Status.Retired && !record.wasSuspended()) return false;
+        Standing memory known = _standings[deviceId];
+        if (known.retiredAt != 0 && time >= known.retiredAt) return true;
+        if (known.suspendedFrom == 0 || time < known.suspendedFrom) return false;
+        return known.suspendedUntil == 0 || time < known.suspendedUntil;
+    }
+
+    /// @dev Id of the key that speaks at `time`: the last that is valid by then. By halving, so that no owner can make
+    /// looking costly.
+    function _keyAt(bytes32 deviceId, DeviceRecord record, uint256 time) private view returns (bytes32) {
+        (uint256 low, uint256 high) = (0, record.rotations());
+        while (low < high) {
+            uint256 middle = (low + high + 1) / 2;
+            if (_keys[deviceId][middle].validFrom <= time) low = middle;
+            else high = middle - 1;
+        }
+        return _keyNumbered(deviceId, low);
     }
 }

@@ -219,6 +219,8 @@ interface IDeviceRegistry {
     error RotationTimeInvalid(uint40 validFrom, uint256 earliest, uint256 latest);
     error KeyUnchanged(bytes32 deviceId, bytes32 keyId);
     error RotationsExhausted(bytes32 deviceId, uint256 rotations);
+    error TransfersExhausted(bytes32 deviceId, uint256 transfers);
+    error NonceExhausted(bytes32 deviceId, uint256 nonce);
     error TransferNotOffered(bytes32 deviceId, address caller, address to);
     error TransferOfferExpired(bytes32 deviceId, uint40 expiresAt, uint256 timestamp);
 
@@ -317,6 +319,9 @@ interface IDeviceRegistry {
     /// @notice Void every signature made for the device's present nonce; owner only.
     /// @param deviceId the device
     function invalidateNonce(bytes32 deviceId) external;
+
+    /// @notice Role that suspends devices and lifts suspensions.
+    function STEWARD_ROLE() external view returns (bytes32);
 
     /// @notice Scope of signing schedules: a trading agent.
     function SCOPE_TRADE() external view returns (uint32);

@@ -4,13 +4,15 @@ pragma solidity 0.8.37;
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
 import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
+import {P256Precompile} from "./P256Precompile.sol";
 
 /// @title Signatures by device keys, and the ids that prove those keys.
-/// @dev Two forms, told apart by length alone: `x || y || r || s` on P-256 and `r || s || v` on secp256k1. OpenZeppelin
-/// rejects a high `s` on both curves, points off the P-256 curve, and the zero address that a failed recovery gives.
+/// @dev Two forms, told apart by length alone: `x || y || r || s` on P-256 and `r || s || v` on secp256k1. A high `s`, a
+/// point off the curve, and the zero address that a failed recovery gives are refused.
 library DeviceSignature {
     uint256 internal constant P256_LENGTH = 128;
     uint256 internal constant SECP256K1_LENGTH = 65;
+    uint256 private constant P256_HALF_ORDER = P256.N / 2;
 
     /// @notice Curve of a signature of `length` bytes; None if no curve has that length.
     function keyTypeOf(uint256 length) internal pure returns (IDeviceRegistry.KeyType) {
@@ -19,24 +21,31 @@ library DeviceSignature {
         return IDeviceRegistry.KeyType.None;
     }
 
-    /// @notice Whether `signature` over `digest` is by the key that `deviceId` names.
-    function isValid(bytes32 deviceId, bytes32 digest, bytes calldata signature) internal view returns (bool) {
+    /// @notice Whether `signature` over `digest` is by the key that `keyId` names.
+    /// @param native whether the chain's P-256 precompile is to be used
+    function isBy(bytes32 keyId, bytes32 digest, bytes calldata signature, bool native) internal view returns (bool) {
         IDeviceRegistry.KeyType keyType = keyTypeOf(signature.length);
-        if (keyType == IDeviceRegistry.KeyType.P256) return _isValidP256(deviceId, digest, signature);
-        if (keyType == IDeviceRegistry.KeyType.Secp256k1) return _isValidSecp256k1(deviceId, digest, signature);
+        if (keyType == IDeviceRegistry.KeyType.P256) return _isByP256(keyId, digest, signature, native);
+        if (keyType == IDeviceRegistry.KeyType.Secp256k1) return _isBySecp256k1(keyId, digest, signature);
         return false;
     }
 
-    function _isValidP256(bytes32 deviceId, bytes32 digest, bytes calldata signature) private view returns (bool) {
-        if (keccak256(signature[:64]) != deviceId) return false;
+    function _isByP256(bytes32 keyId, bytes32 digest, bytes calldata signature, bool native)
+        private
+        view
+        returns (bool)
+    {
+        if (keccak256(signature[:64]) != keyId) return false;
         (bytes32 x, bytes32 y, bytes32 r, bytes32 s) = abi.decode(signature, (bytes32, bytes32, bytes32, bytes32));
-        return P256.verify(digest, r, s, x, y);
+        if (!native) return P256.verifySolidity(digest, r, s, x, y);
+        // The precompile checks all else, but takes both values of `s`.
+        return uint256(s) <= P256_HALF_ORDER && P256Precompile.isAccepted(abi.encode(digest, r, s, x, y));
     }
 
-    function _isValidSecp256k1(bytes32 deviceId, bytes32 digest, bytes calldata signature) private pure returns (bool) {
+    function _isBySecp256k1(bytes32 keyId, bytes32 digest, bytes calldata signature) private pure returns (bool) {
         // Only the error's argument is left out.
         // slither-disable-next-line unused-return
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
-        return failure == ECDSA.RecoverError.NoError && bytes32(uint256(uint160(signer))) == deviceId;
+        return failure == ECDSA.RecoverError.NoError && bytes32(uint256(uint160(signer))) == keyId;
     }
 }

@@ -11,6 +11,7 @@ import {PageMemory} from "../libraries/PageMemory.sol";
 import {ScheduleOrders} from "../libraries/ScheduleOrders.sol";
 import {TickBook} from "../libraries/TickBook.sol";
 import {ScheduleRecord, packRecord} from "../types/ScheduleRecord.sol";
+import {SCOPE_TRADE} from "../types/Scopes.sol";
 import {SlotHeader} from "../types/SlotHeader.sol";
 import {MarketLedger} from "./MarketLedger.sol";
 
@@ -215,7 +216,7 @@ abstract contract MarketOrders is MarketLedger, EIP712 {
             device = registry.device(deviceId);
             authorised = msg.sender == schedule.account && device.status == IDeviceRegistry.Status.Active;
         } else {
-            (authorised, device) = registry.isAuthorised(deviceId, _hashTypedDataV4(hash), signature);
+            (authorised, device) = registry.verifySignature(deviceId, SCOPE_TRADE, _hashTypedDataV4(hash), signature);
         }
         if (schedule.account != device.owner) {
             return abi.encodeWithSelector(NotAccountOwner.selector, deviceId, schedule.account, device.owner);

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title The P-256 precompile of EIP-7951, and whether a chain's is to be trusted.
+library P256Precompile {
+    address private constant PRECOMPILE = address(0x100);
+
+    /// @dev RFC 6979, A.2.5: SHA-256 of "sample" signed by the key given there.
+    bytes32 private constant DIGEST = 0xaf2bdbe1aa9b6ec1e2ade1d694f41fc71a831d0268e9891562113d8a62add1bf;
+    bytes32 private constant R = 0xefd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716;
+    bytes32 private constant S = 0xf7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8;
+    bytes32 private constant X = 0x60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6;
+    bytes32 private constant Y = 0x7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299;
+
+    /// @notice Whether 0x100 takes a true signature, refuses one over another digest, and refuses a point off the curve,
+    /// (1, 1), whose "signature" (1, 1) over zero satisfies all but the curve's own equation.
+    function passesSelfTest() internal view returns (bool) {
+        bytes32 one = bytes32(uint256(1));
+        return isAccepted(abi.encode(DIGEST, R, S, X, Y)) && !isAccepted(abi.encode(~DIGEST, R, S, X, Y))
+            && !isAccepted(abi.encode(bytes32(0), one, one, one, one));
+    }
+
+    /// @notice Whether the precompile takes `digest || r || s || x || y`: it answers one word, 1, and nothing otherwise.
+    function isAccepted(bytes memory input) internal view returns (bool) {
+        // Anything may stand at the address; whatever it does is an answer.
+        // slither-disable-next-line low-level-calls
+        (bool success, bytes memory output) = PRECOMPILE.staticcall(input);
+        return success && output.length == 32 && bytes32(output) == bytes32(uint256(1));
+    }
+}
