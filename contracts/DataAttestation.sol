@@ -5,25 +5,22 @@ import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {ERC165} from "@openzeppelin/contracts/utils/introspection/ERC165.sol";
-import {AttestationStreams} from "./attestation/AttestationStreams.sol";
+import {StreamChallenges} from "./attestation/StreamChallenges.sol";
 import {IDataAttestation} from "./interfaces/IDataAttestation.sol";
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
+import {IStreamBonds} from "./interfaces/IStreamBonds.sol";
 import {MerkleMountainRange} from "./libraries/MerkleMountainRange.sol";
 import {MerklePath} from "./libraries/MerklePath.sol";
 import {StandardLeaf} from "./libraries/StandardLeaf.sol";
 import {BatchMeta} from "./types/BatchMeta.sol";
 
-contract DataAttestation is AttestationStreams, ERC165 {
+contract DataAttestation is StreamChallenges, ERC165 {
     using MerkleMountainRange for MerkleMountainRange.Range;
 
     uint256 private constant CLOCK_TOLERANCE_SECONDS = 900;
     uint256 private constant MAX_SCORE_BPS = 10_000;
 
-    IDeviceRegistry public immutable registry;
-
-    constructor(IDeviceRegistry registry_) EIP712("Gridwitness DataAttestation", "1") {
-        registry = registry_;
-    }
+    constructor(IDeviceRegistry registry_) StreamChallenges(registry_) EIP712("Gridwitness DataAttestation", "1") {}
 
     /// @inheritdoc IDataAttestation
     function attest(Batch calldata batch, Quorum calldata quorum) external {
@@ -84,15 +81,15 @@ contract DataAttestation is AttestationStreams, ERC165 {
     }
 
     /// @inheritdoc IDataAttestation
-    function verifyLeaf(bytes32 leafHash, Proof calldata proof) public view returns (bool) {
+    function verifyLeaf(bytes32 leafHash, Proof calldata proof) public view override returns (bool) {
         bytes32 root = MerklePath.foldSorted(leafHash, proof.treeProof);
         return _verifyRoot(proof.streamId, proof.seq, proof.meta, root, proof.rangeProof);
     }
 
     /// @inheritdoc ERC165
     function supportsInterface(bytes4 interfaceId) public view override returns (bool) {
-        return interfaceId == type(IDataAttestation).interfaceId || interfaceId == type(IERC5267).interfaceId
-            || super.supportsInterface(interfaceId);
+        return interfaceId == type(IDataAttestation).interfaceId || interfaceId == type(IStreamBonds).interfaceId
+            || interfaceId == type(IERC5267).interfaceId || super.supportsInterface(interfaceId);
     }
 
     function _supersede(StreamState storage state, Batch calldata batch) private {
