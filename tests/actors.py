@@ -165,10 +165,10 @@ class Feed:
         """All arguments of `attest` for `batch`."""
         return (batch_args(batch), self.committee.sign(batch_digest(self.domain, batch), signers))
 
-    def attest(self, leaves: Sequence[bytes], signers: Sequence[int] = (0, 1, 2)) -> Any:
-        """Attest the next batch over leaf hashes; returns the receipt."""
+    def attest(self, leaves: Sequence[bytes], signers: Sequence[int] = (0, 1, 2), **changes: Any) -> Any:
+        """Attest the next batch over leaf hashes, with `changes` to its fields; returns the receipt."""
         tree = StandardMerkleTree(leaves)
-        batch = self.draft(tree.root)
+        batch = self.draft(tree.root, **changes)
         batch = replace(batch, meta=replace(batch.meta, count=len(leaves)))
         receipt = self.attestation.attest(*self.call(batch, signers), sender=self.transmitter)
         self.trees.append(tree)
