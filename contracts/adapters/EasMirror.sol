@@ -22,13 +22,10 @@ contract EasMirror is IEasMirror, ReentrancyGuardTransient {
     constructor(IDataAttestation attestation_, IEas eas_) {
         attestation = attestation_;
         eas = eas_;
-        bytes32 uid = keccak256(abi.encodePacked(SCHEMA, address(0), false));
-        schemaUid = uid;
         ISchemaRegistry schemas = eas_.getSchemaRegistry();
+        bytes32 uid = keccak256(abi.encodePacked(SCHEMA, address(0), false));
         // Whoever registered it before made the same schema: its UID is the hash of all that it is.
-        bytes32 known = schemas.getSchema(uid).uid;
-        if (known == 0) known = schemas.register(SCHEMA, address(0), false);
-        if (known != uid) revert SchemaUidUnexpected(known, uid);
+        schemaUid = schemas.getSchema(uid).uid == uid ? uid : schemas.register(SCHEMA, address(0), false);
     }
 
     /// @inheritdoc IEasMirror

@@ -22,7 +22,6 @@ interface IEasMirror {
 
     event StreamMirrored(bytes32 indexed streamId, uint32 indexed seq, bytes32 indexed uid, bytes32 rangeRoot);
 
-    error SchemaUidUnexpected(bytes32 given, bytes32 expected);
     error NoNewBatch(bytes32 streamId, uint32 seq, uint32 mirroredSeq);
     error AlreadyMirrored(bytes32 streamId, uint32 day);
 
