@@ -23,7 +23,7 @@ contract MarketLimits {
     function setUp() external {
         VM.warp(20_000 days + 1 hours);
         EuroToken token = new EuroToken();
-        _registry = new DeviceRegistry();
+        _registry = new DeviceRegistry(address(this));
         _market = new EnergyMarket(_registry, new DataAttestation(), token, address(this));
         _market.grantRole(_market.ZONE_OPERATOR_ROLE(), address(this));
         _market.openZone(

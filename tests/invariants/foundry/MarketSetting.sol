@@ -43,7 +43,7 @@ abstract contract MarketSetting {
     constructor() {
         VM.warp(20_000 days + 3 hours);
         token = new EuroToken();
-        DeviceRegistry registry = new DeviceRegistry();
+        DeviceRegistry registry = new DeviceRegistry(address(this));
         AttestsEverything attestation = new AttestsEverything();
         market = new EnergyMarket(registry, IDataAttestation(address(attestation)), token, address(this));
         market.grantRole(market.ZONE_OPERATOR_ROLE(), address(this));
