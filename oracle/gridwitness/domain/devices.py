@@ -11,7 +11,8 @@ class DeviceStatus(IntEnum):
 
     UNKNOWN = 0
     ACTIVE = 1
-    RETIRED = 2
+    SUSPENDED = 2
+    RETIRED = 3
 
 
 class KeyType(IntEnum):
