@@ -9,10 +9,12 @@ import {StreamChallenges} from "./attestation/StreamChallenges.sol";
 import {IDataAttestation} from "./interfaces/IDataAttestation.sol";
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {IStreamBonds} from "./interfaces/IStreamBonds.sol";
+import {BatchHash} from "./libraries/BatchHash.sol";
 import {MerkleMountainRange} from "./libraries/MerkleMountainRange.sol";
 import {MerklePath} from "./libraries/MerklePath.sol";
 import {StandardLeaf} from "./libraries/StandardLeaf.sol";
 import {BatchMeta} from "./types/BatchMeta.sol";
+import {StreamHead} from "./types/StreamHead.sol";
 
 contract DataAttestation is StreamChallenges, ERC165 {
     using MerkleMountainRange for MerkleMountainRange.Range;
@@ -25,26 +27,28 @@ contract DataAttestation is StreamChallenges, ERC165 {
     /// @inheritdoc IDataAttestation
     function attest(Batch calldata batch, Quorum calldata quorum) external {
         StreamState storage state = _opened(batch.streamId);
-        uint24 config = state.config;
+        StreamHead head = state.head;
+        uint24 config = head.config();
         bytes32 digest = _batchDigest(batch, config);
-        bytes20 head = state.head;
-        if (bytes20(digest) == head) return;
+        if (bytes20(digest) == head.head()) return;
 
-        uint32 count = state.seq;
-        if (batch.seq != count + 1) revert SequenceUnexpected(batch.streamId, batch.seq, count + 1);
-        if (batch.previous != head) revert PreviousUnexpected(batch.streamId, batch.previous, head);
+        uint256 count = head.seq();
+        uint256 seq = batch.seq;
+        uint256 meta = batch.meta;
+        unchecked {
+            if (seq != count + 1) revert SequenceUnexpected(batch.streamId, uint32(seq), uint32(count + 1));
+        }
+        if (batch.previous != head.head()) revert PreviousUnexpected(batch.streamId, batch.previous, head.head());
         if (block.timestamp < batch.validFrom || block.timestamp > batch.validUntil) {
             revert BatchOutsideValidity(batch.validFrom, batch.validUntil, block.timestamp);
         }
-        uint40 timeTo = _checkMeta(batch.meta);
+        uint256 timeTo = _checkMeta(meta);
         _requireQuorum(batch.streamId, state, config, digest, quorum);
 
-        state.head = bytes20(digest);
-        state.seq = batch.seq;
-        if (timeTo > state.latestTime) state.latestTime = timeTo;
-        state.range.append(count, _batchLeaf(batch.seq, batch.root, batch.meta));
+        state.head = head.withBatch(digest, seq, timeTo);
+        state.range.append(count, BatchHash.leaf(seq, batch.root, meta));
         if (batch.supersedes != 0) _supersede(state, batch);
-        emit BatchAttested(batch.streamId, batch.seq, batch.root, batch.meta, digest, quorum.signerMask);
+        emit BatchAttested(batch.streamId, uint32(seq), batch.root, meta, digest, quorum.signerMask);
     }
 
     /// @inheritdoc IDataAttestation
@@ -55,13 +59,13 @@ contract DataAttestation is StreamChallenges, ERC165 {
     /// @inheritdoc IDataAttestation
     function rangeRoot(bytes32 streamId) external view returns (uint32 seq, bytes32 root) {
         StreamState storage state = _streams[streamId];
-        seq = state.seq;
+        seq = state.head.seq();
         root = state.range.root(seq);
     }
 
     /// @inheritdoc IDataAttestation
     function verifyReading(ReadingLeaf calldata leaf, Proof calldata proof) external view returns (bool) {
-        return verifyLeaf(StandardLeaf.hash(abi.encode(leaf)), proof);
+        return verifyLeaf(StandardLeaf.hash(leaf), proof);
     }
 
     /// @inheritdoc IDataAttestation
@@ -69,7 +73,7 @@ contract DataAttestation is StreamChallenges, ERC165 {
         if (leaves.length == 0) return false;
         bytes32[] memory hashes = new bytes32[](leaves.length);
         for (uint256 i = 0; i < leaves.length; ++i) {
-            hashes[i] = StandardLeaf.hash(abi.encode(leaves[i]));
+            hashes[i] = StandardLeaf.hash(leaves[i]);
         }
         bytes32 root = MerkleProof.processMultiProofCalldata(proof.treeProof, proof.treeProofFlags, hashes);
         return _verifyRoot(proof.streamId, proof.seq, proof.meta, root, proof.rangeProof);
@@ -77,7 +81,7 @@ contract DataAttestation is StreamChallenges, ERC165 {
 
     /// @inheritdoc IDataAttestation
     function verifyProfile(ProfileLeaf calldata leaf, Proof calldata proof) external view returns (bool) {
-        return verifyLeaf(StandardLeaf.hash(abi.encode(leaf)), proof);
+        return verifyLeaf(StandardLeaf.hash(leaf), proof);
     }
 
     /// @inheritdoc IDataAttestation
@@ -100,30 +104,33 @@ contract DataAttestation is StreamChallenges, ERC165 {
         emit BatchSuperseded(batch.streamId, batch.supersedes, batch.seq);
     }
 
-    function _verifyRoot(bytes32 streamId, uint32 seq, uint256 meta, bytes32 root, bytes32[] calldata rangeProof)
+    function _verifyRoot(bytes32 streamId, uint256 seq, uint256 meta, bytes32 root, bytes32[] calldata rangeProof)
         private
         view
         returns (bool)
     {
         StreamState storage state = _streams[streamId];
-        if (seq == 0) return false;
-        (bool contained, bool tainted) = state.range.verify(seq - 1, _batchLeaf(seq, root, meta), rangeProof);
-        return contained && (!tainted || _batchStatus(state, seq) == BatchStatus.Standing);
+        uint256 index;
+        // No batch is number 0, so where its index wraps to makes no difference.
+        unchecked {
+            index = seq - 1;
+        }
+        (bool contained, bool tainted) = state.range.verify(index, BatchHash.leaf(seq, root, meta), rangeProof);
+        if (tainted) return _batchStatus(state, uint32(seq)) == BatchStatus.Standing;
+        return contained;
     }
 
     /// @dev Returns the end of the time covered.
-    function _checkMeta(uint256 word) private view returns (uint40 timeTo) {
+    function _checkMeta(uint256 word) private view returns (uint256 timeTo) {
         BatchMeta meta = BatchMeta.wrap(word);
         timeTo = meta.timeTo();
-        if (
-            meta.count() == 0 || meta.flaggedCount() > meta.count() || meta.maxScoreBps() > MAX_SCORE_BPS
-                || meta.timeFrom() > timeTo
-        ) revert MetaInvalid(word);
-        if (timeTo > block.timestamp + CLOCK_TOLERANCE_SECONDS) revert BatchFromFuture(timeTo, block.timestamp);
-    }
-
-    /// @dev 96 bytes hashed, where nodes of the range hash 64: no node can pass for a batch.
-    function _batchLeaf(uint32 seq, bytes32 root, uint256 meta) private pure returns (bytes32) {
-        return keccak256(abi.encode(seq, root, meta));
+        uint256 count = meta.count();
+        if (count == 0 || meta.flaggedCount() > count || meta.maxScoreBps() > MAX_SCORE_BPS || meta.timeFrom() > timeTo)
+        revert MetaInvalid(word);
+        unchecked {
+            if (timeTo > block.timestamp + CLOCK_TOLERANCE_SECONDS) {
+                revert BatchFromFuture(uint40(timeTo), block.timestamp);
+            }
+        }
     }
 }

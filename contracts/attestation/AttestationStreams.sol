@@ -4,20 +4,19 @@ pragma solidity 0.8.37;
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {IDataAttestation} from "../interfaces/IDataAttestation.sol";
+import {BatchHash} from "../libraries/BatchHash.sol";
 import {CommitteeSignatures} from "../libraries/CommitteeSignatures.sol";
 import {MerkleMountainRange} from "../libraries/MerkleMountainRange.sol";
+import {StreamHead} from "../types/StreamHead.sol";
 
 /// @title Streams, the committees that served them, and which of their batches stand.
 abstract contract AttestationStreams is IDataAttestation, EIP712 {
     using Checkpoints for Checkpoints.Trace224;
     using MerkleMountainRange for MerkleMountainRange.Range;
 
-    /// @dev The first four fields fill one slot: all that attesting writes, besides one peak.
+    /// @dev Attesting writes the head and one peak.
     struct StreamState {
-        bytes20 head;
-        uint32 seq;
-        uint40 latestTime;
-        uint24 config;
+        StreamHead head;
         address owner;
         uint32 marks;
         bytes32 schema;
@@ -33,10 +32,6 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
         uint32 supersededBy;
         bool convicted;
     }
-
-    bytes32 private constant BATCH_TYPEHASH = keccak256(
-        "Batch(bytes32 streamId,uint32 seq,bytes32 root,bytes20 previous,uint256 meta,uint32 supersedes,uint40 validFrom,uint40 validUntil,uint24 config)"
-    );
 
     mapping(bytes32 streamId => StreamState) internal _streams;
 
@@ -67,20 +62,21 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
     /// @inheritdoc IDataAttestation
     function stream(bytes32 streamId) external view returns (Stream memory) {
         StreamState storage state = _streams[streamId];
+        StreamHead head = state.head;
         return Stream({
             owner: state.owner,
-            seq: state.seq,
-            latestTime: state.latestTime,
-            config: state.config,
+            seq: head.seq(),
+            latestTime: head.latestTime(),
+            config: head.config(),
             marks: state.marks,
             schema: state.schema,
-            head: state.head
+            head: head.head()
         });
     }
 
     /// @inheritdoc IDataAttestation
     function latestTime(bytes32 streamId) external view returns (uint40) {
-        return _streams[streamId].latestTime;
+        return _streams[streamId].head.latestTime();
     }
 
     /// @inheritdoc IDataAttestation
@@ -109,19 +105,20 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
         view
         returns (bytes32)
     {
-        return CommitteeSignatures.digest(streamId, config, committee.threshold, committee.members);
+        return CommitteeSignatures.digest(streamId, config, committee);
     }
 
     function _setCommittee(bytes32 streamId, StreamState storage state, Committee calldata committee) private {
         CommitteeSignatures.check(committee);
-        uint24 config = state.config + 1;
-        _beginTerm(state, config, CommitteeSignatures.digest(streamId, config, committee.threshold, committee.members));
+        uint24 config = state.head.config() + 1;
+        _beginTerm(state, config, CommitteeSignatures.digest(streamId, config, committee));
         emit CommitteeSet(streamId, config, committee.threshold, committee.members);
     }
 
     function _beginTerm(StreamState storage state, uint24 config, bytes32 committee) private {
-        uint32 firstSeq = state.seq + 1;
-        state.config = config;
+        StreamHead head = state.head;
+        uint32 firstSeq = head.seq() + 1;
+        state.head = head.withConfig(config);
         state.terms[config] =
             Term({committee: committee, firstSeq: firstSeq, since: uint40(block.timestamp), compromisedFrom: 0});
         state.configs.push(firstSeq, config);
@@ -129,21 +126,23 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
 
     /// @dev A committee in force that is compromised is followed by a term of no committee, which nobody can sign for.
     function _markCompromised(bytes32 streamId, StreamState storage state, uint24 config, uint32 fromSeq) internal {
-        if (config == 0 || config > state.config) revert TermUnknown(streamId, config, state.config);
+        StreamHead head = state.head;
+        if (config == 0 || config > head.config()) revert TermUnknown(streamId, config, head.config());
         Term storage marked = state.terms[config];
         uint32 before = marked.compromisedFrom;
         if (fromSeq < marked.firstSeq || (before != 0 && fromSeq >= before)) {
             revert CompromiseInvalid(streamId, config, fromSeq);
         }
         marked.compromisedFrom = fromSeq;
-        state.range.taint(state.seq);
-        if (config == state.config) _beginTerm(state, config + 1, bytes32(0));
+        state.range.taint(head.seq());
+        if (config == head.config()) _beginTerm(state, config + 1, bytes32(0));
         emit CommitteeCompromised(streamId, config, fromSeq);
     }
 
     function _opened(bytes32 streamId) internal view returns (StreamState storage state) {
         state = _streams[streamId];
-        if (state.owner == address(0)) revert StreamUnknown(streamId);
+        // Asked of the head and not of the owner: attesting reads this slot anyway.
+        if (state.head.config() == 0) revert StreamUnknown(streamId);
     }
 
     function _owned(bytes32 streamId) internal view returns (StreamState storage state) {
@@ -156,7 +155,7 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
     }
 
     function _batchStatus(StreamState storage state, uint32 seq) internal view returns (BatchStatus) {
-        if (seq == 0 || seq > state.seq) return BatchStatus.Unknown;
+        if (seq == 0 || seq > state.head.seq()) return BatchStatus.Unknown;
         Revocation storage revocation = state.revocations[seq];
         if (revocation.convicted) return BatchStatus.Convicted;
         if (revocation.supersededBy != 0) return BatchStatus.Superseded;
@@ -172,17 +171,13 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
         bytes32 digest,
         Quorum calldata quorum
     ) internal view {
-        address[] memory members = CommitteeSignatures.recoverMembers(
-            digest, quorum.signerMask, quorum.signatures, quorum.nonSigners
-        );
-        bytes32 given = CommitteeSignatures.digest(streamId, config, quorum.threshold, members);
+        (bytes32 given, uint256 signers) = CommitteeSignatures.recoverDigest(streamId, config, digest, quorum);
         bytes32 expected = state.terms[config].committee;
         if (given != expected) revert CommitteeMismatch(streamId, given, expected);
-        uint256 signers = members.length - quorum.nonSigners.length;
         if (signers < quorum.threshold) revert ThresholdNotMet(signers, quorum.threshold);
     }
 
     function _batchDigest(Batch calldata batch, uint24 config) internal view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(BATCH_TYPEHASH, batch, config)));
+        return _hashTypedDataV4(BatchHash.structHash(batch, config));
     }
 }

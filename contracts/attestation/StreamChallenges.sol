@@ -38,7 +38,7 @@ abstract contract StreamChallenges is StreamBonds {
         bytes32 streamId = proof.streamId;
         Bond storage record = _bonds[streamId];
         (uint256 stake, uint8 doublings) = _admit(streamId, record, maxStake);
-        bytes32 leafHash = StandardLeaf.hash(abi.encode(leaf));
+        bytes32 leafHash = StandardLeaf.hash(leaf);
         challengeId = _challengeId(streamId, proof.seq, leafHash);
         ChallengeStatus status = _challenges[challengeId].status;
         if (status != ChallengeStatus.None) revert ChallengeExists(challengeId, status);
@@ -67,7 +67,7 @@ abstract contract StreamChallenges is StreamBonds {
         if (block.timestamp > doubt.deadline) {
             revert AnswerPeriodOver(challengeId, doubt.deadline, block.timestamp);
         }
-        bytes32 given = _challengeId(doubt.streamId, doubt.seq, StandardLeaf.hash(abi.encode(leaf)));
+        bytes32 given = _challengeId(doubt.streamId, doubt.seq, StandardLeaf.hash(leaf));
         if (given != challengeId) revert LeafMismatch(challengeId, given);
         bool isDocument = document.length != 0;
         bytes32 documentHash = isDocument ? sha256(document) : bytes32(0);
@@ -149,7 +149,7 @@ abstract contract StreamChallenges is StreamBonds {
         ++state.marks;
         if (!state.revocations[seq].convicted) {
             state.revocations[seq].convicted = true;
-            state.range.taint(state.seq);
+            state.range.taint(state.head.seq());
         }
         uint128 amount = _forfeit(streamId, challenger);
         emit ChallengeConvicted(challengeId, streamId, challenger, seq, amount);

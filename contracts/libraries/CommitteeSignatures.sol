@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {IDataAttestation} from "../interfaces/IDataAttestation.sol";
 
 /// @title A committee kept as one digest, and rebuilt from those who signed and those who did not.
@@ -10,6 +9,8 @@ import {IDataAttestation} from "../interfaces/IDataAttestation.sol";
 library CommitteeSignatures {
     uint256 internal constant MAX_MEMBERS = 31;
     uint256 internal constant SIGNATURE_LENGTH = 65;
+    /// @dev Half the order of secp256k1: a signature with a higher s is the malleable twin of one with a lower.
+    uint256 internal constant MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
     /// @notice Revert unless members are 1 to 31, strictly ascending from above zero, and the threshold can be met.
     function check(IDataAttestation.Committee calldata committee) internal pure {
@@ -26,67 +27,78 @@ library CommitteeSignatures {
     }
 
     /// @notice The digest that stands for a committee: bound to chain, contract, stream and the committee's number.
-    function digest(bytes32 streamId, uint24 config, uint8 threshold, address[] memory members)
+    function digest(bytes32 streamId, uint24 config, IDataAttestation.Committee calldata committee)
         internal
         view
         returns (bytes32)
     {
-        return keccak256(abi.encode(block.chainid, address(this), streamId, config, threshold, members));
+        return keccak256(
+            abi.encode(block.chainid, address(this), streamId, config, committee.threshold, committee.members)
+        );
     }
 
-    /// @notice The ascending member list that the signers of `message` and the non-signers make together.
-    /// @param message the digest signed
-    /// @param signerMask bit i set: member i signed
-    /// @param signatures `r || s || v` of each signer, in order
-    /// @param nonSigners the others, in order
-    function recoverMembers(
-        bytes32 message,
-        uint256 signerMask,
-        bytes calldata signatures,
-        address[] calldata nonSigners
-    ) internal pure returns (address[] memory members) {
-        // Multiplied back below to refuse any length but whole signatures.
-        // slither-disable-next-line divide-before-multiply
-        uint256 signers = signatures.length / SIGNATURE_LENGTH;
-        uint256 size = signers + nonSigners.length;
-        if (
-            signatures.length != signers * SIGNATURE_LENGTH || signerMask >> size != 0
-                || _bitCount(signerMask) != signers
-        ) revert IDataAttestation.SignerMaskInvalid(signerMask, signatures.length, nonSigners.length);
-
-        members = new address[](size);
-        uint256 signed = 0;
+    /// @notice {digest} of the committee that the signers of `message` and the non-signers make together.
+    /// @return committee the digest
+    /// @return signers how many signed
+    function recoverDigest(bytes32 streamId, uint256 config, bytes32 message, IDataAttestation.Quorum calldata quorum)
+        internal
+        view
+        returns (bytes32 committee, uint256 signers)
+    {
+        bytes calldata signatures = quorum.signatures;
+        address[] calldata nonSigners = quorum.nonSigners;
+        uint256 mask = quorum.signerMask;
+        uint256 threshold = quorum.threshold;
+        uint256 size;
         unchecked {
-            for (uint256 i = 0; i < size; ++i) {
-                bool hasSigned = (signerMask >> i) & 1 == 1;
-                members[i] = hasSigned ? _recover(message, signatures, signed) : nonSigners[i - signed];
-                if (hasSigned) ++signed;
-            }
+            signers = signatures.length / SIGNATURE_LENGTH;
+            size = signers + nonSigners.length;
         }
-    }
-
-    /// @dev Zero for a signature that recovers to nobody. The caller has checked that `signatures` holds `index`.
-    function _recover(bytes32 message, bytes calldata signatures, uint256 index) private pure returns (address signer) {
-        bytes32 r;
-        bytes32 s;
-        uint8 v;
-        // Slices would be checked against the length three times per signature.
+        bool fits = mask >> size == 0;
+        // What {digest} encodes, written and hashed in place.
         assembly ("memory-safe") {
-            let start := add(signatures.offset, mul(index, SIGNATURE_LENGTH))
-            r := calldataload(start)
-            s := calldataload(add(start, 0x20))
-            v := byte(0, calldataload(add(start, 0x40)))
-        }
-        // The error is left out: a failed recovery is the zero address, which is no member.
-        // slither-disable-next-line unused-return
-        (signer,,) = ECDSA.tryRecover(message, v, r, s);
-    }
-
-    function _bitCount(uint256 word) private pure returns (uint256 bits) {
-        unchecked {
-            for (; word != 0; word &= word - 1) {
-                ++bits;
+            let start := mload(0x40)
+            mstore(start, chainid())
+            mstore(add(start, 0x20), address())
+            mstore(add(start, 0x40), streamId)
+            mstore(add(start, 0x60), config)
+            mstore(add(start, 0x80), threshold)
+            mstore(add(start, 0xa0), 0xc0)
+            mstore(add(start, 0xc0), size)
+            let at := add(start, 0xe0)
+            let end := add(at, shl(5, size))
+            let signature := signatures.offset
+            let other := nonSigners.offset
+            // Beyond the list stands what ecrecover takes: digest, v, r and s.
+            mstore(end, message)
+            for { mask := mul(mask, fits) } mask { mask := shr(1, mask) } {
+                for {} iszero(and(mask, 1)) { mask := shr(1, mask) } {
+                    mstore(at, calldataload(other))
+                    other := add(other, 0x20)
+                    at := add(at, 0x20)
+                }
+                calldatacopy(add(end, 0x40), signature, 0x40)
+                // A high s gets a v of zero. For this, a wrong v, and r or s out of range ecrecover gives no address, and
+                // the member is zero.
+                mstore(
+                    add(end, 0x20),
+                    mul(
+                        byte(0, calldataload(add(signature, 0x40))),
+                        iszero(gt(calldataload(add(signature, 0x20)), MAX_S))
+                    )
+                )
+                mstore(at, 0)
+                pop(staticcall(gas(), 1, end, 0x80, at, 0x20))
+                signature := add(signature, SIGNATURE_LENGTH)
+                at := add(at, 0x20)
             }
+            calldatacopy(at, other, sub(end, at))
+            committee := keccak256(start, sub(end, start))
+            // As many bits as signatures leave as many clear as there are non-signers.
+            fits := and(fits, eq(signature, add(signatures.offset, signatures.length)))
+        }
+        if (!fits) {
+            revert IDataAttestation.SignerMaskInvalid(quorum.signerMask, signatures.length, nonSigners.length);
         }
     }
 }

@@ -22,16 +22,15 @@ library MerkleMountainRange {
 
     /// @notice Append `leaf` to a range of `count` leaves, `count` < 2^32 - 1.
     function append(Range storage self, uint256 count, bytes32 leaf) internal {
-        bytes32 node = _clear(leaf);
+        uint256 node = uint256(leaf) & ~TAINT;
         uint256 taints = 0;
         uint256 height = 0;
-        while ((count >> height) & 1 == 1) {
-            bytes32 left = self.peaks[height];
-            taints |= uint256(left) & TAINT;
-            node = _clear(Hashes.efficientKeccak256(_clear(left), node));
-            ++height;
+        for (; (count >> height) & 1 == 1; ++height) {
+            uint256 left = uint256(_load(self, height));
+            taints |= left & TAINT;
+            node = uint256(Hashes.efficientKeccak256(bytes32(left & ~TAINT), bytes32(node))) & ~TAINT;
         }
-        self.peaks[height] = bytes32(uint256(node) | taints);
+        _store(self, height, bytes32(node | taints));
     }
 
     /// @notice Mark every peak, stale ones as well: some leaf below no longer counts. For a range of `count` leaves.
@@ -56,7 +55,7 @@ library MerkleMountainRange {
         }
     }
 
-    /// @notice Whether `leaf` stands at `index` of the range, and whether it must be looked up if it still counts.
+    /// @notice Whether `leaf` stands at `index` of the range, and if so, whether it must be looked up if it still counts.
     /// @param proof siblings from the leaf up to the peak
     function verify(Range storage self, uint256 index, bytes32 leaf, bytes32[] calldata proof)
         internal
@@ -64,9 +63,22 @@ library MerkleMountainRange {
         returns (bool contained, bool tainted)
     {
         if (proof.length >= 32) return (false, false);
-        uint256 stored = uint256(self.peaks[proof.length]);
-        contained = stored | TAINT == uint256(MerklePath.foldRange(leaf, index, proof)) | TAINT;
-        tainted = stored & TAINT != 0;
+        uint256 difference = uint256(_load(self, proof.length) ^ MerklePath.foldRange(leaf, index, proof));
+        contained = difference <= TAINT;
+        tainted = difference == TAINT;
+    }
+
+    /// @dev Solidity's own access asks the bounds again; the callers' heights are below 32.
+    function _load(Range storage self, uint256 height) private view returns (bytes32 stored) {
+        assembly ("memory-safe") {
+            stored := sload(add(self.slot, height))
+        }
+    }
+
+    function _store(Range storage self, uint256 height, bytes32 node) private {
+        assembly ("memory-safe") {
+            sstore(add(self.slot, height), node)
+        }
     }
 
     function _clear(bytes32 node) private pure returns (bytes32) {
