@@ -26,9 +26,10 @@ contract DataAttestation is StreamChallenges, ERC165 {
 
     /// @inheritdoc IDataAttestation
     function attest(Batch calldata batch, Quorum calldata quorum) external {
-        StreamState storage state = _opened(batch.streamId);
+        StreamState storage state = _streams[batch.streamId];
         StreamHead head = state.head;
         uint24 config = head.config();
+        if (config == 0) revert StreamUnknown(batch.streamId);
         bytes32 digest = _batchDigest(batch, config);
         if (bytes20(digest) == head.head()) return;
 
@@ -126,7 +127,9 @@ contract DataAttestation is StreamChallenges, ERC165 {
         timeTo = meta.timeTo();
         uint256 count = meta.count();
         if (count == 0 || meta.flaggedCount() > count || meta.maxScoreBps() > MAX_SCORE_BPS || meta.timeFrom() > timeTo)
-        revert MetaInvalid(word);
+        {
+            revert MetaInvalid(word);
+        }
         unchecked {
             if (timeTo > block.timestamp + CLOCK_TOLERANCE_SECONDS) {
                 revert BatchFromFuture(uint40(timeTo), block.timestamp);

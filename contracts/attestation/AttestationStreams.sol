@@ -141,8 +141,7 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
 
     function _opened(bytes32 streamId) internal view returns (StreamState storage state) {
         state = _streams[streamId];
-        // Asked of the head and not of the owner: attesting reads this slot anyway.
-        if (state.head.config() == 0) revert StreamUnknown(streamId);
+        if (state.owner == address(0)) revert StreamUnknown(streamId);
     }
 
     function _owned(bytes32 streamId) internal view returns (StreamState storage state) {
@@ -158,9 +157,17 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
         if (seq == 0 || seq > state.head.seq()) return BatchStatus.Unknown;
         Revocation storage revocation = state.revocations[seq];
         if (revocation.convicted) return BatchStatus.Convicted;
-        if (revocation.supersededBy != 0) return BatchStatus.Superseded;
+        if (_isCompromised(state, seq)) return BatchStatus.Compromised;
+        // What a compromised committee put in a batch's place does not count, so the batch does.
+        uint32 supersededBy = revocation.supersededBy;
+        bool isSuperseded = supersededBy != 0 && !_isCompromised(state, supersededBy);
+        return isSuperseded ? BatchStatus.Superseded : BatchStatus.Standing;
+    }
+
+    /// @dev Of an attested batch.
+    function _isCompromised(StreamState storage state, uint32 seq) private view returns (bool) {
         uint32 compromisedFrom = state.terms[_configAt(state, seq)].compromisedFrom;
-        return compromisedFrom != 0 && seq >= compromisedFrom ? BatchStatus.Compromised : BatchStatus.Standing;
+        return compromisedFrom != 0 && seq >= compromisedFrom;
     }
 
     /// @dev Reverts unless `quorum` is enough of the committee of number `config` over `digest`.
@@ -171,10 +178,12 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
         bytes32 digest,
         Quorum calldata quorum
     ) internal view {
-        (bytes32 given, uint256 signers) = CommitteeSignatures.recoverDigest(streamId, config, digest, quorum);
+        uint8 threshold = quorum.threshold;
+        (bytes32 given, uint256 signers) =
+            CommitteeSignatures.recoverDigest(streamId, config, threshold, digest, quorum);
         bytes32 expected = state.terms[config].committee;
         if (given != expected) revert CommitteeMismatch(streamId, given, expected);
-        if (signers < quorum.threshold) revert ThresholdNotMet(signers, quorum.threshold);
+        if (signers < threshold) revert ThresholdNotMet(signers, threshold);
     }
 
     function _batchDigest(Batch calldata batch, uint24 config) internal view returns (bytes32) {

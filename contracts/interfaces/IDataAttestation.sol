@@ -236,7 +236,8 @@ interface IDataAttestation {
     /// @param streamId the stream
     /// @param seq the batch
     /// @return status whether it stands, or why it does not
-    /// @return supersededBy the batch in its place if it was superseded, else 0
+    /// @return supersededBy the batch that was last put in its place, 0 if none was. If that one is of a compromised
+    /// committee it does not count, and the batch stands again
     function batchStatus(bytes32 streamId, uint32 seq) external view returns (BatchStatus status, uint32 supersededBy);
 
     /// @notice Peak of the stream's mountain of height `height`, lowest bit cleared; where bit `height` of `seq` is clear

@@ -38,17 +38,19 @@ library CommitteeSignatures {
     }
 
     /// @notice {digest} of the committee that the signers of `message` and the non-signers make together.
+    /// @param threshold the committee's
     /// @return committee the digest
     /// @return signers how many signed
-    function recoverDigest(bytes32 streamId, uint256 config, bytes32 message, IDataAttestation.Quorum calldata quorum)
-        internal
-        view
-        returns (bytes32 committee, uint256 signers)
-    {
+    function recoverDigest(
+        bytes32 streamId,
+        uint256 config,
+        uint256 threshold,
+        bytes32 message,
+        IDataAttestation.Quorum calldata quorum
+    ) internal view returns (bytes32 committee, uint256 signers) {
         bytes calldata signatures = quorum.signatures;
         address[] calldata nonSigners = quorum.nonSigners;
         uint256 mask = quorum.signerMask;
-        uint256 threshold = quorum.threshold;
         uint256 size;
         unchecked {
             signers = signatures.length / SIGNATURE_LENGTH;
