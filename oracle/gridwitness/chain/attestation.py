@@ -14,42 +14,41 @@ from gridwitness.chain.abi import abi_of
 from gridwitness.chain.client import Chain
 from gridwitness.chain.events import Event
 from gridwitness.chain.followers import BLOCK_RANGE, REORG_DEPTH, LogFollower
-from gridwitness.domain.batches import Batch, Proof
-from gridwitness.encoding.eip712 import attestation_domain, batch_digest
+from gridwitness.domain.batches import AttestedBatch, Batch, BatchStatus, Proof
 from gridwitness.encoding.merkle import MountainRange, range_leaf
 from gridwitness.encoding.packing import pack_meta, unpack_meta
 from gridwitness.errors import ChainError
 
+_EVENTS = ("CommitteeSet", "CommitteeCompromised", "BatchAttested", "BatchSuperseded")
 Leaf = tuple[bytes | int, ...]
 
 
 class StreamState(NamedTuple):
-    """Newest batch's number and digest, number of the committee in force, newest time attested (unix seconds).
+    """Newest batch's number, the head it makes (20 bytes), number of the committee in force, newest time attested.
 
-    `seq` and `latest_time` are 0, and `head` is zero, before the first batch.
+    `seq` and `latest_time` (unix seconds) are 0, and `head` is zero, before the first batch. `marks` counts how often
+    the stream was convicted of a false reading or of equivocation.
     """
 
     seq: int
     head: bytes
     config: int
     latest_time: int
+    marks: int
 
 
 class CommitteeState(NamedTuple):
-    """Signatures needed, and the members' checksummed addresses in ascending order."""
+    """Signatures needed, and the members' checksummed addresses in ascending order; nobody after a compromise."""
 
     threshold: int
     members: tuple[str, ...]
 
 
-class AttestedBatch(NamedTuple):
-    """A batch on chain; bit i of `signer_mask` set: member i signed. `transaction` is its hash."""
+class BatchStanding(NamedTuple):
+    """Whether a batch counts, and the number of the batch in its place, or 0."""
 
-    batch: Batch
-    digest: bytes
-    signer_mask: int
-    transaction: bytes
-    block_number: int
+    status: BatchStatus
+    superseded_by: int
 
 
 class StreamView:
@@ -62,26 +61,33 @@ class StreamView:
         self.stream_id = stream_id
         self._chain = chain
         self._contract = chain.contract("DataAttestation")
-        self._domain = attestation_domain(chain.chain_id, self._contract.address)
         self._logs = LogFollower(
             chain,
             "DataAttestation",
-            ("CommitteeSet", "BatchAttested"),
+            _EVENTS,
             topics=["0x" + stream_id.hex()],
             block_range=block_range,
             reorg_depth=reorg_depth,
         )
         self._batches: list[AttestedBatch] = []
         self._committees: list[CommitteeState] = []
-        self._folded = 0  # number of events that the two lists stand for
+        self._superseded: dict[int, int] = {}  # number of a batch → number of the batch it takes the place of
+        self._folded = 0  # number of events that these stand for
         self._lock = threading.Lock()
 
     def state(self) -> StreamState:
         """The stream's state at the head. Raises ChainError if it was never opened."""
-        owner, seq, latest_time, config, _, _, head = self._chain.call(self._contract.functions.stream(self.stream_id))
+        owner, seq, latest_time, config, marks, _, head = self._chain.call(
+            self._contract.functions.stream(self.stream_id)
+        )
         if int(owner, 16) == 0:
             raise ChainError(f"stream 0x{self.stream_id.hex()} is not open", hint="ape run open_stream opens one")
-        return StreamState(seq, bytes(head), config, latest_time)
+        return StreamState(seq, bytes(head), config, latest_time, marks)
+
+    def standing(self, seq: int) -> BatchStanding:
+        """Whether a batch counts, at the head."""
+        status, superseded_by = self._chain.call(self._contract.functions.batchStatus(self.stream_id, seq))
+        return BatchStanding(BatchStatus(status), superseded_by)
 
     def committee(self) -> CommitteeState:
         """The committee in force at the head. Raises ChainError if the stream was never opened."""
@@ -98,14 +104,14 @@ class StreamView:
             return self._batches[since_seq:]
 
     def peak(self, height: int) -> bytes:
-        """Peak of the mountain of `height`; means something only where that bit of the stream's length is set."""
+        """Peak of the mountain of `height`, or what was there before where that bit of the stream's length is clear."""
         return bytes(self._chain.call(self._contract.functions.peak(self.stream_id, height)))
 
     def mountain_range(self) -> MountainRange:
         """The stream's mountain range, rebuilt from all its batches: anyone can make a fresh range proof from it."""
         peaks = MountainRange()
         for attested in self.attested(0):
-            peaks.append(range_leaf(attested.batch.seq, attested.batch.root, pack_meta(attested.batch.meta)))
+            peaks.append(range_leaf(attested.seq, attested.root, pack_meta(attested.meta)))
         return peaks
 
     def verify_reading(self, fields: Leaf, proof: Proof) -> bool:
@@ -130,7 +136,7 @@ class StreamView:
 
     def _sync(self) -> None:
         if self._logs.sync() < self._folded:  # reorganised
-            self._batches, self._committees, self._folded = [], [], 0
+            self._batches, self._committees, self._superseded, self._folded = [], [], {}, 0
         for event in self._logs.events[self._folded :]:
             self._apply(event)
             self._folded += 1
@@ -139,20 +145,34 @@ class StreamView:
         args = event.args
         if event.name == "CommitteeSet":
             self._committees.append(CommitteeState(args["threshold"], args["members"]))
-            return
-        batch = Batch(
-            stream_id=self.stream_id,
-            seq=args["seq"],
-            root=args["root"],
-            previous=self._batches[-1].digest if self._batches else bytes(32),
-            meta=unpack_meta(args["meta"]),
-            config=len(self._committees),
-        )
-        # The event leaves out what the digest covers: recomputing it shows that nothing was missed in between.
-        if batch.seq != len(self._batches) + 1 or batch_digest(self._domain, batch) != args["digest"]:
-            raise ChainError(f"the node's events of stream 0x{self.stream_id.hex()} have a gap before {batch.seq}")
+        elif event.name == "CommitteeCompromised":
+            if args["config"] == len(self._committees):  # the one in force: none follows it until another is set
+                self._committees.append(CommitteeState(0, ()))
+        elif event.name == "BatchSuperseded":
+            self._superseded[args["supersededBy"]] = args["seq"]
+        else:
+            self._append(event)
+
+    def _append(self, event: Event) -> None:
+        args = event.args
+        if args["seq"] != len(self._batches) + 1:
+            raise ChainError(
+                f"the node's events of stream 0x{self.stream_id.hex()} have a gap before {args['seq']}",
+                hint="use a node that keeps all logs",
+            )
         self._batches.append(
-            AttestedBatch(batch, args["digest"], args["signerMask"], event.transaction, event.block_number)
+            AttestedBatch(
+                stream_id=self.stream_id,
+                seq=args["seq"],
+                root=args["root"],
+                meta=unpack_meta(args["meta"]),
+                supersedes=self._superseded.get(args["seq"], 0),
+                config=len(self._committees),
+                digest=args["digest"],
+                signer_mask=args["signerMask"],
+                transaction=event.transaction,
+                block_number=event.block_number,
+            )
         )
 
 

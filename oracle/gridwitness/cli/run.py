@@ -56,7 +56,7 @@ def run(
         url = "http://127.0.0.1:8102"
 
     Other settings: readings_stream, profiles_stream, clock ("system" or "chain"), poll_interval_s, grace_s,
-    max_wait_s, max_readings, profile_grace_s, takeover_s, vote_lock_s, peer_timeout_s, confirmations.
+    max_wait_s, max_readings, profile_grace_s, takeover_s, batch_validity_s, peer_timeout_s, confirmations.
     """
     settings = load_settings(config)
     _log_json()

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gridwitness.errors import ConfigError
 from gridwitness.service.batching import BatchRules
 from gridwitness.service.node import NodeConfig
+from gridwitness.service.signing import MAX_VALIDITY_S
 
 _PATHS = ("data_dir", "manifest", "keystore", "password_file")
 _MAX_PORT = 65_535
@@ -63,7 +64,7 @@ class OracleSettings(BaseSettings):
     max_readings: Annotated[int, Field(ge=1, le=4_096)] = 4_096
     profile_grace_s: Annotated[int, Field(ge=0)] = 3_600
     takeover_s: Annotated[float, Field(gt=0)] = 10
-    vote_lock_s: Annotated[float, Field(gt=0)] = 60
+    batch_validity_s: Annotated[int, Field(ge=1, le=MAX_VALIDITY_S)] = 120
     peer_timeout_s: Annotated[float, Field(gt=0)] = 5
     confirmations: Annotated[int, Field(ge=0)] = 0
     dry_run: bool = True
@@ -98,7 +99,7 @@ class OracleSettings(BaseSettings):
             clock=self.clock,
             poll_interval_s=self.poll_interval_s,
             takeover_s=self.takeover_s,
-            vote_lock_s=self.vote_lock_s,
+            batch_validity_s=self.batch_validity_s,
             peer_timeout_s=self.peer_timeout_s,
             confirmations=self.confirmations,
             dry_run=self.dry_run and not live,

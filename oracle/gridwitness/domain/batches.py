@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
+
+
+class BatchStatus(IntEnum):
+    """Whether a batch counts. The numbers are those of IDataAttestation."""
+
+    UNKNOWN = 0
+    STANDING = 1
+    SUPERSEDED = 2
+    CONVICTED = 3
+    COMPROMISED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,25 @@ class Batch:
     valid_from: int
     valid_until: int
     config: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttestedBatch:
+    """A batch as it stands on chain; `transaction` and `digest` are 32 bytes.
+
+    Its event leaves out the validity window, which only the digest covers. Bit i of `signer_mask` set: member i signed.
+    """
+
+    stream_id: bytes
+    seq: int
+    root: bytes
+    meta: BatchMeta
+    supersedes: int
+    config: int
+    digest: bytes
+    signer_mask: int
+    transaction: bytes
+    block_number: int
 
 
 @dataclass(frozen=True, slots=True)

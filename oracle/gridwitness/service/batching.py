@@ -12,9 +12,10 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from gridwitness.domain.batches import Batch
+from gridwitness.domain.batches import Batch, BatchMeta
 from gridwitness.domain.readings import Profile, ScoredReading, SignedReading
 from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.packing import pack_meta
 from gridwitness.errors import InputError
 from gridwitness.store import StoredBatch
 
@@ -24,7 +25,7 @@ ReadingKeyJson = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a batch is to stand: its number, the digest of the batch before, the committee's number."""
+    """Where a batch is to stand: its number, the stream's head before it (20 bytes), the committee's number."""
 
     seq: int
     previous: bytes
@@ -32,15 +33,44 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A batch computed from its content, ready to be signed or compared with the chain's."""
+class Window:
+    """When a batch may be attested: both ends included, unix seconds of the chain."""
 
-    batch: Batch
-    digest: bytes
+    valid_from: int
+    valid_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What batch `seq` of a stream says, computed from its keys, ready to be signed or compared with the chain's."""
+
+    stream_id: bytes
+    seq: int
+    root: bytes
+    meta: BatchMeta
     keys: str
     scored: tuple[ScoredReading, ...] = ()
     profiles: tuple[Profile, ...] = ()
     checkpoint: bytes = b""
+
+    @property
+    def content(self) -> bytes:
+        """Hash of root and meta: where it differs, so do the batches (IStreamBonds.proveEquivocation)."""
+        return keccak(self.root + pack_meta(self.meta).to_bytes(32, "big"))
+
+    def batch(self, place: Place, window: Window) -> Batch:
+        """The batch to be signed. Oracles never supersede: a batch that must go is the committee's to judge."""
+        return Batch(
+            stream_id=self.stream_id,
+            seq=self.seq,
+            root=self.root,
+            previous=place.previous,
+            meta=self.meta,
+            supersedes=0,
+            valid_from=window.valid_from,
+            valid_until=window.valid_until,
+            config=place.config,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +110,8 @@ class BatchKind(Protocol):
         """Why this oracle does not agree to a proposal of these keys; empty if it does."""
         ...
 
-    def prepare(self, place: Place, keys: str, attached: Mapping[bytes, SignedReading]) -> Prepared:
-        """Compute the batch. Raises InputError if the content cannot be a batch."""
+    def prepare(self, seq: int, keys: str, attached: Mapping[bytes, SignedReading]) -> Prepared:
+        """Compute batch `seq`. Raises InputError if the content cannot be a batch."""
         ...
 
     def commit(self, prepared: Prepared, stored: StoredBatch) -> None:
@@ -150,12 +180,21 @@ def id_of_key(key: ReadingKeyJson) -> bytes:
 
 def hex32(text: str) -> bytes:
     """32 bytes of 0x-hexadecimal. Raises InputError."""
+    return _from_hex(text, 32)
+
+
+def hex20(text: str) -> bytes:
+    """20 bytes of 0x-hexadecimal. Raises InputError."""
+    return _from_hex(text, 20)
+
+
+def _from_hex(text: str, length: int) -> bytes:
     try:
         value = bytes.fromhex(text.removeprefix("0x"))
     except ValueError:
         value = b""
-    if len(value) != 32:
-        raise InputError(f"{text[:80]!r} is not 32 bytes in hexadecimal")
+    if len(value) != length:
+        raise InputError(f"{text[:80]!r} is not {length} bytes in hexadecimal")
     return value
 
 

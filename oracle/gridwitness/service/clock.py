@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+# More than a public chain takes for a block and clocks differ by, so that there the head decides.
+_LAG_S = 60
+
 
 class Clock(Protocol):
     """Unix seconds. `now` never blocks; `refresh` may ask elsewhere first; `observe` tells it a new head's time."""
@@ -37,6 +40,26 @@ class SystemClock:
     async def refresh(self) -> int:
         """Seconds now."""
         return self.now()
+
+
+class ChainTime:
+    """The chain's time, to say when a signed batch is valid: the newest head's timestamp.
+
+    Where the chain keeps real time but makes blocks only for transactions, as development chains do, the head's
+    timestamp stands still; the oracle's clock less `_LAG_S` then goes before it.
+    """
+
+    def __init__(self, clock: Clock, head_time: int) -> None:
+        self._clock = clock
+        self._head_time = head_time
+
+    def observe(self, head_time: int) -> None:
+        """Take the timestamp of a head just read."""
+        self._head_time = head_time
+
+    def now(self) -> int:
+        """Unix seconds; the next block's timestamp is not before it."""
+        return max(self._head_time, self._clock.now() - _LAG_S)
 
 
 class ChainClock:

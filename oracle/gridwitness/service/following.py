@@ -8,8 +8,10 @@ from typing import Protocol
 
 import structlog
 
-from gridwitness.chain.attestation import AttestedBatch, CommitteeState, StreamState
+from gridwitness.chain.attestation import CommitteeState, StreamState
+from gridwitness.domain.batches import AttestedBatch
 from gridwitness.domain.readings import SignedReading
+from gridwitness.encoding.eip712 import head_of
 from gridwitness.errors import CommitteeError, InputError
 from gridwitness.service.admission import Admission
 from gridwitness.service.batching import BatchKind, Place, Prepared, attach
@@ -59,7 +61,7 @@ class Follower:
         self._peers = peers
         self._clock = clock
         self._state: StreamState | None = None
-        self._prepared: OrderedDict[bytes, Prepared] = OrderedDict()
+        self._prepared: OrderedDict[tuple[int, bytes], Prepared] = OrderedDict()
         # Votes and commits of one stream must not interleave: both decide by the newest batch.
         self.lock = asyncio.Lock()
 
@@ -73,9 +75,14 @@ class Follower:
         assert self._state is not None
         return Place(self._state.seq + 1, self._state.head, self._state.config)
 
+    @property
+    def marks(self) -> int:
+        """How often the stream was convicted, at the last step."""
+        return 0 if self._state is None else self._state.marks
+
     def remember(self, prepared: Prepared) -> None:
         """Keep a prepared batch, so that it need not be computed again when it is attested."""
-        self._prepared[prepared.digest] = prepared
+        self._prepared[prepared.seq, prepared.content] = prepared
         while len(self._prepared) > _PREPARED_KEPT:
             self._prepared.popitem(last=False)
 
@@ -105,8 +112,8 @@ class Follower:
             self.committee = await asyncio.to_thread(self._stream.committee)
         self._state = state
         head = await asyncio.to_thread(self._batches.head, self.kind.stream_id)
-        seq, digest = (0, bytes(32)) if head is None else (head.batch.seq, head.digest)
-        if (seq, digest) != (state.seq, state.head):
+        seq, digest = (0, bytes(32)) if head is None else (head.batch.seq, head.batch.digest)
+        if (seq, head_of(digest)) != (state.seq, state.head):
             self.problem = f"{self.kind.name}: following batch {seq} of {state.seq}"
             if not await self._catch_up(seq, digest):
                 return
@@ -120,69 +127,65 @@ class Follower:
             await asyncio.to_thread(self.kind.roll_back, seq - 1)
             return False
         for item in attested:
-            if item.batch.seq <= seq:
+            if item.seq <= seq:
                 continue
             try:
                 await self._take(item)
             except (InputError, CommitteeError) as error:
-                self.problem = f"{self.kind.name}: batch {item.batch.seq}: {error.message}"
+                self.problem = f"{self.kind.name}: batch {item.seq}: {error.message}"
                 return False
         # More may have been attested since the state was read; the next step sees it.
         newest = attested[-1] if attested else None
-        return newest is not None and self._state is not None and newest.digest == self._state.head
+        return newest is not None and self._state is not None and head_of(newest.digest) == self._state.head
 
     async def _take(self, item: AttestedBatch) -> None:
         prepared, adopted = await self._recompute(item)
         await self.adopt(adopted)
-        batch, digest = item.batch, item.digest
-        stored = StoredBatch(
-            batch, digest, item.signer_mask, item.transaction, item.block_number, "attested", prepared.keys
-        )
-        await asyncio.to_thread(self.kind.commit, prepared, stored)
+        await asyncio.to_thread(self.kind.commit, prepared, StoredBatch(item, "attested", prepared.keys))
         _log.info(
             "batch_attested",
             stream=self.kind.name,
-            seq=batch.seq,
-            count=batch.meta.count,
-            flagged=batch.meta.flagged_count,
+            seq=item.seq,
+            count=item.meta.count,
+            flagged=item.meta.flagged_count,
             block=item.block_number,
-            digest=to_hex(digest),
+            digest=to_hex(item.digest),
         )
 
     async def _recompute(self, item: AttestedBatch) -> tuple[Prepared, list[SignedReading]]:
         """The batch as computed here, with readings to adopt first. Raises CommitteeError if no content gives it."""
-        known = self._prepared.get(item.digest)
-        if known is not None and await asyncio.to_thread(self.kind.readings_of, known.keys) is not None:
-            return known, []
-        place = Place(item.batch.seq, item.batch.previous, item.batch.config)
-        vote = await asyncio.to_thread(self._batches.vote_for, self.kind.stream_id, item.batch.seq, item.digest)
-        if vote is not None and not await asyncio.to_thread(self.kind.missing, vote.keys, {}):
-            prepared = await asyncio.to_thread(self.kind.prepare, place, vote.keys, {})
-            if prepared.digest == item.digest:
-                return prepared, []
+        for known in self._prepared.values():
+            if _is_of(known, item) and await asyncio.to_thread(self.kind.readings_of, known.keys) is not None:
+                return known, []
+        for vote in await asyncio.to_thread(self._batches.votes, self.kind.stream_id, item.seq):
+            if not await asyncio.to_thread(self.kind.missing, vote.keys, {}):
+                prepared = await asyncio.to_thread(self.kind.prepare, item.seq, vote.keys, {})
+                if _is_of(prepared, item):
+                    return prepared, []
         failures = []
         for address in self._peers.urls:
             try:
-                return await self._from_peer(address, place, item)
+                return await self._from_peer(address, item)
             except (CommitteeError, InputError) as error:
                 failures.append(error.message)
         raise CommitteeError(f"no member's content gives its root: {'; '.join(failures) or 'there are no peers'}")
 
-    async def _from_peer(self, address: str, place: Place, item: AttestedBatch) -> tuple[Prepared, list[SignedReading]]:
-        content = await self._peers.attested_content(address, to_hex(self.kind.stream_id), place.seq)
+    async def _from_peer(self, address: str, item: AttestedBatch) -> tuple[Prepared, list[SignedReading]]:
+        content = await self._peers.attested_content(address, to_hex(self.kind.stream_id), item.seq)
         if content is None:
             raise CommitteeError(f"member {address} does not have it")
         behind = await asyncio.to_thread(self.kind.behind, content.keys)
         if behind:
             raise CommitteeError(behind)
         readings = await asyncio.to_thread(self._signed_readings, content)
-        prepared = await asyncio.to_thread(self.kind.prepare, place, content.keys, attach(readings))
-        if prepared.digest != item.digest:
+        prepared = await asyncio.to_thread(self.kind.prepare, item.seq, content.keys, attach(readings))
+        if not _is_of(prepared, item):
             raise self._peers.failed(
                 address,
                 "wrong_content",
-                f"its content of batch {place.seq} gives digest {to_hex(prepared.digest)}, the chain has "
-                f"{to_hex(item.digest)}",
+                f"its content of batch {item.seq} gives root {to_hex(prepared.root)}, the chain has {to_hex(item.root)}"
+                if prepared.root != item.root
+                else f"its content of batch {item.seq} gives another summary than the chain has",
             )
         return prepared, readings
 
@@ -196,3 +199,7 @@ class Follower:
                     f"reading {reading.counter} of device {to_hex(reading.device_id)} has no signature of its device"
                 )
         return readings
+
+
+def _is_of(prepared: Prepared, item: AttestedBatch) -> bool:
+    return (prepared.seq, prepared.root, prepared.meta) == (item.seq, item.root, item.meta)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from gridwitness.errors import InputError
 from gridwitness.sources.payloads import ReadingPayload
 
+# uint40, as the contract has it.
+UnixSeconds = Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
+
 
 class SignRequest(msgspec.Struct, frozen=True):
-    """A proposal: content for batch `seq` of a stream. Readings the peer was found to lack are attached."""
+    """A proposal: content for batch `seq` of a stream, valid from `valid_from` to `valid_until` (unix seconds).
+
+    Readings the peer was found to lack are attached.
+    """
 
     stream: str
     kind: str
     seq: int
     previous: str
     config: int
+    valid_from: UnixSeconds
+    valid_until: UnixSeconds
     keys: str
     readings: list[ReadingPayload] = []
 
@@ -33,8 +41,9 @@ class SignAnswer(msgspec.Struct, frozen=True):
 class Refusal(msgspec.Struct, frozen=True):
     """Why a peer did not sign.
 
-    Problems: `missing` (with the keys of the readings it lacks), `voted` (for other content; ask for it), `behind` (the
-    peer must follow the chain first), `stale` (the proposer must), `objection`, `invalid`.
+    Problems: `missing` (with the keys of the readings it lacks), `voted` (for other content that may be attested at the
+    same time; ask for it), `behind` (the peer must follow the chain first), `stale` (the proposer must), `objection`,
+    `invalid`.
     """
 
     problem: str
@@ -43,7 +52,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class BatchContent(msgspec.Struct, frozen=True):
-    """Content of a batch: its keys and the signed readings they name; for attested batches what stands on chain."""
+    """Content of a batch: its keys and the signed readings they name.
+
+    For a vote, when it may be attested; for an attested batch, what stands on chain.
+    """
 
     stream: str
     kind: str
@@ -51,8 +63,9 @@ class BatchContent(msgspec.Struct, frozen=True):
     keys: str
     readings: list[ReadingPayload]
     digest: str
+    valid_from: UnixSeconds = 0
+    valid_until: UnixSeconds = 0
     root: str = ""
-    previous: str = ""
     meta: str = ""
     config: int = 0
     signer_mask: int = 0

@@ -21,7 +21,7 @@ from gridwitness.encoding.packing import pack_meta
 from gridwitness.errors import ChainError, StoreError
 from gridwitness.service.admission import Admission
 from gridwitness.service.batching import BatchRules
-from gridwitness.service.clock import ChainClock, Clock, SystemClock
+from gridwitness.service.clock import ChainClock, ChainTime, Clock, SystemClock
 from gridwitness.service.fleet import Fleet
 from gridwitness.service.following import Follower
 from gridwitness.service.ingest import Ingest
@@ -32,6 +32,7 @@ from gridwitness.service.profile_batches import ProfileBatches
 from gridwitness.service.proposing import Proposer, Submission
 from gridwitness.service.proving import Prover
 from gridwitness.service.reading_batches import ReadingBatches
+from gridwitness.service.signing import Signer
 from gridwitness.service.voting import Voter
 from gridwitness.sources.payloads import to_payload
 from gridwitness.store import BatchLog, Database, ProfileLog, ReadingLog
@@ -43,7 +44,8 @@ _log = structlog.get_logger()
 class NodeConfig:
     """Everything an oracle needs to know. `peers` maps checksummed addresses to URLs, itself left out or not.
 
-    Durations in seconds: of real time, but for the `rules`, which go by the oracle's clock ("system" or "chain").
+    Durations in seconds: of real time, but for the `rules`, which go by the oracle's clock ("system" or "chain"), and
+    `batch_validity_s`, which goes by the chain's.
     """
 
     name: str
@@ -55,7 +57,7 @@ class NodeConfig:
     clock: str = "system"
     poll_interval_s: float = 0.5
     takeover_s: float = 10.0
-    vote_lock_s: float = 60.0
+    batch_validity_s: int = 120
     peer_timeout_s: float = 5.0
     confirmations: int = 0
     dry_run: bool = True
@@ -78,6 +80,7 @@ class OracleNode:
         self._readings, self._batches = ReadingLog(self._database), BatchLog(self._database)
         self._profiles = ProfileLog(self._database)
         self._clock: Clock = ChainClock(chain.head_time) if config.clock == "chain" else SystemClock()
+        self._chain_time = ChainTime(self._clock, self._head.time)
         self._fleet = Fleet(RegistryFollower(chain), config.zone)
         self._admission = Admission(
             self._fleet, self._clock, registry_domain(chain.chain_id, manifest.address("DeviceRegistry"))
@@ -97,11 +100,9 @@ class OracleNode:
             manifest.stream(config.readings_stream),
             manifest.stream(config.profiles_stream),
         )
-        reading_batches = ReadingBatches(
-            readings_stream, domain, self._readings, self._batches, self._fleet, config.rules
-        )
+        reading_batches = ReadingBatches(readings_stream, self._readings, self._batches, self._fleet, config.rules)
         profile_batches = ProfileBatches(
-            profiles_stream, readings_stream, domain, self._profiles, self._batches, self._fleet, config.rules
+            profiles_stream, readings_stream, self._profiles, self._batches, self._fleet, config.rules
         )
         self._followers = {
             kind.stream_id: Follower(
@@ -115,7 +116,12 @@ class OracleNode:
             )
             for kind in (reading_batches, profile_batches)
         }
-        self._voter = Voter(account, self._followers, self._batches, self._admission, self._fleet, config.vote_lock_s)
+        self._voter = Voter(
+            Signer(account, domain, self._batches, self._chain_time, config.batch_validity_s),
+            self._followers,
+            self._admission,
+            self._fleet,
+        )
         self._proposers = [
             Proposer(follower, self._voter, self._peers, self._submit, config.takeover_s, config.poll_interval_s)
             for follower in self._followers.values()
@@ -156,6 +162,7 @@ class OracleNode:
         """One round. Raises ChainError or StoreError; everything already done stays done."""
         head = await asyncio.to_thread(self._chain.head)
         self._clock.observe(head.time)
+        self._chain_time.observe(head.time)
         moved = head.hash != self._head.hash or bool(self._problem)
         if moved:
             await self._fleet.refresh()
@@ -217,14 +224,13 @@ class OracleNode:
             seq=batch.seq,
             keys=stored.keys,
             readings=[to_payload(signed) for signed in readings],
-            digest=to_hex(stored.digest),
+            digest=to_hex(batch.digest),
             root=to_hex(batch.root),
-            previous=to_hex(batch.previous),
             meta=to_hex(pack_meta(batch.meta).to_bytes(32, "big")),
             config=batch.config,
-            signer_mask=stored.signer_mask,
-            transaction=to_hex(stored.tx_hash),
-            block=stored.block,
+            signer_mask=batch.signer_mask,
+            transaction=to_hex(batch.transaction),
+            block=batch.block_number,
             status=stored.status,
         )
         return encode_message(content)

@@ -40,11 +40,12 @@ def describe_stream(follower: Follower, batches: BatchLog) -> dict[str, object]:
     return {
         "id": to_hex(follower.kind.stream_id),
         "seq": 0 if head is None else head.batch.seq,
-        "head": None if head is None else to_hex(head.digest),
-        "block": None if head is None else head.block,
+        "head": None if head is None else to_hex(head.batch.digest),
+        "block": None if head is None else head.batch.block_number,
         "status": None if head is None else head.status,
         "latest_time": None if head is None else head.batch.meta.time_to,
         "threshold": follower.committee.threshold,
         "members": list(follower.committee.members),
+        "marks": follower.marks,
         "problem": follower.problem,
     }

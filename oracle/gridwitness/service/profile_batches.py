@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gridwitness.domain.batches import Batch, BatchMeta
+from gridwitness.domain.batches import BatchMeta
 from gridwitness.domain.readings import Profile, SignedReading
 from gridwitness.domain.slots import SECONDS_PER_DAY, SLOTS_PER_DAY
-from gridwitness.encoding.eip712 import Domain, batch_digest
 from gridwitness.encoding.leaves import profile_leaf
 from gridwitness.encoding.merkle import StandardMerkleTree
 from gridwitness.errors import InputError
 from gridwitness.scoring import FLAG_SCORE_BPS, Scorer, profile_score
 from gridwitness.service.batching import (
     BatchRules,
-    Place,
     Prepared,
     ProfileKeys,
     ReadingKeyJson,
@@ -34,16 +32,13 @@ class ProfileBatches:
         self,
         stream_id: bytes,
         readings_stream: bytes,
-        domain: Domain,
         profiles: ProfileLog,
         batches: BatchLog,
         fleet: Fleet,
         rules: BatchRules,
     ) -> None:
-        """`domain` is DataAttestation's."""
         self.stream_id = stream_id
         self._readings_stream = readings_stream
-        self._domain = domain
         self._profiles = profiles
         self._batches = batches
         self._fleet = fleet
@@ -78,10 +73,10 @@ class ProfileBatches:
         known = 0 if head is None else head.batch.seq
         return "" if wanted <= known else f"readings are followed up to batch {known}; the profiles need {wanted}"
 
-    def prepare(self, place: Place, keys: str, attached: Mapping[bytes, SignedReading]) -> Prepared:
+    def prepare(self, seq: int, keys: str, attached: Mapping[bytes, SignedReading]) -> Prepared:
         """Build the day's profiles, root and meta."""
         named = decode_keys(keys, ProfileKeys)
-        profiles = self._build(named, place.seq)
+        profiles = self._build(named, seq)
         if not profiles:
             raise InputError(f"no device has {SLOTS_PER_DAY} attested readings on day {named.day} and no profile yet")
         root = StandardMerkleTree([profile_leaf(profile) for profile in profiles]).root
@@ -94,8 +89,7 @@ class ProfileBatches:
             time_to=(named.day + 1) * SECONDS_PER_DAY,
             model_hash=Scorer().model_hash[:12],
         )
-        batch = Batch(self.stream_id, place.seq, root, place.previous, meta, place.config)
-        return Prepared(batch, batch_digest(self._domain, batch), keys, profiles=profiles)
+        return Prepared(self.stream_id, seq, root, meta, keys, profiles=profiles)
 
     def commit(self, prepared: Prepared, stored: StoredBatch) -> None:
         """Record the batch."""

@@ -15,10 +15,11 @@ from gridwitness.chain.attestation import encode_attest
 from gridwitness.domain.readings import SignedReading
 from gridwitness.encoding.keys import recover_signer
 from gridwitness.errors import CommitteeError, InputError
-from gridwitness.service.batching import Place, Prepared, attach, id_of_key
+from gridwitness.service.batching import Place, Prepared, Window, attach, id_of_key
 from gridwitness.service.following import Follower
 from gridwitness.service.messages import BatchContent, Refusal, SignAnswer, SignRequest, to_hex
 from gridwitness.service.peers import Peers
+from gridwitness.service.signing import Proposal
 from gridwitness.service.voting import Voter
 from gridwitness.sources.payloads import to_payload
 
@@ -43,6 +44,14 @@ class Submission:
         return f"attest:{self.stream}:{self.seq}:{to_hex(self.digest)}:{self.attempt}"
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What to propose: content by its keys, and when it may be attested."""
+
+    keys: str
+    window: Window
+
+
 class Proposer:
     """Proposes for one stream. Members take turns: for number `seq` the member at index seq mod k comes first, the
     others after `takeover_s` each.
@@ -62,6 +71,7 @@ class Proposer:
         self.submission: Submission | None = None
         self._follower = follower
         self._voter = voter
+        self._signer = voter.signer
         self._peers = peers
         self._submit = submit
         self._takeover_s = takeover_s
@@ -88,13 +98,20 @@ class Proposer:
         if self.submission is not None:
             return
         try:
-            bound = await asyncio.to_thread(self._voter.locked_vote, self._follower.kind.stream_id, place.seq)
+            bound = await asyncio.to_thread(self._signer.bound, self._follower.kind.stream_id, place.seq)
             keys = bound.keys if bound is not None else await asyncio.to_thread(self._follower.kind.due, now)
             if keys is None:
                 self._due_since = None
             elif (rank := self._rank(place.seq)) is not None and self._waited(rank):
-                await self._propose(place, keys, look_first=bound is None and (rank > 0 or bool(self.problem)))
-                self.problem = ""
+                if bound is not None:
+                    # As it was, not in a fresh window: votes split among proposals must run out to be agreed after all.
+                    draft = Draft(keys, Window(bound.valid_from, bound.valid_until))
+                else:
+                    begun = await self._begun_by_peers(place) if rank > 0 or self.problem else None
+                    draft = begun or Draft(keys, self._signer.fresh_window())
+                if not self._signer.is_late(draft.window):
+                    await self._propose(place, draft)
+                    self.problem = ""
         except (CommitteeError, InputError) as error:
             self._postpone(f"{self._follower.kind.name}: batch {place.seq}: {error.message}")
 
@@ -105,38 +122,34 @@ class Proposer:
 
     def _rank(self, seq: int) -> int | None:
         members = self._follower.committee.members
-        if self._voter.address not in members:
+        if self._signer.address not in members:
             return None
-        return (members.index(self._voter.address) - seq) % len(members)
+        return (members.index(self._signer.address) - seq) % len(members)
 
     def _waited(self, rank: int) -> bool:
         if self._due_since is None:
             self._due_since = time.monotonic()
         return time.monotonic() >= self._due_since + rank * self._takeover_s
 
-    async def _propose(self, place: Place, keys: str, *, look_first: bool) -> None:
+    async def _propose(self, place: Place, draft: Draft) -> None:
         follower, kind = self._follower, self._follower.kind
-        if look_first:
-            keys = await self._voted_by_peers(place) or keys
-        prepared = await asyncio.to_thread(kind.prepare, place, keys, {})
+        prepared = await asyncio.to_thread(kind.prepare, place.seq, draft.keys, {})
+        proposal = self._signer.propose(prepared, place, draft.window)
         # Our own vote comes first: were it given last, two proposers could each spend their vote on the other.
         async with follower.lock:
             if not follower.caught_up or follower.place() != place:
                 return
-            bound = await asyncio.to_thread(self._voter.locked_vote, kind.stream_id, place.seq)
-            if bound is not None and bound.digest != prepared.digest:
-                raise CommitteeError(f"bound by the vote for {to_hex(bound.digest)}, not {to_hex(prepared.digest)}")
-            signatures = {self._voter.address: await self._voter.vote(follower, prepared)}
-        signatures |= await self._collect(prepared, place)
+            signatures = {self._signer.address: await self._voter.vote(follower, proposal)}
+        signatures |= await self._collect(proposal)
         if not self._enough(signatures):
             needed = follower.committee.threshold
-            raise CommitteeError(f"{len(signatures)} of {needed} signatures for {to_hex(prepared.digest)}")
-        submission = self._submission(prepared, signatures)
+            raise CommitteeError(f"{len(signatures)} of {needed} signatures for {to_hex(proposal.digest)}")
+        submission = self._submission(proposal, signatures)
         await asyncio.to_thread(self._submit, submission)
         self.submission = submission
 
-    async def _voted_by_peers(self, place: Place) -> str | None:
-        """Keys of the content most peers are bound to by a vote, its readings taken into our log; None without any.
+    async def _begun_by_peers(self, place: Place) -> Draft | None:
+        """The draft most peers are bound to by a vote, its readings taken into our log; None without any.
 
         A proposer that comes after another finishes what that one began, or it would find everyone's vote spent.
         """
@@ -151,16 +164,17 @@ class Proposer:
         (digest, _), *_ = Counter(content.digest for content in contents).most_common(1)
         chosen = next(content for content in contents if content.digest == digest)
         await self._follower.take_over(chosen)
-        return chosen.keys
+        window = Window(chosen.valid_from, chosen.valid_until)
+        return Draft(chosen.keys, self._signer.fresh_window() if self._signer.objection(window) else window)
 
     def _enough(self, signatures: Mapping[str, bytes]) -> bool:
         return len(signatures) >= self._follower.committee.threshold
 
-    async def _collect(self, prepared: Prepared, place: Place) -> dict[str, bytes]:
+    async def _collect(self, proposal: Proposal) -> dict[str, bytes]:
         """Checked signatures of peers, by member."""
         signatures: dict[str, bytes] = {}
         members = [address for address in self._peers.urls if address in self._follower.committee.members]
-        tasks = {asyncio.create_task(self._ask(address, prepared, place)): address for address in members}
+        tasks = {asyncio.create_task(self._ask(address, proposal)): address for address in members}
         self._asking |= tasks.keys()
         waiting = set(tasks)
         while waiting:
@@ -174,15 +188,18 @@ class Proposer:
         self._asking = {task for task in self._asking if not task.done()}
         return signatures
 
-    async def _ask(self, address: str, prepared: Prepared, place: Place) -> bytes | None:
+    async def _ask(self, address: str, proposal: Proposal) -> bytes | None:
         """A member's checked signature; None if it refused or failed us. Its behaviour is noted either way."""
+        prepared, place = proposal.prepared, proposal.place
         request = SignRequest(
-            to_hex(prepared.batch.stream_id),
-            self._follower.kind.name,
-            place.seq,
-            to_hex(place.previous),
-            place.config,
-            prepared.keys,
+            stream=to_hex(prepared.stream_id),
+            kind=self._follower.kind.name,
+            seq=place.seq,
+            previous=to_hex(place.previous),
+            config=place.config,
+            valid_from=proposal.window.valid_from,
+            valid_until=proposal.window.valid_until,
+            keys=prepared.keys,
         )
         try:
             answer = await self._peers.ask(address, request)
@@ -193,45 +210,47 @@ class Proposer:
                 answer = await self._peers.ask(address, request)
             if isinstance(answer, Refusal):
                 raise self._peers.failed(address, answer.problem, answer.detail)
-            return self._checked(address, prepared, answer)
+            return self._checked(address, proposal, answer)
         except (CommitteeError, InputError) as error:
             _log.warning("member_failed", stream=self._follower.kind.name, seq=place.seq, error=error.message)
             return None
 
-    def _checked(self, address: str, prepared: Prepared, answer: SignAnswer) -> bytes:
+    def _checked(self, address: str, proposal: Proposal, answer: SignAnswer) -> bytes:
         """The signature, if it is the member's over our digest. Raises CommitteeError naming the member."""
-        if answer.digest != to_hex(prepared.digest):
+        if answer.digest != to_hex(proposal.digest):
             raise self._peers.failed(
                 address,
                 "wrong_digest",
-                f"batch {prepared.batch.seq} is {to_hex(prepared.digest)} here, {answer.digest[:80]} there",
+                f"batch {proposal.place.seq} is {to_hex(proposal.digest)} here, {answer.digest[:80]} there",
             )
         try:
             signature = bytes.fromhex(answer.signature.removeprefix("0x"))
         except ValueError:
             signature = b""
-        signer = recover_signer(prepared.digest, signature)
+        signer = recover_signer(proposal.digest, signature)
         if signer is None or signer != bytes.fromhex(address.removeprefix("0x")):
             found = "nobody" if signer is None else to_hex(signer)
             raise self._peers.failed(address, "wrong_signature", f"the signature is one of {found}")
         self._peers.signed(address)
         return signature
 
-    def _submission(self, prepared: Prepared, signatures: Mapping[str, bytes]) -> Submission:
-        committee = self._follower.committee
+    def _submission(self, proposal: Proposal, signatures: Mapping[str, bytes]) -> Submission:
+        committee, kind = self._follower.committee, self._follower.kind
         mask = sum(1 << index for index, member in enumerate(committee.members) if member in signatures)
         ordered = [signatures[member] for member in committee.members if member in signatures]
         others = [member for member in committee.members if member not in signatures]
-        calldata = encode_attest(prepared.batch, committee.threshold, mask, ordered, others)
+        batch = proposal.prepared.batch(proposal.place, proposal.window)
+        calldata = encode_attest(batch, committee.threshold, mask, ordered, others)
         _log.info(
             "batch_signed",
-            stream=self._follower.kind.name,
-            seq=prepared.batch.seq,
+            stream=kind.name,
+            seq=batch.seq,
             signatures=len(ordered),
-            count=prepared.batch.meta.count,
-            digest=to_hex(prepared.digest),
+            count=batch.meta.count,
+            valid_until=batch.valid_until,
+            digest=to_hex(proposal.digest),
         )
-        return Submission(self._follower.kind.name, prepared.batch.seq, prepared.digest, calldata, self._attempt)
+        return Submission(kind.name, batch.seq, proposal.digest, calldata, self._attempt)
 
 
 def _attachable(prepared: Prepared) -> dict[bytes, SignedReading]:

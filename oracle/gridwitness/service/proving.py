@@ -32,12 +32,12 @@ class StreamRange:
         """The range of all batches in the log."""
         length = len(self._range)
         last = self._batches.get(self._stream_id, length) if length else None
-        if length and (last is None or last.digest != self._head):
+        if length and (last is None or last.batch.digest != self._head):
             self._range = MountainRange()
         for stored in self._batches.since(self._stream_id, len(self._range)):
             batch = stored.batch
             self._range.append(range_leaf(batch.seq, batch.root, pack_meta(batch.meta)))
-            self._head = stored.digest
+            self._head = batch.digest
         return self._range
 
 
@@ -104,13 +104,13 @@ class Prover:
         return stored
 
     def _tree(self, stored: StoredBatch, items: Sequence[ScoredReading] | Sequence[Profile]) -> StandardMerkleTree:
-        tree = self._trees.get(stored.digest)
+        tree = self._trees.get(stored.batch.digest)
         if tree is None:
             leaves = [profile_leaf(one) if isinstance(one, Profile) else reading_leaf(one) for one in items]
             tree = StandardMerkleTree(leaves)
             if tree.root != stored.batch.root:
                 raise StoreError(f"the log's content of batch {stored.batch.seq} does not give its root")
-            self._trees[stored.digest] = tree
+            self._trees[stored.batch.digest] = tree
             while len(self._trees) > _TREES_KEPT:
                 self._trees.popitem(last=False)
         return tree

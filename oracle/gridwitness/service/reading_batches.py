@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gridwitness.domain.batches import Batch, BatchMeta
+from gridwitness.domain.batches import BatchMeta
 from gridwitness.domain.devices import Device, DeviceStatus
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Score, ScoredReading, SignedReading
 from gridwitness.domain.slots import SLOT_SECONDS
-from gridwitness.encoding.eip712 import Domain, batch_digest
 from gridwitness.encoding.leaves import reading_leaf
 from gridwitness.encoding.merkle import StandardMerkleTree
 from gridwitness.errors import InputError
@@ -17,7 +16,6 @@ from gridwitness.scoring import FLAG_SCORE_BPS, Scorer
 from gridwitness.service.admission import interval_seconds
 from gridwitness.service.batching import (
     BatchRules,
-    Place,
     Prepared,
     ReadingKeyJson,
     ReadingKeys,
@@ -39,11 +37,9 @@ class ReadingBatches:
     name = "readings"
 
     def __init__(
-        self, stream_id: bytes, domain: Domain, readings: ReadingLog, batches: BatchLog, fleet: Fleet, rules: BatchRules
+        self, stream_id: bytes, readings: ReadingLog, batches: BatchLog, fleet: Fleet, rules: BatchRules
     ) -> None:
-        """`domain` is DataAttestation's."""
         self.stream_id = stream_id
-        self._domain = domain
         self._readings = readings
         self._batches = batches
         self._fleet = fleet
@@ -102,7 +98,7 @@ class ReadingBatches:
         differing = sorted("0x" + device_id.hex() for device_id in absent ^ expected)
         return f"absent devices differ from the registry's: {', '.join(differing[:5])}"
 
-    def prepare(self, place: Place, keys: str, attached: Mapping[bytes, SignedReading]) -> Prepared:
+    def prepare(self, seq: int, keys: str, attached: Mapping[bytes, SignedReading]) -> Prepared:
         """Score the readings from the checkpoint before, and build root and meta."""
         named = decode_keys(keys, ReadingKeys)
         readings = [signed for signed in self._find(named.readings, attached) if signed is not None]
@@ -114,12 +110,11 @@ class ReadingBatches:
             raise InputError("the batch holds a reading twice")
         readings.sort(key=lambda one: (one.reading.time, one.reading.device_id, one.reading.counter))
         absent = [hex32(device_id) for device_id in named.absent]
-        scores, checkpoint, model_hash = self._score(place.seq, readings, absent)
+        scores, checkpoint, model_hash = self._score(seq, readings, absent)
         scored = tuple(ScoredReading(signed, score) for signed, score in zip(readings, scores, strict=True))
         root = StandardMerkleTree([reading_leaf(one) for one in scored]).root
         meta = _meta(scored, model_hash)
-        batch = Batch(self.stream_id, place.seq, root, place.previous, meta, place.config)
-        return Prepared(batch, batch_digest(self._domain, batch), keys, scored=scored, checkpoint=checkpoint)
+        return Prepared(self.stream_id, seq, root, meta, keys, scored=scored, checkpoint=checkpoint)
 
     def commit(self, prepared: Prepared, stored: StoredBatch) -> None:
         """Record the batch with its scores and the scorer's new state."""

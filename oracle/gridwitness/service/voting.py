@@ -1,19 +1,16 @@
-"""Signing what peers propose: recompute everything, vote at most once at a time, write the vote down first."""
+"""Signing what peers propose, once everything in it was recomputed here."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 
 import structlog
-from eth_account.signers.local import LocalAccount
-from eth_typing import Hash32
 
 from gridwitness.api.protocols import CommitteeReply
 from gridwitness.errors import InputError, ReadingRejected
 from gridwitness.service.admission import Admission
-from gridwitness.service.batching import Place, Prepared, attach, hex32
+from gridwitness.service.batching import Place, Window, attach, hex20, hex32
 from gridwitness.service.fleet import Fleet
 from gridwitness.service.following import Follower
 from gridwitness.service.messages import (
@@ -25,8 +22,8 @@ from gridwitness.service.messages import (
     encode_message,
     to_hex,
 )
+from gridwitness.service.signing import Proposal, Signer
 from gridwitness.sources.payloads import to_payload
-from gridwitness.store import BatchLog, Vote
 
 _log = structlog.get_logger()
 
@@ -34,22 +31,11 @@ _log = structlog.get_logger()
 class Voter:
     """This oracle's signature for the batches of its streams."""
 
-    def __init__(
-        self,
-        account: LocalAccount,
-        followers: Mapping[bytes, Follower],
-        batches: BatchLog,
-        admission: Admission,
-        fleet: Fleet,
-        vote_lock_s: float,
-    ) -> None:
-        self.address = str(account.address)
-        self._account = account
+    def __init__(self, signer: Signer, followers: Mapping[bytes, Follower], admission: Admission, fleet: Fleet) -> None:
+        self.signer = signer
         self._followers = followers
-        self._batches = batches
         self._admission = admission
         self._fleet = fleet
-        self._vote_lock_s = vote_lock_s
 
     async def sign(self, body: bytes) -> CommitteeReply:
         """Answer a peer's proposal. Raises InputError if the body is malformed or of a stream not served here."""
@@ -75,68 +61,67 @@ class Voter:
             )
         return CommitteeReply(isinstance(answer, SignAnswer), encode_message(answer))
 
-    def locked_vote(self, stream: bytes, seq: int) -> Vote | None:
-        """The vote this oracle is bound by for a number, until the lock is over or the number is attested."""
-        vote = self._batches.last_vote(stream, seq)
-        return vote if vote is not None and time.time() < vote.voted_at + self._vote_lock_s else None
-
-    async def vote(self, follower: Follower, prepared: Prepared) -> bytes:
-        """Record a vote and return the signature. The caller holds the stream's lock and has checked `locked_vote`."""
-        batch = prepared.batch
-        follower.remember(prepared)
-        bound = await asyncio.to_thread(self.locked_vote, batch.stream_id, batch.seq)
-        if bound is not None and bound.digest == prepared.digest:
-            # Not renewed: votes that were split among proposals must run out for the committee to agree after all.
-            return bound.signature
-        signature = bytes(self._account.unsafe_sign_hash(Hash32(prepared.digest)).signature)
-        vote = Vote(batch.stream_id, batch.seq, prepared.digest, prepared.keys, signature, time.time())
-        await asyncio.to_thread(self._batches.vote, vote)
-        return signature
+    async def vote(self, follower: Follower, proposal: Proposal) -> bytes:
+        """Sign a proposal. The caller holds the stream's lock. Raises CommitteeError if another vote binds us."""
+        follower.remember(proposal.prepared)
+        return await asyncio.to_thread(self.signer.sign, proposal)
 
     async def voted_content(self, stream: bytes, seq: int) -> BatchContent | None:
         """The content this oracle is bound to by a vote; None if it is not, or no longer has the readings."""
         follower = self._followers.get(stream)
-        vote = await asyncio.to_thread(self.locked_vote, stream, seq)
+        vote = await asyncio.to_thread(self.signer.bound, stream, seq)
         if follower is None or vote is None:
             return None
         readings = await asyncio.to_thread(follower.kind.readings_of, vote.keys)
         if readings is None:
             return None
-        payloads = [to_payload(signed) for signed in readings]
-        return BatchContent(to_hex(stream), follower.kind.name, seq, vote.keys, payloads, to_hex(vote.digest))
+        return BatchContent(
+            stream=to_hex(stream),
+            kind=follower.kind.name,
+            seq=seq,
+            keys=vote.keys,
+            readings=[to_payload(signed) for signed in readings],
+            digest=to_hex(vote.digest),
+            valid_from=vote.valid_from,
+            valid_until=vote.valid_until,
+        )
 
     async def _consider(self, follower: Follower, request: SignRequest) -> SignAnswer | Refusal:
-        place = Place(request.seq, hex32(request.previous), request.config)
-        out_of_place = self._out_of_place(follower, place)
-        if out_of_place is not None:
-            return out_of_place
+        place = Place(request.seq, hex20(request.previous), request.config)
+        window = Window(request.valid_from, request.valid_until)
+        refusal = self._out_of_place(follower, place) or await self._out_of_agreement(follower, request, window)
+        if refusal is not None:
+            return refusal
         kind = follower.kind
-        behind = await asyncio.to_thread(kind.behind, request.keys)
-        if behind:
-            return Refusal("behind", behind)
         attached = attach(await self._admission.admit(request.readings))
         missing = await asyncio.to_thread(kind.missing, request.keys, attached)
         if missing:
             return Refusal("missing", f"{len(missing)} readings are not here", missing)
+        prepared = await asyncio.to_thread(kind.prepare, place.seq, request.keys, attached)
+        proposal = self.signer.propose(prepared, place, window)
+        conflict = await asyncio.to_thread(self.signer.conflict, proposal)
+        if conflict:
+            _log.warning("second_proposal", stream=kind.name, seq=request.seq, detail=conflict)
+            return Refusal("voted", conflict)
+        await follower.adopt(list(attached.values()))
+        signature = await self.vote(follower, proposal)
+        return SignAnswer(self.signer.address, to_hex(proposal.digest), to_hex(signature))
+
+    async def _out_of_agreement(self, follower: Follower, request: SignRequest, window: Window) -> Refusal | None:
+        """Why this oracle will not judge the readings proposed, or not yet; None if it will."""
+        kind = follower.kind
+        behind = await asyncio.to_thread(kind.behind, request.keys)
+        if behind:
+            return Refusal("behind", behind)
+        too_long = self.signer.objection(window)
+        if too_long:
+            return Refusal("objection", too_long)
         if await asyncio.to_thread(kind.objection, request.keys):
             await self._fleet.refresh()
             objection = await asyncio.to_thread(kind.objection, request.keys)
             if objection:
                 return Refusal("objection", objection)
-        prepared = await asyncio.to_thread(kind.prepare, place, request.keys, attached)
-        bound = await asyncio.to_thread(self.locked_vote, kind.stream_id, request.seq)
-        if bound is not None and bound.digest != prepared.digest:
-            _log.warning(
-                "second_proposal",
-                stream=kind.name,
-                seq=request.seq,
-                voted=to_hex(bound.digest),
-                proposed=to_hex(prepared.digest),
-            )
-            return Refusal("voted", f"voted for {to_hex(bound.digest)}, this would be {to_hex(prepared.digest)}")
-        await follower.adopt(list(attached.values()))
-        signature = await self.vote(follower, prepared)
-        return SignAnswer(self.address, to_hex(prepared.digest), to_hex(signature))
+        return None
 
     @staticmethod
     def _out_of_place(follower: Follower, place: Place) -> Refusal | None:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gridwitness.domain.batches import Batch
+from gridwitness.domain.batches import AttestedBatch
 from gridwitness.domain.readings import NET_ENERGY_METRIC, ScoredReading
 from gridwitness.domain.slots import SECONDS_PER_DAY, SLOT_SECONDS
 from gridwitness.encoding.hashing import keccak
@@ -22,34 +22,48 @@ CHECKPOINTS_KEPT = 64
 class StoredBatch:
     """A batch that stands on chain. `status` is attested (mined) or final; `keys` names its content, as JSON."""
 
-    batch: Batch
-    digest: bytes
-    signer_mask: int
-    tx_hash: bytes
-    block: int
+    batch: AttestedBatch
     status: str
     keys: str
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What this oracle signed for a stream's sequence number; `voted_at` is wall-clock seconds."""
+    """What this oracle signed for a stream's sequence number, and when that may be attested (unix seconds, inclusive).
+
+    `content` is a hash of what the batch says, wherever and whenever it stands; `keys` names it, as JSON.
+    """
 
     stream: bytes
     seq: int
     digest: bytes
+    content: bytes
+    valid_from: int
+    valid_until: int
     keys: str
     signature: bytes
-    voted_at: float
 
 
-def _batch(row: tuple[bytes, int, bytes, bytes, bytes, int, bytes, bytes, bytes, int, str, str]) -> StoredBatch:
-    stream, seq, root, previous, meta, config, digest, signer_mask, tx_hash, block, status, keys = row
-    batch = Batch(stream, seq, root, previous, unpack_meta(int.from_bytes(meta, "big")), config)
-    return StoredBatch(batch, digest, int.from_bytes(signer_mask, "big"), tx_hash, block, status, keys)
+def _batch(row: tuple[bytes, int, bytes, bytes, int, int, bytes, bytes, bytes, int, str, str]) -> StoredBatch:
+    stream, seq, root, meta, supersedes, config, digest, signer_mask, transaction, block_number, status, keys = row
+    batch = AttestedBatch(
+        stream_id=stream,
+        seq=seq,
+        root=root,
+        meta=unpack_meta(int.from_bytes(meta, "big")),
+        supersedes=supersedes,
+        config=config,
+        digest=digest,
+        signer_mask=int.from_bytes(signer_mask, "big"),
+        transaction=transaction,
+        block_number=block_number,
+    )
+    return StoredBatch(batch, status, keys)
 
 
-_COLUMNS = "stream, seq, root, previous, meta, config, digest, signer_mask, tx_hash, block, status, keys"
+_COLUMNS = "stream, seq, root, meta, supersedes, config, digest, signer_mask, tx_hash, block, status, keys"
+
+_VOTE_COLUMNS = "stream, seq, digest, content, valid_from, valid_until, keys, signature"
 
 
 def insert_batch(connection: sqlite3.Connection, stored: StoredBatch, slots_to: int = 0) -> None:
@@ -64,13 +78,13 @@ def insert_batch(connection: sqlite3.Connection, stored: StoredBatch, slots_to: 
             batch.stream_id,
             batch.seq,
             batch.root,
-            batch.previous,
             pack_meta(batch.meta).to_bytes(32, "big"),
+            batch.supersedes,
             batch.config,
-            stored.digest,
-            stored.signer_mask.to_bytes(32, "big"),
-            stored.tx_hash,
-            stored.block,
+            batch.digest,
+            batch.signer_mask.to_bytes(32, "big"),
+            batch.transaction,
+            batch.block_number,
             stored.status,
             stored.keys,
             slots_to,
@@ -182,28 +196,29 @@ class BatchLog:
         return bytes(state)
 
     def vote(self, vote: Vote) -> None:
-        """Record a vote, durably, before its signature leaves; the same vote again renews it."""
+        """Record a vote, durably, before its signature leaves."""
         with self._database.write() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?, ?)",
-                (vote.stream, vote.seq, vote.digest, vote.keys, vote.signature, vote.voted_at),
+                f"INSERT INTO votes ({_VOTE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                (
+                    vote.stream,
+                    vote.seq,
+                    vote.digest,
+                    vote.content,
+                    vote.valid_from,
+                    vote.valid_until,
+                    vote.keys,
+                    vote.signature,
+                ),
             )
 
-    def last_vote(self, stream: bytes, seq: int) -> Vote | None:
-        """The newest vote for a stream's number."""
-        votes = self._votes("WHERE stream = ? AND seq = ? ORDER BY voted_at DESC LIMIT 1", (stream, seq))
-        return votes[0] if votes else None
-
-    def vote_for(self, stream: bytes, seq: int, digest: bytes) -> Vote | None:
-        """The vote for one digest."""
-        votes = self._votes("WHERE stream = ? AND seq = ? AND digest = ?", (stream, seq, digest))
-        return votes[0] if votes else None
-
-    def _votes(self, clause: str, arguments: tuple[object, ...]) -> list[Vote]:
+    def votes(self, stream: bytes, seq: int) -> list[Vote]:
+        """All votes for a stream's number, the one whose validity ends last in front."""
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT stream, seq, digest, keys, signature, voted_at FROM votes {clause}",  # noqa: S608
-                arguments,
+                f"SELECT {_VOTE_COLUMNS} FROM votes WHERE stream = ? AND seq = ?"  # noqa: S608
+                " ORDER BY valid_until DESC, digest",
+                (stream, seq),
             ).fetchall()
         return [Vote(*row) for row in rows]
 

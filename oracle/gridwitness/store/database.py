@@ -15,13 +15,13 @@ from typing import IO
 
 from gridwitness.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BUSY_TIMEOUT_MS = 5_000
 
 # Counters and values are 64-bit signed here; ingest refuses what does not fit. `batch_seq` is null until attested.
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-INSERT INTO meta VALUES ('schema_version', '1');
+INSERT INTO meta VALUES ('schema_version', '2');
 CREATE TABLE readings (
     device_id BLOB NOT NULL, counter INTEGER NOT NULL, time INTEGER NOT NULL, metric TEXT NOT NULL,
     value INTEGER NOT NULL, signature BLOB NOT NULL, received_at INTEGER NOT NULL,
@@ -38,14 +38,14 @@ CREATE TABLE device_days (
 CREATE INDEX device_days_open ON device_days (day) WHERE profile_seq IS NULL;
 CREATE INDEX device_days_by_batch ON device_days (profile_seq) WHERE profile_seq IS NOT NULL;
 CREATE TABLE batches (
-    stream BLOB NOT NULL, seq INTEGER NOT NULL, root BLOB NOT NULL, previous BLOB NOT NULL, meta BLOB NOT NULL,
-    config INTEGER NOT NULL, digest BLOB NOT NULL, signer_mask BLOB NOT NULL, tx_hash BLOB NOT NULL,
-    block INTEGER NOT NULL, status TEXT NOT NULL, slots_to INTEGER NOT NULL, keys TEXT NOT NULL,
+    stream BLOB NOT NULL, seq INTEGER NOT NULL, root BLOB NOT NULL, meta BLOB NOT NULL,
+    supersedes INTEGER NOT NULL, config INTEGER NOT NULL, digest BLOB NOT NULL, signer_mask BLOB NOT NULL,
+    tx_hash BLOB NOT NULL, block INTEGER NOT NULL, status TEXT NOT NULL, slots_to INTEGER NOT NULL, keys TEXT NOT NULL,
     PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
 CREATE TABLE votes (
-    stream BLOB NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, keys TEXT NOT NULL, signature BLOB NOT NULL,
-    voted_at REAL NOT NULL,
+    stream BLOB NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, content BLOB NOT NULL,
+    valid_from INTEGER NOT NULL, valid_until INTEGER NOT NULL, keys TEXT NOT NULL, signature BLOB NOT NULL,
     PRIMARY KEY (stream, seq, digest)
 ) WITHOUT ROWID;
 CREATE TABLE checkpoints (

@@ -8,18 +8,22 @@ import msgspec
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from gridwitness.chain.attestation import AttestedBatch, CommitteeState, StreamState
+from gridwitness.chain.attestation import CommitteeState, StreamState
+from gridwitness.domain.batches import AttestedBatch
 from gridwitness.domain.readings import SignedReading
+from gridwitness.domain.slots import slot_end
 from gridwitness.service.batching import ReadingKeys, encode_keys, key_of
 from gridwitness.service.following import Follower
 from gridwitness.service.messages import Refusal, SignAnswer, SignRequest, decode_message, encode_message, to_hex
 from gridwitness.service.peers import Peers
+from gridwitness.service.signing import Signer
 from gridwitness.service.voting import Voter
 from gridwitness.sources.payloads import to_payload
-from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts
+from tests.oracle.service.oracle_parts import ATTESTATION, READINGS_STREAM, Parts
 from tests.oracle.signers import FIRST_SLOT, net_energy
 
-LOCK_S = 3_600.0
+VALIDITY_S = 120
+START = slot_end(FIRST_SLOT)
 ACCOUNT: LocalAccount = Account.from_key(b"\x07" * 32)
 
 
@@ -33,7 +37,7 @@ class ChainStream:
 
     def state(self) -> StreamState:
         head = self.batches[-1] if self.batches else None
-        return StreamState(0, bytes(32), 1, 0) if head is None else StreamState(head.batch.seq, head.digest, 1, 0)
+        return StreamState(0, bytes(20), 1, 0, 0) if head is None else StreamState(head.seq, head.digest[:20], 1, 0, 0)
 
     def committee(self) -> CommitteeState:
         return CommitteeState(self.threshold, self.members)
@@ -58,7 +62,6 @@ class Member:
 
 def make_member(
     parts: Parts,
-    lock_s: float = LOCK_S,
     peers: Peers | None = None,
     account: LocalAccount = ACCOUNT,
     stream: ChainStream | None = None,
@@ -68,7 +71,8 @@ def make_member(
     follower = Follower(
         parts.reading_batches, stream, parts.batches, parts.readings, parts.admission, peers, parts.clock
     )
-    voter = Voter(account, {READINGS_STREAM: follower}, parts.batches, parts.admission, parts.fleet, lock_s)
+    signer = Signer(account, ATTESTATION, parts.batches, parts.chain_time, VALIDITY_S)
+    voter = Voter(signer, {READINGS_STREAM: follower}, parts.admission, parts.fleet)
     return Member(parts, stream, follower, voter)
 
 
@@ -79,5 +83,15 @@ def make_readings(parts: Parts, energy_wh: int = 400) -> list[SignedReading]:
 def make_request(readings: list[SignedReading], *, attached: bool = False, **changes: object) -> SignRequest:
     keys = encode_keys(ReadingKeys([], [key_of(one) for one in readings]))
     payloads = [to_payload(one) for one in readings] if attached else []
-    request = SignRequest(to_hex(READINGS_STREAM), "readings", 1, to_hex(bytes(32)), 1, keys, payloads)
+    request = SignRequest(
+        stream=to_hex(READINGS_STREAM),
+        kind="readings",
+        seq=1,
+        previous=to_hex(bytes(20)),
+        config=1,
+        valid_from=START,
+        valid_until=START + VALIDITY_S,
+        keys=keys,
+        readings=payloads,
+    )
     return msgspec.structs.replace(request, **changes)

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gridwitness.domain.batches import AttestedBatch
 from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.readings import SignedReading
-from gridwitness.encoding.eip712 import attestation_domain
+from gridwitness.encoding.eip712 import attestation_domain, batch_digest
 from gridwitness.encoding.keys import DeviceKey, P256Key
 from gridwitness.service.admission import Admission
-from gridwitness.service.batching import BatchKind, BatchRules, Place, Prepared, attach
+from gridwitness.service.batching import BatchKind, BatchRules, Place, Prepared, Window, attach
+from gridwitness.service.clock import ChainTime
 from gridwitness.service.fleet import Fleet
 from gridwitness.service.ingest import Ingest
 from gridwitness.service.profile_batches import ProfileBatches
@@ -57,30 +59,45 @@ class Parts:
         ):
             self.registry.register(key, kind)
         self.registry.sync()
+        self.chain_time = ChainTime(self.clock, 0)
         self.fleet = Fleet(self.registry, ZONE)
         self.database = Database(self.path)
         self.readings, self.batches = ReadingLog(self.database), BatchLog(self.database)
         self.profiles = ProfileLog(self.database)
         self.admission = Admission(self.fleet, self.clock, REGISTRY)
         self.ingest = Ingest(self.admission, self.readings, self.clock)
-        self.reading_batches = ReadingBatches(
-            READINGS_STREAM, ATTESTATION, self.readings, self.batches, self.fleet, RULES
-        )
+        self.reading_batches = ReadingBatches(READINGS_STREAM, self.readings, self.batches, self.fleet, RULES)
         self.profile_batches = ProfileBatches(
-            PROFILES_STREAM, READINGS_STREAM, ATTESTATION, self.profiles, self.batches, self.fleet, RULES
+            PROFILES_STREAM, READINGS_STREAM, self.profiles, self.batches, self.fleet, RULES
         )
 
     def close(self) -> None:
         self.admission.close()
         self.database.close()
 
-    def place(self, kind: BatchKind) -> Place:
+    def next_seq(self, kind: BatchKind) -> int:
         head = self.batches.head(kind.stream_id)
-        return Place(1, bytes(32), 1) if head is None else Place(head.batch.seq + 1, head.digest, 1)
+        return 1 if head is None else head.batch.seq + 1
 
     def attest(self, kind: BatchKind, keys: str, attached: Sequence[SignedReading] = ()) -> Prepared:
         """Commit a batch as if it stood on chain."""
-        prepared = kind.prepare(self.place(kind), keys, attach(attached))
-        stored = StoredBatch(prepared.batch, prepared.digest, 3, b"\x09" * 32, prepared.batch.seq, "attested", keys)
-        kind.commit(prepared, stored)
+        prepared = kind.prepare(self.next_seq(kind), keys, attach(attached))
+        kind.commit(prepared, StoredBatch(as_attested(prepared), "attested", keys))
         return prepared
+
+
+def as_attested(prepared: Prepared, block_number: int = 1) -> AttestedBatch:
+    """A batch as it would stand on chain as the first of its stream, signed by one member."""
+    batch = prepared.batch(Place(prepared.seq, bytes(20), 1), Window(0, 0))
+    return AttestedBatch(
+        stream_id=batch.stream_id,
+        seq=batch.seq,
+        root=batch.root,
+        meta=batch.meta,
+        supersedes=0,
+        config=1,
+        digest=batch_digest(ATTESTATION, batch),
+        signer_mask=1,
+        transaction=b"\x09" * 32,
+        block_number=block_number,
+    )

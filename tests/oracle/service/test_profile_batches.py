@@ -71,9 +71,8 @@ def test_prepare__peer_that_follows_further__agrees_for_the_batch_named(oracle: 
     late = peer.reading_batches.due(DAY_END + RULES.max_wait_s)
     assert late is not None
     peer.attest(peer.reading_batches, late)
-    place = oracle.place(oracle.profile_batches)
-    ours = oracle.profile_batches.prepare(place, keys, {})
-    assert peer.profile_batches.prepare(place, keys, {}).digest == ours.digest
+    ours = oracle.profile_batches.prepare(1, keys, {})
+    assert peer.profile_batches.prepare(1, keys, {}).content == ours.content
     further = encode_keys(ProfileKeys(DAY, SLOTS_PER_DAY + 1))
     assert oracle.profile_batches.behind(further) == "readings are followed up to batch 96; the profiles need 97"
     assert peer.profile_batches.behind(further) == ""
@@ -85,8 +84,8 @@ def test_rebuild__attested_batch__gives_the_profiles_under_its_root(oracle: Part
     prepared = oracle.attest(oracle.profile_batches, keys)
     rebuilt = oracle.profile_batches.rebuild(keys, 1)
     tree = StandardMerkleTree([profile_leaf(profile) for profile in rebuilt])
-    assert tree.root == prepared.batch.root
-    assert tree_root(profile_leaf(rebuilt[1]), tree.proof(1)) == prepared.batch.root
+    assert tree.root == prepared.root
+    assert tree_root(profile_leaf(rebuilt[1]), tree.proof(1)) == prepared.root
 
 
 def test_roll_back__profile_batch__is_due_again(oracle: Parts) -> None:

@@ -16,7 +16,7 @@ from gridwitness.domain.slots import slot_end
 from gridwitness.service.messages import SignAnswer, decode_message, encode_message, to_hex
 from gridwitness.service.peers import Peers
 from gridwitness.service.proposing import Proposer, Submission
-from tests.oracle.service.members import ChainStream, Member, make_member, make_readings, make_request
+from tests.oracle.service.members import VALIDITY_S, ChainStream, Member, make_member, make_readings, make_request
 from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts
 from tests.oracle.signers import FIRST_SLOT, home_key, net_energy
 
@@ -76,12 +76,16 @@ def _post(committee: Committee, *indices: int) -> None:
         parts.readings.append(make_readings(parts), NOW)
 
 
+def _observe(committee: Committee, head_time: int) -> None:
+    for member in committee.members:
+        member.parts.chain_time.observe(head_time)
+
+
 async def test_propose__all_have_the_readings__collects_every_signature(committee: Committee) -> None:
     _post(committee, 0, 1, 2)
     await committee.proposers[1].step(NOW)
     (submission,) = committee.submissions
-    vote = committee.members[0].parts.batches.last_vote(READINGS_STREAM, 1)
-    assert vote is not None
+    (vote,) = committee.members[0].parts.batches.votes(READINGS_STREAM, 1)
     assert submission.digest == vote.digest
     assert all(one.behaviour[ADDRESSES[1]].signed == 0 for one in (committee.peers[0], committee.peers[2]))
     assert [committee.peers[1].behaviour[address].signed for address in (ADDRESSES[0], ADDRESSES[2])] == [1, 1]
@@ -102,6 +106,46 @@ async def test_propose__transaction_failed__is_tried_again_under_another_key(com
     first, second = committee.submissions
     assert first.digest == second.digest
     assert first.intent_key != second.intent_key
+
+
+async def test_propose__batch_expired_before_it_landed__is_proposed_again_in_a_new_window(committee: Committee) -> None:
+    _post(committee, 0, 1, 2)
+    await committee.proposers[1].step(NOW)
+    committee.proposers[1].failed("BatchOutsideValidity")
+    _observe(committee, NOW + 2 * VALIDITY_S)
+    await committee.proposers[1].step(NOW)
+    first, second = committee.submissions
+    votes = committee.members[2].parts.batches.votes(READINGS_STREAM, 1)
+    assert [vote.digest for vote in votes] == [second.digest, first.digest]
+    assert votes[0].content == votes[1].content
+    assert votes[0].valid_from == NOW + 2 * VALIDITY_S > votes[1].valid_until
+
+
+async def test_propose__other_content_after_the_expiry__is_signed_by_everyone(committee: Committee) -> None:
+    _post(committee, 0, 1, 2)
+    await committee.proposers[1].step(NOW)
+    committee.proposers[1].failed("BatchOutsideValidity")
+    _observe(committee, NOW + 2 * VALIDITY_S)
+    for member in committee.members:
+        key = member.parts.keys[0]
+        member.parts.readings.append([net_energy(key, 2, FIRST_SLOT + 1, 9)], NOW)
+    await committee.proposers[1].step(slot_end(FIRST_SLOT + 1) + 300)
+    votes = committee.members[2].parts.batches.votes(READINGS_STREAM, 1)
+    assert len({vote.content for vote in votes}) == len(committee.submissions) == 2
+
+
+async def test_propose__window_nearly_over__waits_for_its_end(committee: Committee) -> None:
+    _post(committee, 0, 1, 2)
+    await committee.proposers[1].step(NOW)
+    committee.proposers[1].failed("out of gas")
+    (vote,) = committee.members[1].parts.batches.votes(READINGS_STREAM, 1)
+    quarter = (vote.valid_until - vote.valid_from) // 4
+    _observe(committee, vote.valid_until - quarter + 1)
+    await committee.proposers[1].step(NOW)
+    assert len(committee.submissions) == 1
+    _observe(committee, vote.valid_until + 1)
+    await committee.proposers[1].step(NOW)
+    assert len(committee.submissions) == 2
 
 
 async def test_propose__a_peer_lacks_readings__gets_them_attached_and_signs(committee: Committee) -> None:

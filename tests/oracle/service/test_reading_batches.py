@@ -72,7 +72,7 @@ def test_due__more_readings_than_fit__the_oldest_go_first(oracle: Parts) -> None
     keys = oracle.reading_batches.due(slot_end(FIRST_SLOT + 199))
     assert _count(keys) == RULES.max_readings
     prepared = oracle.attest(oracle.reading_batches, keys or "")
-    assert prepared.batch.meta.time_from == slot_start(FIRST_SLOT)
+    assert prepared.meta.time_from == slot_start(FIRST_SLOT)
     assert _count(oracle.reading_batches.due(slot_end(FIRST_SLOT + 199))) == 100
 
 
@@ -86,21 +86,20 @@ def test_prepare__two_oracles_with_readings_in_other_order__agree_bit_for_bit(or
         shuffled = encode_keys(ReadingKeys(named.absent, named.readings[::-1]))
         ours = oracle.attest(oracle.reading_batches, keys)
         theirs = peer.attest(peer.reading_batches, shuffled)
-        assert (ours.digest, ours.checkpoint) == (theirs.digest, theirs.checkpoint)
-        assert pack_meta(ours.batch.meta) == pack_meta(theirs.batch.meta)
-        assert ours.batch.meta.count == 3
-        assert (ours.batch.meta.time_from, ours.batch.meta.time_to) == (slot_start(slot), slot_end(slot))
+        assert (ours.content, ours.checkpoint) == (theirs.content, theirs.checkpoint)
+        assert pack_meta(ours.meta) == pack_meta(theirs.meta)
+        assert ours.meta.count == 3
+        assert (ours.meta.time_from, ours.meta.time_to) == (slot_start(slot), slot_end(slot))
 
 
-def test_prepare__readings_only_attached__gives_the_same_digest(oracle: Parts, peer: Parts) -> None:
+def test_prepare__readings_only_attached__gives_the_same_content(oracle: Parts, peer: Parts) -> None:
     readings = _slot(oracle, FIRST_SLOT)
     oracle.readings.append(readings, 0)
     keys = oracle.reading_batches.due(slot_end(FIRST_SLOT)) or ""
     assert len(peer.reading_batches.missing(keys, {})) == 3
     assert peer.reading_batches.missing(keys, attach(readings)) == []
-    place = oracle.place(oracle.reading_batches)
-    ours = oracle.reading_batches.prepare(place, keys, {})
-    assert peer.reading_batches.prepare(place, keys, attach(readings)).digest == ours.digest
+    ours = oracle.reading_batches.prepare(1, keys, {})
+    assert peer.reading_batches.prepare(1, keys, attach(readings)).content == ours.content
 
 
 def test_prepare__another_signature_of_the_same_reading__is_another_reading(oracle: Parts, peer: Parts) -> None:
@@ -117,7 +116,7 @@ def test_prepare__no_reading_or_one_twice__is_refused(oracle: Parts, number: int
     keys = encode_keys(ReadingKeys([], [key_of(signed)] * number))
     words = {0: "holds 0 readings; it must hold 1 to 500", 2: "holds a reading twice"}[number]
     with pytest.raises(InputError, match=words):
-        oracle.reading_batches.prepare(oracle.place(oracle.reading_batches), keys, {})
+        oracle.reading_batches.prepare(oracle.next_seq(oracle.reading_batches), keys, {})
 
 
 def test_prepare__reading_attested_before__is_refused_naming_the_batch(oracle: Parts) -> None:
@@ -125,7 +124,7 @@ def test_prepare__reading_attested_before__is_refused_naming_the_batch(oracle: P
     keys = oracle.reading_batches.due(slot_end(FIRST_SLOT)) or ""
     oracle.attest(oracle.reading_batches, keys)
     with pytest.raises(InputError, match="is attested already, in batch 1"):
-        oracle.reading_batches.prepare(oracle.place(oracle.reading_batches), keys, {})
+        oracle.reading_batches.prepare(oracle.next_seq(oracle.reading_batches), keys, {})
 
 
 def test_object__proposal_leaves_out_that_a_device_is_absent__is_refused(oracle: Parts) -> None:
@@ -148,12 +147,12 @@ def test_roll_back__two_batches__readings_wait_again_and_score_the_same(oracle: 
     for slot in range(FIRST_SLOT, FIRST_SLOT + 3):
         oracle.readings.append(_slot(oracle, slot), slot_end(slot))
         keys = oracle.reading_batches.due(slot_end(slot)) or ""
-        digests.append(oracle.attest(oracle.reading_batches, keys).digest)
+        digests.append(oracle.attest(oracle.reading_batches, keys).content)
     oracle.reading_batches.roll_back(1)
     assert oracle.readings.counts() == {"stored": 9, "attested": 3, "unattested": 6}
     for slot in (FIRST_SLOT + 1, FIRST_SLOT + 2):
         keys = encode_keys(ReadingKeys([], [key_of(one) for one in _slot(oracle, slot)]))
-        assert oracle.attest(oracle.reading_batches, keys).digest == digests[slot - FIRST_SLOT]
+        assert oracle.attest(oracle.reading_batches, keys).content == digests[slot - FIRST_SLOT]
 
 
 def test_commit__readings_already_taken__raises_and_leaves_the_log_as_it_was(oracle: Parts) -> None:
@@ -184,7 +183,7 @@ def test_prepare__device_that_is_not_registered__is_refused(oracle: Parts) -> No
     signed = net_energy(stranger, 1, FIRST_SLOT, 5)
     keys = encode_keys(ReadingKeys([], [key_of(signed)]))
     with pytest.raises(InputError, match=f"device 0x{stranger.device_id.hex()} is not registered"):
-        oracle.reading_batches.prepare(oracle.place(oracle.reading_batches), keys, attach([signed]))
+        oracle.reading_batches.prepare(oracle.next_seq(oracle.reading_batches), keys, attach([signed]))
 
 
 def test_due__reading_of_an_instant_attested_within_the_slot__does_not_make_the_slot_late(oracle: Parts) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from gridwitness.chain.attestation import AttestedBatch
+from gridwitness.domain.batches import AttestedBatch
 from gridwitness.domain.readings import SignedReading
 from gridwitness.domain.slots import slot_end
 from gridwitness.encoding.keys import recover_signer
@@ -24,8 +24,8 @@ from gridwitness.service.messages import (
 from gridwitness.service.peers import Peers
 from gridwitness.sources.payloads import to_payload
 from gridwitness.store import StoredBatch
-from tests.oracle.service.members import ACCOUNT, Member, make_member, make_readings, make_request
-from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts
+from tests.oracle.service.members import ACCOUNT, START, VALIDITY_S, Member, make_member, make_readings, make_request
+from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts, as_attested
 from tests.oracle.signers import FIRST_SLOT, home_key, net_energy
 
 
@@ -44,36 +44,93 @@ async def test_sign__content_in_the_log__is_signed_and_the_vote_is_on_disk(membe
     assert isinstance(answer, SignAnswer)
     digest = bytes.fromhex(answer.digest[2:])
     assert recover_signer(digest, bytes.fromhex(answer.signature[2:])) == bytes.fromhex(ACCOUNT.address[2:])
-    vote = member.parts.batches.last_vote(READINGS_STREAM, 1)
-    assert vote is not None
+    (vote,) = member.parts.batches.votes(READINGS_STREAM, 1)
     assert (vote.digest, to_hex(vote.signature)) == (digest, answer.signature)
+    assert (vote.valid_from, vote.valid_until) == (START, START + VALIDITY_S)
 
 
-async def test_sign__same_proposal_again__gives_the_same_answer_and_does_not_renew_the_lock(member: Member) -> None:
+async def test_sign__same_proposal_again__gives_the_same_answer_and_one_vote(member: Member) -> None:
     readings = make_readings(member.parts)
     member.parts.readings.append(readings, 0)
     first = await member.answer(make_request(readings))
-    vote = member.parts.batches.last_vote(READINGS_STREAM, 1)
     assert await member.answer(make_request(readings)) == first
-    assert member.parts.batches.last_vote(READINGS_STREAM, 1) == vote
+    assert len(member.parts.batches.votes(READINGS_STREAM, 1)) == 1
 
 
-async def test_sign__other_content_for_the_same_number__is_refused_until_the_lock_is_over(
+def _one_less(oracle: Parts) -> str:
+    """Keys of other content: as `make_request` of all readings, without the first device."""
+    rest = make_readings(oracle)[1:]
+    return encode_keys(ReadingKeys([to_hex(oracle.keys[0].device_id)], [key_of(one) for one in rest]))
+
+
+async def test_sign__other_content_while_the_first_may_be_attested__is_refused_even_after_a_restart(
+    member: Member, oracle: Parts
+) -> None:
+    readings = make_readings(oracle)
+    oracle.readings.append(readings, 0)
+    first = await member.answer(make_request(readings))
+    assert isinstance(first, SignAnswer)
+    oracle.chain_time.observe(START + VALIDITY_S)
+    second = make_request(
+        readings, keys=_one_less(oracle), valid_from=START + VALIDITY_S, valid_until=START + 2 * VALIDITY_S
+    )
+    refusal = await member.answer(second)
+    assert isinstance(refusal, Refusal)
+    assert refusal.problem == "voted"
+    assert f"voted for {first.digest}, valid until {START + VALIDITY_S}" in refusal.detail
+    restarted = make_member(oracle)
+    await restarted.follower.step(0)
+    assert await restarted.answer(second) == refusal
+
+
+async def test_sign__other_content_once_the_first_has_expired__is_signed_and_binds_in_turn(
     member: Member, oracle: Parts
 ) -> None:
     readings = make_readings(oracle)
     oracle.readings.append(readings, 0)
     assert isinstance(await member.answer(make_request(readings)), SignAnswer)
-    one_less = encode_keys(ReadingKeys([to_hex(oracle.keys[0].device_id)], [key_of(one) for one in readings[1:]]))
-    refusal = await member.answer(make_request(readings, keys=one_less))
+    oracle.chain_time.observe(START + VALIDITY_S + 1)
+    later = {"valid_from": START + VALIDITY_S + 1, "valid_until": START + 2 * VALIDITY_S}
+    other = make_request(readings, keys=_one_less(oracle), **later)
+    assert isinstance(await member.answer(other), SignAnswer)
+    refusal = await member.answer(make_request(readings, **later))
     assert isinstance(refusal, Refusal)
     assert refusal.problem == "voted"
-    restarted = make_member(oracle)
-    await restarted.follower.step(0)
-    assert (await restarted.answer(make_request(readings, keys=one_less))) == refusal
-    impatient = make_member(oracle, lock_s=0.0)
-    await impatient.follower.step(0)
-    assert isinstance(await impatient.answer(make_request(readings, keys=one_less)), SignAnswer)
+
+
+@pytest.mark.parametrize("shift_s", [1, VALIDITY_S, VALIDITY_S + 1])
+async def test_sign__same_content_in_another_window__is_signed(member: Member, oracle: Parts, shift_s: int) -> None:
+    readings = make_readings(oracle)
+    oracle.readings.append(readings, 0)
+    first = await member.answer(make_request(readings))
+    oracle.chain_time.observe(START + shift_s)
+    moved = {"valid_from": START + shift_s, "valid_until": START + shift_s + VALIDITY_S}
+    second = await member.answer(make_request(readings, **moved))
+    assert isinstance(first, SignAnswer)
+    assert isinstance(second, SignAnswer)
+    assert first.digest != second.digest
+
+
+WINDOWS: list[tuple[int, int, str]] = [
+    (START, START + 3_601, "would be valid for 3601 s; 0 to 3600 are accepted"),
+    (START + 1, START, "would be valid for -1 s; 0 to 3600 are accepted"),
+    (START - 9, START - 1, f"was valid until {START - 1}; the chain's time here is {START}"),
+    (START + 61, START + 100, "valid 61 s after the chain's time here; 60 are accepted"),
+]
+
+
+@pytest.mark.parametrize(("valid_from", "valid_until", "words"), WINDOWS)
+async def test_sign__window_too_long_ahead_or_over__is_an_objection(
+    member: Member, oracle: Parts, valid_from: int, valid_until: int, words: str
+) -> None:
+    oracle.chain_time.observe(START)
+    readings = make_readings(oracle)
+    oracle.readings.append(readings, 0)
+    refusal = await member.answer(make_request(readings, valid_from=valid_from, valid_until=valid_until))
+    assert isinstance(refusal, Refusal)
+    assert refusal.problem == "objection"
+    assert words in refusal.detail
+    assert oracle.batches.votes(READINGS_STREAM, 1) == []
 
 
 async def test_sign__readings_not_here__are_named_and_taken_when_attached(member: Member, oracle: Parts) -> None:
@@ -95,7 +152,7 @@ async def test_sign__attached_reading_nobody_signed__is_refused_and_not_logged(m
     assert refusal.problem == "invalid"
     assert "wrong_signature" in refusal.detail
     assert oracle.readings.counts()["stored"] == 0
-    assert oracle.batches.last_vote(READINGS_STREAM, 1) is None
+    assert oracle.batches.votes(READINGS_STREAM, 1) == []
 
 
 async def test_sign__device_signed_twice__the_proposed_version_replaces_ours(member: Member, oracle: Parts) -> None:
@@ -110,7 +167,7 @@ async def test_sign__device_signed_twice__the_proposed_version_replaces_ours(mem
 OUT_OF_PLACE: list[tuple[dict[str, object], str, str]] = [
     ({"seq": 0}, "stale", "batch 0 stands on chain; the next is 1"),
     ({"seq": 2}, "behind", "batch 2 is proposed; this oracle has seen 0 attested"),
-    ({"previous": to_hex(b"\x05" * 32)}, "stale", "this oracle sees 0x0000"),
+    ({"previous": to_hex(b"\x05" * 20)}, "stale", "this oracle sees 0x0000"),
     ({"config": 2}, "stale", "under committee 2"),
     ({"keys": "nonsense"}, "invalid", "keys are malformed"),
 ]
@@ -126,7 +183,7 @@ async def test_sign__proposal_out_of_place__is_refused_saying_why(
     assert isinstance(refusal, Refusal)
     assert refusal.problem == problem
     assert words in refusal.detail
-    assert oracle.batches.last_vote(READINGS_STREAM, 1) is None
+    assert oracle.batches.votes(READINGS_STREAM, 1) == []
 
 
 async def test_sign__not_caught_up__is_behind(oracle: Parts) -> None:
@@ -149,14 +206,17 @@ async def test_vote__content_asked_for__is_given_while_it_binds(member: Member, 
     assert content is not None
     assert isinstance(answer, SignAnswer)
     assert content.digest == answer.digest
+    assert (content.valid_from, content.valid_until) == (START, START + VALIDITY_S)
     assert content.readings == [to_payload(one) for one in readings]
+    oracle.chain_time.observe(START + VALIDITY_S + 1)
+    assert await member.voter.voted_content(READINGS_STREAM, 1) is None
 
 
 async def _attest(member: Member, prepare: Callable[[], SignRequest], voter: Member) -> AttestedBatch:
     answer = await voter.answer(prepare())
     assert isinstance(answer, SignAnswer)
     prepared = next(iter(voter.follower._prepared.values()))
-    item = AttestedBatch(prepared.batch, prepared.digest, 1, b"\x09" * 32, 5)
+    item = as_attested(prepared, block_number=5)
     member.stream.batches.append(item)
     return item
 
@@ -194,7 +254,7 @@ async def test_follow__chain_takes_the_batch_back__readings_wait_again(member: M
 
 def _content(item: AttestedBatch, readings: list[SignedReading], keys: str) -> bytes:
     payloads = [to_payload(one) for one in readings]
-    content = BatchContent(to_hex(READINGS_STREAM), "readings", item.batch.seq, keys, payloads, to_hex(item.digest))
+    content = BatchContent(to_hex(READINGS_STREAM), "readings", item.seq, keys, payloads, to_hex(item.digest))
     return encode_message(content)
 
 
@@ -230,4 +290,4 @@ async def test_follow__content_unknown__is_fetched_and_only_what_gives_the_root_
 
 
 def _stored(item: AttestedBatch, keys: str) -> StoredBatch:
-    return StoredBatch(item.batch, item.digest, item.signer_mask, item.transaction, item.block_number, "attested", keys)
+    return StoredBatch(item, "attested", keys)

@@ -105,7 +105,7 @@ def test_open__schema_of_another_version__is_refused(tmp_path: Path, database: D
     with database.write() as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
     database.close()
-    with pytest.raises(StoreError, match="schema 99, this version reads 1"):
+    with pytest.raises(StoreError, match="schema 99, this version reads 2"):
         Database(tmp_path / "oracle.sqlite")
 
 
