@@ -91,8 +91,10 @@ contract FeedAdapter is IFeedAdapter {
         if (block.timestamp - updatedAt > maxAgeSeconds) {
             revert AnswerStale(updatedAt, maxAgeSeconds, block.timestamp);
         }
-        IDataAttestation.BatchStatus status = _statusOf(round);
-        if (status != IDataAttestation.BatchStatus.Standing) revert AnswerRevoked(round.id, round.seq, status);
+        (IDataAttestation.BatchStatus status, uint32 supersededBy) = attestation.batchStatus(streamId, round.seq);
+        if (status != IDataAttestation.BatchStatus.Standing) {
+            revert AnswerRevoked(round.id, round.seq, status, supersededBy);
+        }
         answer = round.answer;
     }
 
@@ -120,11 +122,11 @@ contract FeedAdapter is IFeedAdapter {
 
     function _isNewer(uint64 time, Round memory latest) private view returns (bool) {
         if (time != latest.time) return time > latest.time;
-        return latest.id == 0 || _statusOf(latest) != IDataAttestation.BatchStatus.Standing;
-    }
-
-    function _statusOf(Round memory round) private view returns (IDataAttestation.BatchStatus status) {
-        (status,) = attestation.batchStatus(streamId, round.seq);
+        if (latest.id == 0) return true;
+        // Which batch took its place does not matter here.
+        // slither-disable-next-line unused-return
+        (IDataAttestation.BatchStatus status,) = attestation.batchStatus(streamId, latest.seq);
+        return status != IDataAttestation.BatchStatus.Standing;
     }
 
     function _newest() private view returns (Round memory round) {

@@ -29,7 +29,7 @@ interface IFeedAdapter is IAggregatorV3 {
     error NoDataPresent();
     error RoundUnknown(uint80 roundId, uint80 latestRoundId);
     error AnswerStale(uint256 updatedAt, uint256 maxAgeSeconds, uint256 timestamp);
-    error AnswerRevoked(uint80 roundId, uint32 seq, IDataAttestation.BatchStatus status);
+    error AnswerRevoked(uint80 roundId, uint32 seq, IDataAttestation.BatchStatus status, uint32 supersededBy);
 
     /// @notice Make a proven reading the newest round; anyone may. The reading must be of this feed's stream, device and
     /// metric, scored no higher than {maxScoreBps}, over, and newer than the newest round. One of the same time is

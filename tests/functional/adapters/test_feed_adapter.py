@@ -233,7 +233,7 @@ def test_read_fresh__batch_superseded_since__is_refused_until_corrected(gauge: G
     time = past(HOUR_SECONDS)
     gauge.update(gauge.reading(time, value=9))
     correction = gauge.attest(gauge.reading(time, value=10), supersedes=1)
-    revoked = {"roundId": 1, "seq": 1, "status": SUPERSEDED}
+    revoked = {"roundId": 1, "seq": 1, "status": SUPERSEDED, "supersededBy": 2}
     refuse_read(gauge.adapter.readFresh, (HOUR_SECONDS,), gauge.adapter.AnswerRevoked, **revoked)
     assert gauge.adapter.latestRoundData()[1] == 9  # as the interface says; batchOf leads to the truth
     assert gauge.feed.attestation.batchStatus(gauge.feed.stream_id, gauge.adapter.batchOf(1)) == (SUPERSEDED, 2)
@@ -259,7 +259,7 @@ def test_update__older_reading_after_a_revocation__is_refused(gauge: Gauge) -> N
 def test_read_fresh__committee_compromised_since__is_refused(gauge: Gauge, attestation: Any, deployer: Any) -> None:
     gauge.update(gauge.reading(past(HOUR_SECONDS)))
     attestation.markCompromised(gauge.feed.stream_id, 1, 1, sender=deployer)
-    revoked = {"roundId": 1, "seq": 1, "status": COMPROMISED}
+    revoked = {"roundId": 1, "seq": 1, "status": COMPROMISED, "supersededBy": 0}
     refuse_read(gauge.adapter.readFresh, (HOUR_SECONDS,), gauge.adapter.AnswerRevoked, **revoked)
 
 
