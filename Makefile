@@ -10,7 +10,7 @@ FOUNDRY := .toolchain/bin/.stamp
 EAS := .toolchain/eas-contracts-1.9.0/.stamp
 SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
 # One pytest run; a folder that is missing is an error.
-TESTS := tests/functional tests/gas tests/oracle tests/integration
+TESTS := tests/functional tests/gas tests/anchors tests/oracle tests/integration
 
 # Slither blocks on high and medium findings in contracts/. Left out, with reasons:
 #   uninitialized-local: Solidity zeroes locals, and we use that on purpose
@@ -19,7 +19,7 @@ SLITHER_EXCLUDED := uninitialized-local
 # npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint slither compile gas gas-snapshot invariants bytecode clean
+.PHONY: help setup demo test lint slither compile gas gas-snapshot bench-anchors invariants bytecode clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -55,6 +55,9 @@ gas: setup compile ## compare gas and bytecode sizes with the committed snapshot
 gas-snapshot: setup compile ## rewrite the snapshots of gas, sizes and bytecode hashes
 	GRIDWITNESS_WRITE_GAS=1 pytest tests/gas
 	python toolchain/bytecode_hash.py --write
+
+bench-anchors: setup compile ## the same work on EAS and here, side by side; ARGS=--write puts the table into README
+	@python -m tests.anchors.bench $(ARGS)
 
 invariants: setup ## fuzzing and invariants of the contracts
 	forge test
