@@ -31,7 +31,8 @@ contract DataAttestation is StreamChallenges, ERC165 {
         uint24 config = head.config();
         if (config == 0) revert StreamUnknown(batch.streamId);
         bytes32 digest = _batchDigest(batch, config);
-        if (bytes20(digest) == head.head()) return;
+        bytes20 previous = head.head();
+        if (bytes20(digest) == previous) return;
 
         uint256 count = head.seq();
         uint256 seq = batch.seq;
@@ -39,7 +40,7 @@ contract DataAttestation is StreamChallenges, ERC165 {
         unchecked {
             if (seq != count + 1) revert SequenceUnexpected(batch.streamId, uint32(seq), uint32(count + 1));
         }
-        if (batch.previous != head.head()) revert PreviousUnexpected(batch.streamId, batch.previous, head.head());
+        if (batch.previous != previous) revert PreviousUnexpected(batch.streamId, batch.previous, previous);
         if (block.timestamp < batch.validFrom || block.timestamp > batch.validUntil) {
             revert BatchOutsideValidity(batch.validFrom, batch.validUntil, block.timestamp);
         }

@@ -20,26 +20,40 @@ from tests.actors import MODEL_HASH, Committee, Feed, OpenFeed, batch_args, refu
 
 ROOT = keccak(b"a root")
 WORD = st.binary(min_size=32, max_size=32)
+U32 = st.integers(0, 2**32 - 1)
+U40 = st.integers(0, 2**40 - 1)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
-@given(seq=st.integers(0, 2**32 - 1), root=WORD, previous=WORD, count=st.integers(0, 2**32 - 1), model=WORD)
+@given(
+    seq=U32,
+    root=WORD,
+    previous=WORD,
+    count=U32,
+    model=WORD,
+    supersedes=U32,
+    valid_from=U40,
+    valid_until=U40,
+    config=st.integers(0, 2**24 - 1),
+)
 def test_hash_batch__any_fields__python_equals_solidity(
-    feed: Feed, attestation_domain_712: Domain, seq: int, root: bytes, previous: bytes, count: int, model: bytes
+    feed: Feed, attestation_domain_712: Domain, count: int, model: bytes, previous: bytes, **fields: Any
 ) -> None:
     meta = BatchMeta(count, count // 2, 9_999, 2**40 - 2, 2**40 - 1, model[:12])
-    batch = Batch(feed.stream_id, seq, root, previous, meta, config=1)
-    assert feed.attestation.batchDigest(batch_args(batch)) == batch_digest(attestation_domain_712, batch)
+    batch = Batch(feed.stream_id, previous=previous[:20], meta=meta, **fields)
+    assert feed.attestation.batchDigest(batch_args(batch), batch.config) == batch_digest(attestation_domain_712, batch)
 
 
 def test_attest__three_batches__move_the_stream_and_link(attestation: Any, feed: Feed) -> None:
     for seq in range(1, 4):
         receipt = feed.attest([keccak(bytes([seq]))])
         batch = feed.batches[-1]
+        digest = batch_digest(feed.domain, batch)
+        assert feed.head == digest[:20]
         stream = attestation.stream(feed.stream_id)
         assert (stream.seq, stream.latestTime, stream.head) == (seq, batch.meta.time_to, feed.head)
         assert receipt.events == [
-            attestation.BatchAttested(feed.stream_id, seq, batch.root, pack_meta(batch.meta), feed.head, 0b111)
+            attestation.BatchAttested(feed.stream_id, seq, batch.root, pack_meta(batch.meta), digest, 0b111)
         ]
 
 
@@ -90,7 +104,7 @@ def test_attest__older_batch_again__is_refused(attestation: Any, feed: Feed) -> 
 
 def test_attest__wrong_previous__is_refused(attestation: Any, feed: Feed) -> None:
     feed.attest([ROOT])
-    batch = feed.draft(ROOT, previous=keccak(b"a fork"))
+    batch = feed.draft(ROOT, previous=keccak(b"a fork")[:20])
     with refused(attestation.PreviousUnexpected, streamId=feed.stream_id, given=batch.previous, expected=feed.head):
         attestation.attest(*feed.call(batch), sender=feed.transmitter)
 
@@ -103,8 +117,8 @@ def test_attest__unknown_stream__is_refused(attestation: Any, feed: Feed) -> Non
 
 def refuse_committee(attestation: Any, feed: Feed, batch: Batch, call: tuple[Any, ...], members: list[Any]) -> None:
     """Expect CommitteeMismatch with the digest of `members`, whom the call amounts to."""
-    given = attestation.committeeDigest(feed.stream_id, batch.config, (call[1], members))
-    expected = attestation.stream(feed.stream_id).committee
+    given = attestation.committeeDigest(feed.stream_id, batch.config, (call[1][0], members))
+    expected = attestation.term(feed.stream_id, 1).committee
     assert given != expected
     with refused(attestation.CommitteeMismatch, streamId=feed.stream_id, given=given, expected=expected):
         attestation.attest(*call, sender=feed.transmitter)
@@ -117,23 +131,23 @@ def test_attest__below_threshold__is_refused(attestation: Any, feed: Feed) -> No
 
 
 def test_attest__threshold_lowered_by_the_caller__is_refused(attestation: Any, feed: Feed) -> None:
-    batch, _, mask, signatures, others = feed.call(feed.draft(ROOT), (0, 1))
-    call = (batch, 2, mask, signatures, others)
+    batch, (_, mask, signatures, others) = feed.call(feed.draft(ROOT), (0, 1))
+    call = (batch, (2, mask, signatures, others))
     refuse_committee(attestation, feed, feed.draft(ROOT), call, feed.committee.members)
 
 
 def test_attest__duplicate_signer__is_refused(attestation: Any, feed: Feed) -> None:
     draft = feed.draft(ROOT)
-    one, two = (feed.committee.keys[i].sign(feed.attestation.batchDigest(batch_args(draft))) for i in (0, 1))
+    one, two = (feed.committee.keys[i].sign(feed.attestation.batchDigest(batch_args(draft), 1)) for i in (0, 1))
     members = feed.committee.members
     # the same oracle in a second oracle's place, with that oracle left out
-    call = (batch_args(draft), 3, 0b111, one + one + two, members[3:])
+    call = (batch_args(draft), (3, 0b111, one + one + two, members[3:]))
     refuse_committee(attestation, feed, draft, call, [members[0], members[0], members[1], *members[3:]])
     # the same oracle once more, with nobody left out: six members
-    call = (batch_args(draft), 3, 0b111, one + one + two, members[2:])
+    call = (batch_args(draft), (3, 0b111, one + one + two, members[2:]))
     refuse_committee(attestation, feed, draft, call, [members[0], members[0], *members[1:]])
     # one oracle both as signer and as non-signer
-    call = (batch_args(draft), 3, 0b011, one + two, [members[1], *members[2:]])
+    call = (batch_args(draft), (3, 0b011, one + two, [members[1], *members[2:]]))
     refuse_committee(attestation, feed, draft, call, [members[0], members[1], *members[1:]])
 
 
@@ -143,24 +157,24 @@ def test_attest__non_member_signer__is_refused(attestation: Any, feed: Feed) -> 
     stranger = Secp256k1Key(0xBAD)
     members = feed.committee.members
     own = feed.committee.keys[0].sign(digest) + feed.committee.keys[1].sign(digest)
-    call = (batch_args(draft), 3, 0b111, own + stranger.sign(digest), members[3:])
+    call = (batch_args(draft), (3, 0b111, own + stranger.sign(digest), members[3:]))
     given = [*members[:2], "0x" + stranger.device_id[12:].hex(), *members[3:]]
     refuse_committee(attestation, feed, draft, call, given)
 
 
 def test_attest__signatures_out_of_order__are_refused(attestation: Any, feed: Feed) -> None:
     draft = feed.draft(ROOT)
-    batch, threshold, mask, signatures, others = feed.call(draft)
+    batch, (threshold, mask, signatures, others) = feed.call(draft)
     swapped = signatures[65:130] + signatures[:65] + signatures[130:]
     members = feed.committee.members
-    call = (batch, threshold, mask, swapped, others)
+    call = (batch, (threshold, mask, swapped, others))
     refuse_committee(attestation, feed, draft, call, [members[1], members[0], *members[2:]])
 
 
 @pytest.mark.parametrize("fault", ["zeros", "high_s", "v0"])
 def test_attest__malformed_signature__counts_as_nobody(attestation: Any, feed: Feed, fault: str) -> None:
     draft = feed.draft(ROOT)
-    batch, threshold, mask, signatures, others = feed.call(draft)
+    batch, (threshold, mask, signatures, others) = feed.call(draft)
     good = signatures[:65]
     s = SECP256K1_ORDER - int.from_bytes(good[32:64], "big")
     bad = {
@@ -168,34 +182,34 @@ def test_attest__malformed_signature__counts_as_nobody(attestation: Any, feed: F
         "high_s": good[:32] + s.to_bytes(32, "big") + bytes([55 - good[64]]),
         "v0": good[:64] + bytes([good[64] - 27]),
     }[fault]
-    call = (batch, threshold, mask, bad + signatures[65:], others)
+    call = (batch, (threshold, mask, bad + signatures[65:], others))
     refuse_committee(attestation, feed, draft, call, ["0x" + "00" * 20, *feed.committee.members[1:]])
 
 
 @pytest.mark.parametrize("field", ["root", "meta"])
 def test_attest__field_changed_after_signing__is_refused(attestation: Any, feed: Feed, field: str) -> None:
     draft = feed.draft(ROOT)
-    _, *signed = feed.call(draft)
+    _, signed = feed.call(draft)
     meta = replace(draft.meta, flagged_count=1)
     forged = replace(draft, **{field: {"root": keccak(b"forged"), "meta": meta}[field]})
-    expected = attestation.stream(feed.stream_id).committee
+    expected = attestation.term(feed.stream_id, 1).committee
     with ape.reverts(attestation.CommitteeMismatch, streamId=feed.stream_id, expected=expected):
-        attestation.attest(batch_args(forged), *signed, sender=feed.transmitter)
+        attestation.attest(batch_args(forged), signed, sender=feed.transmitter)
 
 
 def test_attest__signed_for_another_stream__is_refused(
     attestation: Any, open_feed: OpenFeed, committee: Committee
 ) -> None:
     ours, theirs = open_feed("ours", committee), open_feed("theirs", committee)
-    _, *signed = ours.call(ours.draft(ROOT))
+    _, signed = ours.call(ours.draft(ROOT))
     batch = theirs.draft(ROOT)
-    expected = attestation.stream(theirs.stream_id).committee
+    expected = attestation.term(theirs.stream_id, 1).committee
     with ape.reverts(attestation.CommitteeMismatch, streamId=theirs.stream_id, expected=expected):
-        attestation.attest(batch_args(batch), *signed, sender=theirs.transmitter)
+        attestation.attest(batch_args(batch), signed, sender=theirs.transmitter)
 
 
 def test_attest__mask_and_lists_that_do_not_fit__are_refused(attestation: Any, feed: Feed) -> None:
-    batch, threshold, mask, signatures, others = feed.call(feed.draft(ROOT))
+    batch, (threshold, mask, signatures, others) = feed.call(feed.draft(ROOT))
     misfits = [
         (mask, signatures[:-1], others),  # half a signature
         (mask, signatures[:-65], others),  # fewer signatures than bits
@@ -203,7 +217,7 @@ def test_attest__mask_and_lists_that_do_not_fit__are_refused(attestation: Any, f
         (mask & ~1, signatures, others),  # fewer bits than signatures
         (mask | 1 << 5, signatures, others),  # a bit beyond the committee
         (mask & ~1 | 1 << 5, signatures, others),  # as many bits as signatures, one of them beyond
-        (mask & ~1 | 1 << 255, signatures, others),
+        (mask & ~1 | 1 << 31, signatures, others),
     ]
     for bad_mask, bad_signatures, bad_others in misfits:
         with refused(
@@ -212,12 +226,12 @@ def test_attest__mask_and_lists_that_do_not_fit__are_refused(attestation: Any, f
             signaturesLength=len(bad_signatures),
             nonSigners=len(bad_others),
         ):
-            attestation.attest(batch, threshold, bad_mask, bad_signatures, bad_others, sender=feed.transmitter)
+            attestation.attest(batch, (threshold, bad_mask, bad_signatures, bad_others), sender=feed.transmitter)
 
 
 def test_attest__nobody_named__is_refused(attestation: Any, feed: Feed) -> None:
     draft = feed.draft(ROOT)
-    refuse_committee(attestation, feed, draft, (batch_args(draft), 3, 0, b"", []), [])
+    refuse_committee(attestation, feed, draft, (batch_args(draft), (3, 0, b"", [])), [])
 
 
 def test_attest__rotated_out_committee__is_refused(
@@ -265,11 +279,11 @@ def test_attest__meta_that_contradicts_itself__is_refused(attestation: Any, feed
 
 
 def test_attest__score_beyond_full_scale__is_refused(attestation: Any, feed: Feed) -> None:
-    batch, *signed = feed.call(feed.draft(ROOT))
-    stream_id, seq, root, previous, meta = batch
+    batch, signed = feed.call(feed.draft(ROOT))
+    stream_id, seq, root, previous, meta, *others = batch
     meta = meta & ~(0xFFFF << 176) | 10_001 << 176
     with refused(attestation.MetaInvalid, meta=meta):
-        attestation.attest((stream_id, seq, root, previous, meta), *signed, sender=feed.transmitter)
+        attestation.attest((stream_id, seq, root, previous, meta, *others), signed, sender=feed.transmitter)
 
 
 def test_attest__more_than_15_minutes_ahead__is_refused(attestation: Any, feed: Feed) -> None:

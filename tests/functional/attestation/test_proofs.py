@@ -26,8 +26,7 @@ from gridwitness.encoding.leaves import (
     reading_fields,
     reading_leaf,
 )
-from gridwitness.encoding.merkle import range_leaf, tree_root
-from gridwitness.encoding.packing import pack_meta
+from gridwitness.encoding.merkle import tree_root
 from tests.actors import Committee, Device, Feed, OpenFeed, proof_args
 
 BATCHES = 11  # mountains of 8, 2 and 1
@@ -82,18 +81,34 @@ def test_verify_reading__old_batch_after_many_more__needs_a_proof_of_the_present
     assert is_proven(feed, batches[8][0], feed.proof(9))
 
 
-def test_verify_leaf__proof_that_meets_a_stale_peak__is_not_proven(feed: Feed) -> None:
-    leaves = [keccak(bytes([seq])) for seq in range(4)]
+def test_verify_leaf__proof_for_an_earlier_length__holds_until_its_peak_is_overwritten(feed: Feed) -> None:
+    leaves = [keccak(bytes([seq])) for seq in range(5)]
     for leaf in leaves[:3]:
         feed.attest([leaf])
-    alone = feed.proof(3)
-    assert feed.attestation.verifyLeaf(leaves[2], proof_args(alone))
+    early = proof_args(feed.proof(3))
     feed.attest([leaves[3]])
-    # batch 3 still lies in the slot of height 0, but the range of four has one mountain, of height 2
-    assert feed.attestation.peak(feed.stream_id, 0) == range_leaf(
-        3, feed.batches[2].root, pack_meta(feed.batches[2].meta)
-    )
-    assert not feed.attestation.verifyLeaf(leaves[2], proof_args(alone))
+    # the range of four has one mountain, of height 2; batch 3 still lies, stale but true, in the slot of height 0
+    assert len(feed.proof(3).range_proof) == 2
+    assert feed.attestation.verifyLeaf(leaves[2], early)
+    assert feed.attestation.verifyLeaf(leaves[2], proof_args(feed.proof(3)))
+    feed.attest([leaves[4]])
+    assert not feed.attestation.verifyLeaf(leaves[2], early)
+    assert feed.attestation.verifyLeaf(leaves[2], proof_args(feed.proof(3)))
+
+
+def test_verify_leaf__stale_peak__proves_nothing_but_its_own_batches(feed: Feed) -> None:
+    leaves = [keccak(bytes([seq])) for seq in range(4)]
+    for leaf in leaves:
+        feed.attest([leaf])
+    # height 0 holds batch 3, height 1 batches 1 and 2
+    third = replace(feed.proof(3), range_proof=())
+    assert feed.attestation.verifyLeaf(leaves[2], proof_args(third))
+    for seq in (0, 1, 2, 4, 5, 7):
+        assert not feed.attestation.verifyLeaf(leaves[2], proof_args(replace(third, seq=seq)))
+    first = replace(feed.proof(1), range_proof=feed.proof(1).range_proof[:1])
+    assert feed.attestation.verifyLeaf(leaves[0], proof_args(first))
+    for seq in (0, 2, 3, 4, 5):
+        assert not feed.attestation.verifyLeaf(leaves[0], proof_args(replace(first, seq=seq)))
 
 
 def test_read_peak__after_each_batch__equals_pythons_range(feed: Feed) -> None:
@@ -102,6 +117,13 @@ def test_read_peak__after_each_batch__equals_pythons_range(feed: Feed) -> None:
         for height in range(6):
             if seq >> height & 1:
                 assert feed.attestation.peak(feed.stream_id, height) == feed.range.peak(height)
+
+
+def test_read_range_root__after_each_batch__equals_pythons_range(feed: Feed) -> None:
+    assert feed.attestation.rangeRoot(feed.stream_id) == (0, bytes(32))
+    for seq in range(1, 18):
+        feed.attest([keccak(bytes([seq]))])
+        assert feed.attestation.rangeRoot(feed.stream_id) == (seq, feed.range.root())
 
 
 @pytest.mark.parametrize("field", range(7))
@@ -115,13 +137,21 @@ def test_verify_reading__any_field_changed__is_not_proven(
     assert not feed.attestation.verifyReading(fields, proof_args(feed.proof(3, 1)))
 
 
+def with_lowest_bit(siblings: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Siblings with the bit set that the range clears."""
+    return tuple(sibling[:31] + bytes([sibling[31] | 1]) for sibling in siblings)
+
+
 WRONG_PROOFS: dict[str, Callable[[Proof, Feed], Proof]] = {
     "range_shorter": lambda proof, feed: replace(proof, range_proof=proof.range_proof[:-1]),
     "range_longer": lambda proof, feed: replace(proof, range_proof=(*proof.range_proof, bytes(32))),
     "range_empty": lambda proof, feed: replace(proof, range_proof=()),
+    "range_of_32": lambda proof, feed: replace(proof, range_proof=(bytes(32),) * 32),
     "range_of_40": lambda proof, feed: replace(proof, range_proof=(bytes(32),) * 40),
     "range_of_300": lambda proof, feed: replace(proof, range_proof=(bytes(32),) * 300),
     "tree_shorter": lambda proof, feed: replace(proof, tree_proof=proof.tree_proof[:-1]),
+    "range_of_31": lambda proof, feed: replace(proof, range_proof=(bytes(32),) * 31),
+    "range_lowest_bit": lambda proof, feed: replace(proof, range_proof=with_lowest_bit(proof.range_proof)),
     "tree_longer": lambda proof, feed: replace(proof, tree_proof=(*proof.tree_proof, bytes(32))),
     "seq_zero": lambda proof, feed: replace(proof, seq=0),
     "seq_before": lambda proof, feed: replace(proof, seq=proof.seq - 1),
@@ -182,6 +212,7 @@ def test_verify_reading__inner_node_of_a_tree__cannot_be_a_reading(
     feed, batches = history
     leaves = [reading_leaf(scored) for scored in batches[4]]
     proof = feed.proof(5, 3)
+    assert feed.attestation.verifyLeaf(leaves[3], proof_args(proof))
     inner = tree_root(leaves[3], proof.tree_proof[:1])
     above = replace(proof, tree_proof=proof.tree_proof[1:])
     # as a bare hash the inner node is in the tree, which is why callers must hash the fields themselves …

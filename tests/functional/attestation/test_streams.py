@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import ape
@@ -25,7 +26,7 @@ def test_open_stream__anyone__is_recorded(attestation: Any, committee: Committee
     attestation.openStream(NAME, SCHEMA, committee.args, sender=prosumer)
     stream = attestation.stream(stream_id_of(prosumer))
     assert (stream.owner, stream.seq, stream.latestTime, stream.config) == (prosumer, 0, 0, 1)
-    assert (stream.schema, stream.head) == (SCHEMA, bytes(32))
+    assert (stream.schema, stream.head, stream.marks) == (SCHEMA, bytes(20), 0)
 
 
 def test_open_stream__anyone__is_announced_with_its_committee(
@@ -84,8 +85,39 @@ def test_set_committee__by_owner__replaces_digest_and_number(attestation: Any, f
     receipt = attestation.setCommittee(feed.stream_id, successors.args, sender=deployer)
     stream = attestation.stream(feed.stream_id)
     assert stream.config == 2
-    assert stream.committee == attestation.committeeDigest(feed.stream_id, 2, successors.args)
+    assert attestation.term(feed.stream_id, 2).committee == attestation.committeeDigest(
+        feed.stream_id, 2, successors.args
+    )
     assert receipt.events == [attestation.CommitteeSet(feed.stream_id, 2, 2, successors.members)]
+
+
+def test_read_term__each_committee_that_served__is_kept_with_its_time(
+    attestation: Any, feed: Feed, deployer: Any, committee: Committee
+) -> None:
+    opened_at = ape.chain.blocks.head.timestamp
+    feed.attest([SCHEMA])
+    feed.attest([SCHEMA])
+    successors = Committee([0xB1, 0xB2, 0xB3], threshold=2)
+    replaced_at = ape.chain.pending_timestamp = opened_at + 1_000
+    attestation.setCommittee(feed.stream_id, successors.args, sender=deployer)
+
+    first, second = (attestation.term(feed.stream_id, config) for config in (1, 2))
+    digests = [
+        attestation.committeeDigest(feed.stream_id, config, members.args)
+        for config, members in ((1, committee), (2, successors))
+    ]
+    assert (first.committee, first.firstSeq, first.since, first.compromisedFrom) == (digests[0], 1, opened_at, 0)
+    assert (second.committee, second.firstSeq, second.since, second.compromisedFrom) == (digests[1], 3, replaced_at, 0)
+    assert [attestation.configAt(feed.stream_id, seq) for seq in range(5)] == [0, 1, 1, 2, 2]
+
+
+def test_read_term__committee_replaced_before_it_signed__served_no_batch(
+    attestation: Any, feed: Feed, deployer: Any, committee: Committee
+) -> None:
+    attestation.setCommittee(feed.stream_id, committee.args, sender=deployer)
+    assert [attestation.term(feed.stream_id, config).firstSeq for config in (1, 2, 3)] == [1, 1, 0]
+    assert attestation.configAt(feed.stream_id, 1) == 2
+    assert attestation.configAt(b"\x01" * 32, 1) == 0
 
 
 def test_set_committee__by_anyone_else__is_refused(
@@ -104,7 +136,7 @@ def test_hash_committee__any_part__is_bound(attestation: Any, feed: Feed, commit
     types = ["uint256", "address", "bytes32", "uint24", "uint8", "address[]"]
     values = [ape.chain.chain_id, attestation.address, feed.stream_id, 1, committee.threshold, committee.members]
     digest = attestation.committeeDigest(feed.stream_id, 1, committee.args)
-    assert digest == keccak(encode(types, values)) == attestation.stream(feed.stream_id).committee
+    assert digest == keccak(encode(types, values)) == attestation.term(feed.stream_id, 1).committee
 
 
 def test_describe_domain__erc5267__names_chain_and_contract(attestation: Any) -> None:
@@ -113,13 +145,22 @@ def test_describe_domain__erc5267__names_chain_and_contract(attestation: Any) ->
     assert (domain.chainId, domain.verifyingContract) == (ape.chain.chain_id, attestation.address)
 
 
-def test_support_interface__erc165__is_the_interface_and_no_more(attestation: Any) -> None:
-    inherited = {"supportsInterface", "eip712Domain"}
-    abi = attestation.contract_type
-    own = 0
-    for method in [*abi.view_methods, *abi.mutable_methods]:
-        if method.name not in inherited:
-            own ^= int.from_bytes(keccak(method.selector.encode())[:4], "big")
-    assert attestation.supportsInterface(own.to_bytes(4, "big"))
-    assert attestation.supportsInterface(bytes.fromhex("01ffc9a7"))
+def selectors_of(contract_type: Any) -> list[bytes]:
+    """Selectors of a contract's functions."""
+    methods = [*contract_type.view_methods, *contract_type.mutable_methods]
+    return [keccak(method.selector.encode())[:4] for method in methods]
+
+
+def interface_id(contract_type: Any) -> bytes:
+    """ERC-165 id: all selectors xored."""
+    return reduce(lambda a, b: bytes(x ^ y for x, y in zip(a, b, strict=True)), selectors_of(contract_type))
+
+
+def test_support_interface__erc165__is_the_interfaces_and_no_more(attestation: Any, project: Any) -> None:
+    own = {*selectors_of(attestation.contract_type)}
+    erc165, erc5267 = bytes.fromhex("01ffc9a7"), bytes.fromhex("84b0196e")
+    interfaces = [project.IDataAttestation.contract_type, project.IStreamBonds.contract_type]
+    assert own == {erc165, erc5267}.union(*map(selectors_of, interfaces))
+    for supported in (erc165, erc5267, *map(interface_id, interfaces)):
+        assert attestation.supportsInterface(supported)
     assert not attestation.supportsInterface(bytes.fromhex("ffffffff"))
