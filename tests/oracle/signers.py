@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from gridwitness.domain.devices import Device, DeviceKind, DeviceStatus
+from gridwitness.domain.devices import Device, DeviceKind, DeviceStatus, LaterKey, Suspension
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, SignedReading
 from gridwitness.domain.slots import SLOT_SECONDS
 from gridwitness.encoding.eip712 import Domain, reading_digest, registry_domain
@@ -35,9 +36,19 @@ class Registry:
         device = Device(key.device_id, OWNER, DeviceStatus.ACTIVE, key.key_type, kind, zone, 0)
         self.registered[key.device_id] = device
 
-    def retire(self, key: DeviceKey) -> None:
-        device = self.registered[key.device_id]
-        self.registered[key.device_id] = replace(device, status=DeviceStatus.RETIRED)
+    def retire(self, key: DeviceKey, at: int) -> None:
+        self._change(key, status=DeviceStatus.RETIRED, retired_at=at)
+
+    def suspend(self, key: DeviceKey, since: int, until: int | None = None) -> None:
+        status = DeviceStatus.SUSPENDED if until is None else DeviceStatus.ACTIVE
+        self._change(key, status=status, suspensions=(Suspension(since, until),))
+
+    def rotate(self, key: DeviceKey, new: DeviceKey, valid_from: int) -> None:
+        later_keys = (*self.registered[key.device_id].later_keys, LaterKey(new.device_id, valid_from))
+        self._change(key, later_keys=later_keys)
+
+    def _change(self, key: DeviceKey, **changes: Any) -> None:
+        self.registered[key.device_id] = replace(self.registered[key.device_id], **changes)
 
     def sync(self) -> None:
         self.synced = dict(self.registered)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 
 from gridwitness.chain.client import Chain
 from gridwitness.chain.events import Event
 from gridwitness.chain.followers import BLOCK_RANGE, REORG_DEPTH, LogFollower
-from gridwitness.domain.devices import Device, DeviceKind, DeviceStatus, KeyType
+from gridwitness.domain.devices import Device, DeviceKind, DeviceStatus, KeyType, LaterKey, Suspension
 
-_EVENTS = ("DeviceRegistered", "DeviceRetired", "DelegateSet")
+_EVENTS = (
+    "DeviceRegistered",
+    "DevicesRegistered",
+    "DeviceRetired",
+    "DeviceSuspended",
+    "DeviceReinstated",
+    "KeyRotated",
+    "DeviceTransferred",
+)
 
 
 class RegistryFollower:
@@ -21,29 +30,36 @@ class RegistryFollower:
         self._chain = chain
         self._logs = LogFollower(chain, "DeviceRegistry", _EVENTS, block_range=block_range, reorg_depth=reorg_depth)
         self._devices: dict[bytes, Device] = {}
-        self._delegates: dict[tuple[bytes, str, str], int] = {}
         self._block_times: dict[bytes, int] = {}
-        self._folded = 0  # number of events that devices and delegates stand for
+        self._folded = 0  # number of events that the devices stand for
         self._lock = threading.Lock()
 
     def sync(self) -> None:
         """Read the registry's events up to the head. Raises ChainError if the node does not answer."""
         with self._lock:
             if self._logs.sync() < self._folded:  # reorganised: build anew
-                self._folded, devices, delegates = 0, {}, {}
+                self._folded, devices = 0, {}
             else:
-                devices, delegates = self._devices.copy(), self._delegates.copy()
+                devices = self._devices.copy()
             fresh = self._logs.events[self._folded :]
             for event in fresh:
-                self._apply(event, devices, delegates)
+                self._apply(event, devices)
             # Readers see either the old or the new devices, never something in between.
-            self._devices, self._delegates = devices, delegates
+            self._devices = devices
             self._folded += len(fresh)
 
-    def _apply(self, event: Event, devices: dict[bytes, Device], delegates: dict[tuple[bytes, str, str], int]) -> None:
-        args = event.args
-        device_id = args["deviceId"]
+    def _apply(self, event: Event, devices: dict[bytes, Device]) -> None:
         if event.name == "DeviceRegistered":
+            self._enter(event, [event.args["deviceId"]], devices)
+        elif event.name == "DevicesRegistered":
+            self._enter(event, event.args["deviceIds"], devices)
+        else:
+            device_id = event.args["deviceId"]
+            devices[device_id] = self._changed(devices[device_id], event)
+
+    def _enter(self, event: Event, device_ids: Iterable[bytes], devices: dict[bytes, Device]) -> None:
+        args = event.args
+        for device_id in device_ids:
             devices[device_id] = Device(
                 device_id=device_id,
                 owner=args["owner"],
@@ -53,10 +69,23 @@ class RegistryFollower:
                 zone=args["zone"],
                 registered_at=self._block_time(event),
             )
-        elif event.name == "DeviceRetired":
-            devices[device_id] = replace(devices[device_id], status=DeviceStatus.RETIRED)
-        else:
-            delegates[device_id, args["owner"], args["delegate"]] = args["expiresAt"]
+
+    def _changed(self, device: Device, event: Event) -> Device:
+        match event.name:
+            case "KeyRotated":
+                key = LaterKey(event.args["newKeyId"], event.args["validFrom"])
+                return replace(device, later_keys=(*device.later_keys, key))
+            case "DeviceTransferred":
+                return replace(device, owner=event.args["to"])
+            case "DeviceSuspended":
+                suspensions = (*device.suspensions, Suspension(self._block_time(event)))
+                return replace(device, status=DeviceStatus.SUSPENDED, suspensions=suspensions)
+            case "DeviceReinstated":
+                *earlier, last = device.suspensions
+                suspensions = (*earlier, replace(last, until=self._block_time(event)))
+                return replace(device, status=DeviceStatus.ACTIVE, suspensions=suspensions)
+            case _:  # DeviceRetired
+                return replace(device, status=DeviceStatus.RETIRED, retired_at=self._block_time(event))
 
     def _block_time(self, event: Event) -> int:
         if event.block_hash not in self._block_times:
@@ -69,12 +98,7 @@ class RegistryFollower:
         return self._devices.get(device_id)
 
     def devices(self, zone: int) -> list[Device]:
-        """Devices of a zone, retired ones too, in ascending order of id."""
+        """Devices of a zone, suspended and retired ones too, in ascending order of id."""
         return sorted(
             (device for device in self._devices.values() if device.zone == zone), key=lambda device: device.device_id
         )
-
-    def delegate_expiry(self, device_id: bytes, delegate: str) -> int:
-        """Last second (unix) until which a checksummed address may sign for a device under its owner; 0 if never."""
-        device = self._devices.get(device_id)
-        return 0 if device is None else self._delegates.get((device_id, device.owner, delegate), 0)

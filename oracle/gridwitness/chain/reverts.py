@@ -17,6 +17,23 @@ _LANGUAGE_ERRORS = (
     {"name": "Error", "inputs": [{"name": "message", "type": "string"}]},
     {"name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
 )
+# What to do about it, where the name and the values do not say.
+_HINTS = {
+    "AccessControlUnauthorizedAccount": "`ape run roles` shows who holds which role",
+    "AuthorizationInvalid": "sign again, with the nonce the registry has for the device now",
+    "BatchFromFuture": "wait until the chain's time is past the batch's end",
+    "BatchNotStanding": "only a batch that counts can be superseded",
+    "BatchOutsideValidity": "the committee must sign the batch again, in a new window",
+    "ChallengesOpen": "answer the challenges, or wait until their deadlines are over and convict",
+    "CommitteeMismatch": "bring exactly the committee in force, each member once and in ascending order",
+    "DeviceNotActive": "a suspended device is the steward's to reinstate; a retired one is gone for good",
+    "ExitNotDue": "the bond stays until challenges of what was attested can no longer come",
+    "NotInFleet": "the proof must be of (device id, kind) under the root its manufacturer enrolled",
+    "PossessionNotProven": "the key must sign exactly the fields sent, for this chain and this registry",
+    "PreviousUnexpected": "another batch was attested in between, or taken back by a reorganisation",
+    "RotationTimeInvalid": "choose a time from now on, after the last rotation's and within 30 days",
+    "SequenceUnexpected": "another batch was attested in between",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +69,8 @@ def decode_revert(data: bytes) -> Reverted:
         values = decode(known.types, data[4:])
     except (DecodingError, ValueError, OverflowError):  # text that is no UTF-8, lengths beyond memory
         return Reverted("UnknownError", {"data": "0x" + data.hex()})
-    return Reverted(known.name, {name: _readable(value) for name, value in zip(known.names, values, strict=True)})
+    arguments = {name: _readable(value) for name, value in zip(known.names, values, strict=True)}
+    return Reverted(known.name, arguments, hint=_HINTS.get(known.name, ""))
 
 
 def _readable(value: object) -> object:

@@ -37,11 +37,27 @@ class DeviceKind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """A device's record in the registry.
+class LaterKey:
+    """A key that speaks for a device from `valid_from` (unix seconds) on, until a later one does."""
 
-    `device_id` is 32 bytes, `owner` a checksummed address, `zone` the grid zone (0: none),
-    `registered_at` unix seconds.
+    key_id: bytes
+    valid_from: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """A time without authority, in unix seconds: from `since` to before `until`, which is None while it lasts."""
+
+    since: int
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device's record in the registry, with all that changed since it was registered.
+
+    `device_id` is 32 bytes and names its first key too, which `key_type` is of; `owner` a checksummed address, `zone`
+    the grid zone (0: none), times unix seconds.
     """
 
     device_id: bytes
@@ -51,6 +67,22 @@ class Device:
     kind: DeviceKind
     zone: int
     registered_at: int
+    later_keys: tuple[LaterKey, ...] = ()
+    suspensions: tuple[Suspension, ...] = ()
+    retired_at: int | None = None
+
+    def key_at(self, time: int) -> bytes:
+        """Id of the key that speaks for the device at a time."""
+        spoken = [key.key_id for key in self.later_keys if key.valid_from <= time]
+        return spoken[-1] if spoken else self.device_id
+
+    def status_at(self, time: int) -> DeviceStatus:
+        """Whether the device had authority at a time."""
+        if self.retired_at is not None and time >= self.retired_at:
+            return DeviceStatus.RETIRED
+        if any(one.since <= time and (one.until is None or time < one.until) for one in self.suspensions):
+            return DeviceStatus.SUSPENDED
+        return DeviceStatus.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,17 +78,22 @@ def _p256_public_key(point: bytes) -> ec.EllipticCurvePublicKey | None:
         return None
 
 
-def is_device_signature(device_id: bytes, digest: bytes, signature: bytes) -> bool:
-    """Whether `signature` over the 32-byte `digest` is the device's own; same verdict as IDeviceRegistry's.
+def is_signature_of(key_id: bytes, digest: bytes, signature: bytes) -> bool:
+    """Whether `signature` over the 32-byte `digest` is of the key that `key_id` names; same verdict as the registry's.
 
-    The id alone proves the key, so no registry is asked. Anything malformed is simply not a signature.
+    The id proves the key, so no registry is asked. Anything malformed is simply not a signature.
     """
+    if len(signature) == 128 and keccak(signature[:64]) != key_id:
+        return False
+    return signing_key_id(digest, signature) == key_id
+
+
+def signing_key_id(digest: bytes, signature: bytes) -> bytes | None:
+    """Id of the key that made a device's signature over a digest; None if it is not a signature over it."""
     if len(signature) == 128:
-        return keccak(signature[:64]) == device_id and _is_p256(signature[:64], digest, signature[64:])
-    if len(signature) == 65:
-        signer = recover_signer(digest, signature)
-        return signer is not None and signer.rjust(32, b"\0") == device_id
-    return False
+        return keccak(signature[:64]) if _is_p256(signature[:64], digest, signature[64:]) else None
+    signer = recover_signer(digest, signature)
+    return None if signer is None else signer.rjust(32, b"\0")
 
 
 def _is_p256(point: bytes, digest: bytes, signature: bytes) -> bool:

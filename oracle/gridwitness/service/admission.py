@@ -11,7 +11,7 @@ from gridwitness.domain.devices import DeviceStatus
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, SignedReading
 from gridwitness.domain.slots import SLOT_SECONDS
 from gridwitness.encoding.eip712 import Domain, reading_digest
-from gridwitness.encoding.keys import is_device_signature
+from gridwitness.encoding.keys import is_signature_of
 from gridwitness.encoding.packing import INT32_MAX, INT32_MIN
 from gridwitness.errors import ReadingRejected
 from gridwitness.service.clock import Clock
@@ -22,7 +22,7 @@ CLOCK_TOLERANCE_S = 60
 # Large enough that handing over to a thread costs little beside 64 signatures of some 60 microseconds each.
 _CHUNK = 64
 # Worth another look after asking the chain again: what we know of it may be old.
-_MAY_BE_STALE = ("unknown_device", "future_time")
+_MAY_BE_STALE = ("unknown_device", "suspended_device", "future_time")
 
 
 def interval_seconds(metric: str) -> int:
@@ -53,7 +53,7 @@ class Admission:
         if not stale:
             return results
         reasons = {results[index].reason for index in stale}  # type: ignore[union-attr]
-        if "unknown_device" in reasons:
+        if reasons & {"unknown_device", "suspended_device"}:
             await self._fleet.refresh()
         if "future_time" in reasons:
             await self._clock.refresh()
@@ -72,9 +72,11 @@ class Admission:
         return admitted
 
     def is_signed(self, signed: SignedReading) -> bool:
-        """Whether the device's signature over its reading is good."""
-        digest = reading_digest(self._domain, signed.reading)
-        return is_device_signature(signed.reading.device_id, digest, signed.signature)
+        """Whether the signature over a reading is of the key that speaks for its device at its time."""
+        reading = signed.reading
+        device = self._fleet.device(reading.device_id)
+        key_id = reading.device_id if device is None else device.key_at(reading.time)
+        return is_signature_of(key_id, reading_digest(self._domain, reading), signed.signature)
 
     async def _check_in_threads(self, payloads: Sequence[ReadingPayload]) -> list[SignedReading | ReadingRejected]:
         loop = asyncio.get_running_loop()
@@ -94,8 +96,8 @@ class Admission:
                 if not self.is_signed(signed):
                     raise ReadingRejected(
                         "wrong_signature",
-                        f"the signature is not one of device {payload.device_id} over counter {payload.counter}, "
-                        f"time {payload.time}, {payload.metric}, value {payload.value}",
+                        f"the signature is not one of the key of device {payload.device_id} at its time, over counter "
+                        f"{payload.counter}, time {payload.time}, {payload.metric}, value {payload.value}",
                     )
                 results.append(signed)
             except ReadingRejected as rejected:
@@ -107,8 +109,10 @@ class Admission:
         name = f"device 0x{reading.device_id.hex()}"
         if device is None:
             raise ReadingRejected("unknown_device", f"{name} is not registered")
-        if device.status is not DeviceStatus.ACTIVE:
-            raise ReadingRejected("retired_device", f"{name} is {device.status.name.lower()}; it must be active")
+        status = device.status_at(reading.time)
+        if status is not DeviceStatus.ACTIVE:
+            word = status.name.lower()
+            raise ReadingRejected(f"{word}_device", f"{name} is {word} at {reading.time}; it must be active")
         if device.zone != self._fleet.zone:
             raise ReadingRejected(
                 "other_zone", f"{name} stands in zone {device.zone}; this oracle serves zone {self._fleet.zone}"

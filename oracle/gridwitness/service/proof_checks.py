@@ -13,7 +13,7 @@ from gridwitness.domain.devices import DeviceStatus
 from gridwitness.domain.readings import Reading
 from gridwitness.encoding.eip712 import reading_digest, registry_domain
 from gridwitness.encoding.hashing import keccak
-from gridwitness.encoding.keys import is_device_signature
+from gridwitness.encoding.keys import is_signature_of
 from gridwitness.encoding.merkle import mountain_height, range_leaf, range_peak, tree_root
 from gridwitness.encoding.packing import energy_bytes, pack_meta
 from gridwitness.errors import ProofError
@@ -70,7 +70,7 @@ def _check_device_signature(file: ProofFile) -> None:
         )
     reading = Reading(device_id, counter, time, metric.rstrip(b"\0").decode("ascii", errors="replace"), value)
     domain = registry_domain(file.chain_id, file.contracts["DeviceRegistry"])
-    if not is_device_signature(device_id, reading_digest(domain, reading), file.signature):
+    if not is_signature_of(device_id, reading_digest(domain, reading), file.signature):
         raise ProofError(f"device_signature is not by device 0x{device_id.hex()} over this reading")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from gridwitness.domain.devices import DeviceKind, DeviceStatus, KeyType
 from gridwitness.encoding.hashing import keccak
-from gridwitness.encoding.keys import P256_ORDER, SECP256K1_ORDER, is_device_signature
+from gridwitness.encoding.keys import P256_ORDER, SECP256K1_ORDER, is_signature_of
 from tests.actors import Device, refused, registration_args
 
 NOBODY = "0x" + "00" * 20
@@ -176,5 +176,5 @@ def test_verify_device_signature__python_and_solidity__agree(registry: Any, any_
     flipped = [bytes([*good[:i], good[i] ^ 1, *good[i + 1 :]]) for i in range(0, len(good), 16)]
     candidates = [good, high_s(good, order), good[:-1], good + b"\0", b"", bytes(65), bytes(128), *flipped]
     verdicts = [registry.isDeviceSignature(any_device.device_id, digest, s) for s in candidates]
-    assert verdicts == [is_device_signature(any_device.device_id, digest, s) for s in candidates]
+    assert verdicts == [is_signature_of(any_device.device_id, digest, s) for s in candidates]
     assert verdicts == [True] + [False] * (len(candidates) - 1)

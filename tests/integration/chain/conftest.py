@@ -84,10 +84,12 @@ def manifest(anvil: Anvil, deployer: LocalAccount, bytecode: dict[str, str]) -> 
     web3 = Web3(Web3.HTTPProvider(anvil.url))
     deployed: dict[str, DeployedContract] = {}
     for name in ("DeviceRegistry", "DataAttestation", "EuroToken", "EnergyMarket"):
-        arguments: list[Any] = []
-        if name == "EnergyMarket":
-            others = ("DeviceRegistry", "DataAttestation", "EuroToken")
-            arguments = [*(deployed[other].address for other in others), deployer.address]
+        arguments = {
+            "DeviceRegistry": lambda: [deployer.address],
+            "DataAttestation": lambda: [deployed["DeviceRegistry"].address],
+            "EuroToken": list,
+            "EnergyMarket": lambda: [*(entry.address for entry in deployed.values()), deployer.address],
+        }[name]()
         deployed[name] = _deploy(web3, deployer, bytecode[name], arguments)
     return Manifest(chain_id=anvil.chain_id, contracts=deployed)
 

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from eth_account.signers.local import LocalAccount
 
 from gridwitness.chain.attestation import encode_attest
 from gridwitness.chain.client import Chain
 from gridwitness.domain.batches import Batch, BatchMeta, Proof
-from gridwitness.domain.devices import DeviceKind, Registration
+from gridwitness.domain.devices import DeviceKind, Registration, Rotation
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, Score, ScoredReading, SignedReading
 from gridwitness.encoding.eip712 import (
     Domain,
     attestation_domain,
     batch_digest,
+    head_of,
     reading_digest,
     register_digest,
     registry_domain,
+    rotate_digest,
 )
 from gridwitness.encoding.keys import DeviceKey, Secp256k1Key
 from gridwitness.encoding.merkle import MountainRange, StandardMerkleTree, range_leaf
 from gridwitness.encoding.packing import pack_meta
 
 FAR_FUTURE = 1 << 40
+VALIDITY_S = 120
+# The authorization of an account that calls itself.
+BY_ITSELF = (0, b"")
 
 
 def register(chain: Chain, carrier: LocalAccount, owner: str, key: DeviceKey, kind: DeviceKind, zone: int) -> None:
@@ -34,6 +39,27 @@ def register(chain: Chain, carrier: LocalAccount, owner: str, key: DeviceKey, ki
     signature = key.sign(register_digest(domain, registration))
     fields = (key.device_id, owner, int(kind), zone, FAR_FUTURE)
     chain.transact(carrier, chain.contract("DeviceRegistry").functions.register(fields, signature))
+
+
+def register_batch(
+    chain: Chain, carrier: LocalAccount, owner: str, keys: Sequence[DeviceKey], kind: DeviceKind, zone: int
+) -> None:
+    """Register devices together, each with its own proof of possession."""
+    domain = registry_domain(chain.chain_id, chain.manifest.address("DeviceRegistry"))
+    registrations = [Registration(key.device_id, owner, kind, zone, FAR_FUTURE) for key in keys]
+    digests = [register_digest(domain, registration) for registration in registrations]
+    signatures = b"".join(key.sign(digest) for key, digest in zip(keys, digests, strict=True))
+    fields = (owner, int(kind), zone, FAR_FUTURE, [key.device_id for key in keys])
+    chain.transact(carrier, chain.contract("DeviceRegistry").functions.registerBatch(fields, signatures))
+
+
+def rotate(chain: Chain, owner: LocalAccount, device_id: bytes, key: DeviceKey, valid_from: int, nonce: int) -> None:
+    """Give a device a new key; its owner calls."""
+    domain = registry_domain(chain.chain_id, chain.manifest.address("DeviceRegistry"))
+    rotation = Rotation(device_id, key.device_id, valid_from, FAR_FUTURE)
+    signature = key.sign(rotate_digest(domain, rotation, nonce))
+    fields = (device_id, key.device_id, valid_from, FAR_FUTURE)
+    chain.transact(owner, chain.contract("DeviceRegistry").functions.rotate(fields, signature, BY_ITSELF))
 
 
 def scored_reading(chain: Chain, key: DeviceKey, counter: int, time: int, value: int, score_bps: int) -> ScoredReading:
@@ -46,27 +72,45 @@ def scored_reading(chain: Chain, key: DeviceKey, counter: int, time: int, value:
 
 @dataclass
 class Committee:
-    """Members in ascending order, of whom `threshold` must sign; keeps what it attested."""
+    """Members in ascending order, of whom `threshold` must sign; keeps what it attested. `newest` is a digest."""
 
     chain: Chain
     stream_id: bytes
     members: Sequence[LocalAccount]
     threshold: int
     config: int = 1
-    previous: bytes = bytes(32)
+    newest: bytes = bytes(32)
     trees: list[tuple[StandardMerkleTree, BatchMeta]] = field(default_factory=list)
 
-    def attest(self, carrier: LocalAccount, leaves: Sequence[bytes], signers: Sequence[int] = (0, 1)) -> Batch:
+    def attest(
+        self, carrier: LocalAccount, leaves: Sequence[bytes], signers: Sequence[int] = (0, 1), supersedes: int = 0
+    ) -> Batch:
         """Attest leaves as the next batch, signed by some members."""
-        tree = StandardMerkleTree(leaves)
-        time = self.chain.head_time()
-        meta = BatchMeta(len(leaves), 0, 0, time - 900, time, bytes(12))
-        batch = Batch(self.stream_id, len(self.trees) + 1, tree.root, self.previous, meta, self.config)
-        receipt = self.chain.node.rpc("eth_sendRawTransaction", self._signed(carrier, batch, signers))
-        self.chain.wait([bytes.fromhex(receipt[2:])])
-        self.previous = batch_digest(self._domain(), batch)
-        self.trees.append((tree, meta))
+        batch = replace(self.draft(leaves), supersedes=supersedes)
+        self.send(carrier, batch, signers)
+        self.newest = batch_digest(self._domain(), batch)
+        self.trees.append((StandardMerkleTree(leaves), batch.meta))
         return batch
+
+    def draft(self, leaves: Sequence[bytes]) -> Batch:
+        """The next batch over leaves, to be attested within two minutes from the head."""
+        time = self.chain.head_time()
+        return Batch(
+            stream_id=self.stream_id,
+            seq=len(self.trees) + 1,
+            root=StandardMerkleTree(leaves).root,
+            previous=head_of(self.newest),
+            meta=BatchMeta(len(leaves), 0, 0, time - 900, time, bytes(12)),
+            supersedes=0,
+            valid_from=time,
+            valid_until=time + VALIDITY_S,
+            config=self.config,
+        )
+
+    def send(self, carrier: LocalAccount, batch: Batch, signers: Sequence[int] = (0, 1)) -> None:
+        """Have a batch signed by some members and mined. Raises Reverted."""
+        transaction = self.chain.node.rpc("eth_sendRawTransaction", self._signed(carrier, batch, signers))
+        self.chain.wait([bytes.fromhex(transaction[2:])])
 
     def _signed(self, carrier: LocalAccount, batch: Batch, signers: Sequence[int]) -> str:
         digest = batch_digest(self._domain(), batch)

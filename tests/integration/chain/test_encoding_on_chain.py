@@ -15,7 +15,7 @@ from gridwitness.domain.market import Order, Schedule, Side
 from gridwitness.domain.readings import Reading
 from gridwitness.encoding import eip712
 from gridwitness.encoding.hashing import keccak
-from gridwitness.encoding.keys import P256_ORDER, SECP256K1_ORDER, P256Key, Secp256k1Key, is_device_signature
+from gridwitness.encoding.keys import P256_ORDER, SECP256K1_ORDER, P256Key, Secp256k1Key, is_signature_of
 from gridwitness.encoding.packing import metric_bytes, pack_meta
 
 DRAW = random.Random(5)
@@ -49,9 +49,20 @@ def test_digest__reading__equals_the_registrys(chain: Chain, value: int) -> None
 def test_digest__batch__equals_the_attestations(chain: Chain) -> None:
     domain = eip712.attestation_domain(chain.chain_id, chain.manifest.address("DataAttestation"))
     meta = BatchMeta(1_344, 12, 9_987, 1_469_016_000, 1_469_016_900, DRAW.randbytes(12))
-    batch = Batch(DRAW.randbytes(32), 7, DRAW.randbytes(32), DRAW.randbytes(32), meta, 0)
-    fields = (batch.stream_id, batch.seq, batch.root, batch.previous, pack_meta(meta))
-    assert ask(chain, "DataAttestation", "batchDigest", fields) == eip712.batch_digest(domain, batch)
+    batch = Batch(
+        DRAW.randbytes(32), 7, DRAW.randbytes(32), DRAW.randbytes(20), meta, 3, 1_469_016_900, 1_469_017_020, 9
+    )
+    fields = (
+        batch.stream_id,
+        batch.seq,
+        batch.root,
+        batch.previous,
+        pack_meta(meta),
+        batch.supersedes,
+        batch.valid_from,
+        batch.valid_until,
+    )
+    assert ask(chain, "DataAttestation", "batchDigest", fields, batch.config) == eip712.batch_digest(domain, batch)
 
 
 def test_digest__schedule__equals_the_markets(chain: Chain) -> None:
@@ -92,9 +103,9 @@ def test_check_signature__good_and_bad__same_verdict_as_the_registry(
     chain: Chain, curve: type[P256Key | Secp256k1Key]
 ) -> None:
     for name, device_id, signature in signatures(curve):
-        verdict = is_device_signature(device_id, DIGEST, signature)
+        verdict = is_signature_of(device_id, DIGEST, signature)
         assert verdict == (name == "good"), name
-        assert ask(chain, "DeviceRegistry", "isDeviceSignature", device_id, DIGEST, signature) == verdict, name
+        assert ask(chain, "DeviceRegistry", "isDeviceSignature", device_id, DIGEST, signature, 0) == verdict, name
 
 
 def test_check_signature__any_v__same_verdict_as_the_registry(chain: Chain) -> None:
@@ -102,6 +113,6 @@ def test_check_signature__any_v__same_verdict_as_the_registry(chain: Chain) -> N
     good = key.sign(DIGEST)
     view = chain.contract("DeviceRegistry").functions.isDeviceSignature
     candidates = [good[:64] + bytes([v]) for v in range(256)]
-    verdicts = chain.call_many([view(key.device_id, DIGEST, signature) for signature in candidates])
-    assert verdicts == [is_device_signature(key.device_id, DIGEST, signature) for signature in candidates]
+    verdicts = chain.call_many([view(key.device_id, DIGEST, signature, 0) for signature in candidates])
+    assert verdicts == [is_signature_of(key.device_id, DIGEST, signature) for signature in candidates]
     assert [v for v, verdict in enumerate(verdicts) if verdict] == [good[64]]

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from eth_account.signers.local import LocalAccount
 
 from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import Chain
 from gridwitness.chain.registry import RegistryFollower
-from gridwitness.domain.devices import DeviceKind, DeviceStatus, KeyType
+from gridwitness.domain.devices import DeviceKind, DeviceStatus, KeyType, Suspension
+from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
-from tests.integration.chain.parties import register
+from tests.integration.chain.parties import BY_ITSELF, FAR_FUTURE, register, register_batch, rotate
 
+GRANT_ROLE = {
+    "type": "function",
+    "name": "grantRole",
+    "inputs": [{"name": "role", "type": "bytes32"}, {"name": "account", "type": "address"}],
+    "outputs": [],
+    "stateMutability": "nonpayable",
+}
 METER, GATEWAY = P256Key(11), Secp256k1Key(12)
 
 
@@ -37,31 +47,95 @@ def test_follow_registry__both_curves__have_their_records(
     )  # fmt: skip
 
 
-def test_follow_registry__retired__stays_known_as_retired(chain: Chain, transmitter: LocalAccount) -> None:
+def _on_chain(chain: Chain, view: str, *arguments: object) -> Any:
+    return chain.call(chain.contract("DeviceRegistry").functions[view](*arguments))
+
+
+def test_follow_registry__retired__stays_known_as_retired_from_then_on(chain: Chain, transmitter: LocalAccount) -> None:
     follower = RegistryFollower(chain)
     register(chain, transmitter, transmitter.address, METER, DeviceKind.CONSUMPTION, 7)
     follower.sync()
-    chain.transact(transmitter, chain.contract("DeviceRegistry").functions.retire(METER.device_id))
+    chain.transact(transmitter, chain.contract("DeviceRegistry").functions.retire(METER.device_id, BY_ITSELF))
     follower.sync()
     device = follower.device(METER.device_id)
     assert device is not None
     assert device.status is DeviceStatus.RETIRED
+    assert device.retired_at == chain.head_time() == _on_chain(chain, "standing", METER.device_id)[2]
+    assert [device.status_at(chain.head_time() + shift) for shift in (-1, 0)] == [
+        DeviceStatus.ACTIVE,
+        DeviceStatus.RETIRED,
+    ]
     assert [found.status for found in follower.devices(7)] == [DeviceStatus.RETIRED]
 
 
-def test_follow_registry__delegate_set__has_its_expiry(
+def test_follow_registry__suspended_and_reinstated__has_both_times(
+    chain: Chain, anvil: Anvil, deployer: LocalAccount, transmitter: LocalAccount
+) -> None:
+    follower = RegistryFollower(chain)
+    register(chain, transmitter, transmitter.address, METER, DeviceKind.CONSUMPTION, 7)
+    functions = chain.contract("DeviceRegistry").functions
+    roles = chain.web3.eth.contract(chain.contract("DeviceRegistry").address, abi=[GRANT_ROLE])
+    chain.transact(deployer, roles.functions.grantRole(keccak(b"STEWARD_ROLE"), deployer.address))
+    chain.transact(deployer, functions.suspend(METER.device_id, 2))
+    follower.sync()
+    device = follower.device(METER.device_id)
+    assert device is not None
+    assert (device.status, device.suspensions) == (DeviceStatus.SUSPENDED, (Suspension(chain.head_time()),))
+    since = chain.head_time()
+    anvil.set_next_time(since + 60)
+    chain.transact(deployer, functions.reinstate(METER.device_id))
+    follower.sync()
+    device = follower.device(METER.device_id)
+    assert device is not None
+    assert (device.status, device.suspensions) == (DeviceStatus.ACTIVE, (Suspension(since, since + 60),))
+    times = (since - 1, since, since + 59, since + 60)
+    signer = METER.device_id
+    authorized = [_on_chain(chain, "isAuthorized", signer, signer, 2, time) for time in times]
+    assert [device.status_at(time) is DeviceStatus.ACTIVE for time in times] == authorized == [True, False, False, True]
+
+
+def test_follow_registry__key_rotated_twice__each_speaks_for_its_time(
+    chain: Chain, anvil: Anvil, transmitter: LocalAccount
+) -> None:
+    follower = RegistryFollower(chain)
+    register(chain, transmitter, transmitter.address, METER, DeviceKind.CONSUMPTION, 7)
+    start = chain.head_time() + 1_000
+    for nonce, (key, valid_from) in enumerate(((Secp256k1Key(31), start), (P256Key(32), start + 500))):
+        rotate(chain, transmitter, METER.device_id, key, valid_from, nonce)
+    follower.sync()
+    device = follower.device(METER.device_id)
+    assert device is not None
+    times = (0, start - 1, start, start + 499, start + 500, (1 << 40) - 1)
+    assert [device.key_at(time) for time in times] == [_on_chain(chain, "keyAt", METER.device_id, t) for t in times]
+    assert len({device.key_at(time) for time in times}) == 3
+
+
+def test_follow_registry__transferred__has_the_new_owner(
     chain: Chain, transmitter: LocalAccount, outsider: LocalAccount
 ) -> None:
     follower = RegistryFollower(chain)
     register(chain, transmitter, transmitter.address, METER, DeviceKind.CONSUMPTION, 7)
     functions = chain.contract("DeviceRegistry").functions
-    chain.transact(transmitter, functions.setDelegate(METER.device_id, outsider.address, 1_800_000_000))
+    chain.transact(transmitter, functions.offerTransfer(METER.device_id, outsider.address, FAR_FUTURE - 1, BY_ITSELF))
+    chain.transact(outsider, functions.acceptTransfer(METER.device_id, BY_ITSELF))
     follower.sync()
-    assert follower.delegate_expiry(METER.device_id, outsider.address) == 1_800_000_000
-    assert follower.delegate_expiry(METER.device_id, transmitter.address) == 0
-    chain.transact(transmitter, functions.setDelegate(METER.device_id, outsider.address, 0))
+    device = follower.device(METER.device_id)
+    assert device is not None
+    assert device.owner == outsider.address == _on_chain(chain, "device", METER.device_id)[0]
+
+
+def test_follow_registry__entered_as_a_batch__has_every_device(chain: Chain, transmitter: LocalAccount) -> None:
+    keys = [P256Key(secret) for secret in range(41, 46)]
+    follower = RegistryFollower(chain)
+    register(chain, transmitter, transmitter.address, keys[0], DeviceKind.STORAGE, 7)
+    register_batch(chain, transmitter, transmitter.address, keys, DeviceKind.STORAGE, 7)
     follower.sync()
-    assert follower.delegate_expiry(METER.device_id, outsider.address) == 0
+    devices = follower.devices(7)
+    assert [device.device_id for device in devices] == sorted(key.device_id for key in keys)
+    assert {device.key_type for device in devices} == {KeyType.P256}
+    assert [device.registered_at for device in devices] == [
+        _on_chain(chain, "device", device.device_id)[5] for device in devices
+    ]
 
 
 @pytest.mark.parametrize("block_range", [1, 3, 2_000])

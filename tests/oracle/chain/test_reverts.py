@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridwitness.chain.abi import canonical_type, custom_errors
-from gridwitness.chain.reverts import decode_revert
+from gridwitness.chain.reverts import _HINTS, decode_revert
 from gridwitness.encoding.hashing import keccak
 
 
@@ -23,7 +23,7 @@ def revert_data(signature: str, values: list[Any]) -> bytes:
     ("signature", "values", "message"),
     [
         ("GateClosed(uint32,uint256)", [1632192, 1468970100], "GateClosed(slot=1632192, closedAt=1468970100)"),
-        ("PossessionNotProven(bytes32)", [b"\x01" * 32], f"PossessionNotProven(deviceId=0x{'01' * 32})"),
+        ("PossessionNotProven(bytes32)", [b"\x01" * 32], f"PossessionNotProven(keyId=0x{'01' * 32})"),
         ("ThresholdNotMet(uint256,uint8)", [1, 2], "ThresholdNotMet(signatures=1, threshold=2)"),
         ("ZeroAmount()", [], "ZeroAmount()"),
         ("Error(string)", ["no"], "Error(message=no)"),
@@ -38,10 +38,16 @@ def test_decode_revert__every_known_error__round_trips() -> None:
     zero: dict[str, Any] = {"address": "0x" + "00" * 20, "bytes": b"", "string": "", "bool": False}
     for error in custom_errors():
         types = [canonical_type(part) for part in error["inputs"]]
-        values = [zero.get(kind, bytes(32) if kind.startswith("bytes") else 0) for kind in types]
+        values = [zero.get(kind, bytes(int(kind[5:])) if kind.startswith("bytes") else 0) for kind in types]
         decoded = decode_revert(revert_data(f"{error['name']}({','.join(types)})", values))
         assert decoded.error_name == error["name"]
         assert list(decoded.arguments) == [part["name"] for part in error["inputs"]]
+
+
+def test_decode_revert__error_with_a_hint__is_one_that_contracts_have() -> None:
+    assert _HINTS.keys() <= {error["name"] for error in custom_errors()}
+    data = revert_data("BatchOutsideValidity(uint40,uint40,uint256)", [1, 2, 3])
+    assert decode_revert(data).hint == "the committee must sign the batch again, in a new window"
 
 
 @given(st.binary(max_size=100))

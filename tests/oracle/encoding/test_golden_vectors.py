@@ -14,7 +14,7 @@ from gridwitness.domain.market import Order, Schedule, Side
 from gridwitness.domain.readings import Profile, Reading, Score, ScoredReading, SignedReading
 from gridwitness.encoding import eip712
 from gridwitness.encoding.hashing import keccak
-from gridwitness.encoding.keys import P256Key, Secp256k1Key, is_device_signature
+from gridwitness.encoding.keys import P256Key, Secp256k1Key, is_signature_of
 from gridwitness.encoding.leaves import document_signature_hash, profile_leaf, reading_leaf
 from gridwitness.encoding.merkle import MountainRange, StandardMerkleTree, range_leaf, range_peak, tree_root
 from gridwitness.encoding.packing import (
@@ -97,7 +97,7 @@ def test_sign_reading__golden__gives_digest_signature_and_leaf(case: dict[str, A
     device = next(device for device in VECTORS["devices"] if device["device_id"] == case["device_id"])
     key = (P256Key if device["key_type"] == "p256" else Secp256k1Key)(int(device["secret"], 16))
     assert key.sign(digest) == raw(case["signature"])
-    assert is_device_signature(reading.device_id, digest, raw(case["signature"]))
+    assert is_signature_of(reading.device_id, digest, raw(case["signature"]))
     scored = ScoredReading(SignedReading(reading, raw(case["signature"])), Score(case["score_bps"], "", ""))
     assert reading_leaf(scored) == raw(case["leaf"])
 

@@ -16,7 +16,7 @@ from gridwitness.encoding.keys import (
     DeviceKey,
     P256Key,
     Secp256k1Key,
-    is_device_signature,
+    is_signature_of,
     recover_signer,
 )
 from tests.oracle.encoding.strategies import words
@@ -35,9 +35,9 @@ def scalar(value: int) -> bytes:
 @given(keys, words)
 def test_check_signature__own__holds_for_its_digest_and_device_alone(key: DeviceKey, digest: bytes) -> None:
     signature = key.sign(digest)
-    assert is_device_signature(key.device_id, digest, signature)
-    assert not is_device_signature(key.device_id, keccak(digest), signature)
-    assert not is_device_signature(keccak(key.device_id), digest, signature)
+    assert is_signature_of(key.device_id, digest, signature)
+    assert not is_signature_of(key.device_id, keccak(digest), signature)
+    assert not is_signature_of(keccak(key.device_id), digest, signature)
 
 
 @given(keys, words, st.data())
@@ -45,7 +45,7 @@ def test_check_signature__one_bit_flipped__fails(key: DeviceKey, digest: bytes, 
     signature = bytearray(key.sign(digest))
     bit = data.draw(st.integers(0, 8 * len(signature) - 1))
     signature[bit // 8] ^= 1 << bit % 8
-    assert not is_device_signature(key.device_id, digest, bytes(signature))
+    assert not is_signature_of(key.device_id, digest, bytes(signature))
 
 
 @given(st.integers(1, P256_ORDER - 1), words)
@@ -75,14 +75,14 @@ def test_check_signature__high_s__fails_on_both_curves(curve: type[P256Key | Sec
     else:
         flipped_v = bytes([27 + 28 - signature[64]])
         high = signature[:32] + scalar(SECP256K1_ORDER - int.from_bytes(signature[32:64], "big")) + flipped_v
-    assert not is_device_signature(key.device_id, DIGEST, high)
+    assert not is_signature_of(key.device_id, DIGEST, high)
 
 
 @CURVES
 @pytest.mark.parametrize("length", [0, 1, 64, 66, 127, 129, 256])
 def test_check_signature__wrong_length__fails(curve: type[P256Key | Secp256k1Key], length: int) -> None:
     key = curve(7)
-    assert not is_device_signature(key.device_id, DIGEST, (key.sign(DIGEST) * 4)[:length])
+    assert not is_signature_of(key.device_id, DIGEST, (key.sign(DIGEST) * 4)[:length])
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_check_signature__wrong_length__fails(curve: type[P256Key | Secp256k1Key
 )
 def test_check_signature__p256_scalar_out_of_range__fails(r: int, s: int) -> None:
     key = P256Key(7)
-    assert not is_device_signature(key.device_id, DIGEST, key.public_key + scalar(r) + scalar(s))
+    assert not is_signature_of(key.device_id, DIGEST, key.public_key + scalar(r) + scalar(s))
 
 
 def test_check_signature__point_not_on_the_curve__fails() -> None:
     point = scalar(1) + scalar(1)
-    assert not is_device_signature(keccak(point), DIGEST, point + scalar(1) + scalar(1))
+    assert not is_signature_of(keccak(point), DIGEST, point + scalar(1) + scalar(1))
 
 
 @pytest.mark.parametrize("v", [0, 1, 26, 29, 255])
@@ -110,5 +110,5 @@ def test_recover_signer__r_that_is_no_point__is_nobody(r: int) -> None:
 
 
 def test_check_signature__zero_device__is_not_matched_by_a_failed_recovery() -> None:
-    assert not is_device_signature(bytes(32), DIGEST, bytes(65))
-    assert not is_device_signature(bytes(32), DIGEST, bytes(128))
+    assert not is_signature_of(bytes(32), DIGEST, bytes(65))
+    assert not is_signature_of(bytes(32), DIGEST, bytes(128))

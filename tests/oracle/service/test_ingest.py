@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, SignedReading
 from gridwitness.domain.slots import SLOT_SECONDS, slot_end, slot_start
 from gridwitness.encoding.eip712 import registry_domain
-from gridwitness.encoding.keys import P256Key
+from gridwitness.encoding.keys import DeviceKey, P256Key, Secp256k1Key
 from gridwitness.errors import InputError, StoreError
 from gridwitness.sources.payloads import to_payload
 from tests.oracle.service.oracle_parts import Parts
@@ -42,7 +43,7 @@ async def test_submit__good_readings_of_both_curves__are_accepted_then_duplicate
 BAD = {
     "wrong_signature": (
         SignedReading(_reading(6), sign(home_key(), _reading(5)).signature),
-        "the signature is not one of device",
+        "the signature is not one of the key of device",
     ),
     "unknown_device": (net_energy(P256Key(999), 1, FIRST_SLOT, 5), "is not registered"),
     "unaligned_time": (
@@ -69,12 +70,47 @@ async def test_submit__signed_for_another_chain__is_a_wrong_signature(oracle: Pa
     assert (await _verdict(oracle, sign(home_key(), _reading(), elsewhere)))[1] == "wrong_signature"
 
 
-async def test_submit__device_retired_or_of_another_zone__is_refused(oracle: Parts) -> None:
+@pytest.mark.parametrize("curve", [home_key, plant_key])
+async def test_submit__device_retired__its_readings_of_before_are_taken_and_no_others(
+    oracle: Parts, curve: Callable[[], DeviceKey]
+) -> None:
+    oracle.registry.retire(curve(), slot_start(FIRST_SLOT))
+    oracle.registry.sync()
+    status, reason, message = await _verdict(oracle, net_energy(curve(), 2, FIRST_SLOT, 5))
+    assert (status, reason) == ("rejected", "retired_device")
+    assert f"is retired at {slot_start(FIRST_SLOT)}" in message
+    assert (await _verdict(oracle, net_energy(curve(), 1, FIRST_SLOT - 1, 5)))[0] == "accepted"
+
+
+async def test_submit__device_suspended_for_a_while__its_readings_of_that_time_are_refused(oracle: Parts) -> None:
+    oracle.registry.suspend(home_key(), slot_start(FIRST_SLOT - 2), slot_start(FIRST_SLOT - 1))
+    oracle.registry.sync()
+    reasons = [(await _verdict(oracle, net_energy(home_key(), 9 + i, FIRST_SLOT - 3 + i, 5)))[1] for i in range(4)]
+    assert reasons == ["", "suspended_device", "", ""]
+
+
+async def test_submit__suspension_just_lifted__is_looked_up_again(oracle: Parts) -> None:
+    oracle.registry.suspend(home_key(), 0)
+    oracle.registry.sync()
+    oracle.registry.suspend(home_key(), 0, 1)
+    assert (await _verdict(oracle, net_energy(home_key(), 1, FIRST_SLOT, 5)))[0] == "accepted"
+
+
+async def test_submit__key_rotated__each_key_is_good_for_its_own_time_only(oracle: Parts) -> None:
+    device, new = home_key(), Secp256k1Key(778)
+    oracle.registry.rotate(device, new, slot_start(FIRST_SLOT))
+    oracle.registry.sync()
+    reasons = []
+    for counter, (slot, key) in enumerate([(s, k) for s in (FIRST_SLOT - 1, FIRST_SLOT) for k in (device, new)]):
+        reading = Reading(device.device_id, counter, slot_start(slot), NET_ENERGY_METRIC, 5)
+        reasons.append((await _verdict(oracle, sign(key, reading)))[1])
+    assert reasons == ["", "wrong_signature", "wrong_signature", ""]
+
+
+async def test_submit__device_of_another_zone__is_refused(oracle: Parts) -> None:
     stranger = P256Key(55)
     oracle.registry.register(stranger, zone=2)
-    oracle.registry.retire(home_key())
     oracle.registry.sync()
-    assert (await _verdict(oracle, net_energy(home_key(), 1, FIRST_SLOT, 5)))[1] == "retired_device"
     _, reason, message = await _verdict(oracle, net_energy(stranger, 1, FIRST_SLOT, 5))
     assert reason == "other_zone"
     assert "stands in zone 2; this oracle serves zone 1" in message
