@@ -5,9 +5,9 @@ pragma solidity 0.8.37;
 /// found by walking the range from its tallest tree.
 library RangeTwin {
     function root(bytes32[] memory leaves, uint256 start, uint256 size) internal pure returns (bytes32) {
-        if (size == 1) return leaves[start];
+        if (size == 1) return _even(leaves[start]);
         uint256 half = size / 2;
-        return keccak256(abi.encodePacked(root(leaves, start, half), root(leaves, start + half, half)));
+        return _even(keccak256(abi.encodePacked(root(leaves, start, half), root(leaves, start + half, half))));
     }
 
     /// @return start first leaf of the mountain that holds leaf `index`
@@ -31,5 +31,9 @@ library RangeTwin {
             path[height] = root(leaves, right ? start : start + half, half);
             if (right) start += half;
         }
+    }
+
+    function _even(bytes32 node) private pure returns (bytes32) {
+        return node & ~bytes32(uint256(1));
     }
 }
