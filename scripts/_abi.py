@@ -102,6 +102,10 @@ class AbiChecker:
             return self._reference(abi_type, value, key)
         if match := re.fullmatch(r"(u?)int(\d+)", abi_type):
             return self._integer(bool(match[1]), int(match[2]), value, key)
+        if abi_type == "string":
+            if not isinstance(value, str) or not value.strip() or not value.isprintable():
+                raise self.error(key, value, "expected a line of text")
+            return value
         if abi_type == "address":
             return self._address(value, key)
         if match := re.fullmatch(r"bytes(\d+)", abi_type):

@@ -13,15 +13,17 @@ from typing import Any
 
 import yaml
 
-from gridwitness.errors import ConfigError
+from gridwitness.encoding.packing import metric_bytes
+from gridwitness.errors import ConfigError, InputError
 from scripts._abi import AbiChecker, constructor_inputs, role_names, tuple_fields
 from scripts._artefacts import Artefacts
 
 MAX_MEMBERS = 31
 MARKET = "EnergyMarket"
 ATTESTATION = "DataAttestation"
+FEED = "FeedAdapter"
 TEST_TOKEN = "EuroToken"  # noqa: S105 (a contract's name)
-_SECTIONS = ("admin", "chain_id", "contracts", "roles", "streams", "token", "zones")
+_SECTIONS = ("admin", "chain_id", "contracts", "feeds", "roles", "streams", "token", "zones")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class StreamParams:
 class Params:
     """A checked parameter file. `token` is an address, or empty if the test token is to be deployed.
 
-    Argument and zone values are ABI values, or references (`$name`) to what has no address or id before it stands.
+    Argument, feed and zone values are ABI values, or references (`$name`) to what has no address or id until it stands.
     """
 
     source: str
@@ -48,6 +50,7 @@ class Params:
     contracts: Mapping[str, Mapping[str, Any]]
     roles: Mapping[str, Mapping[str, tuple[str, ...]]]
     streams: Mapping[str, StreamParams]
+    feeds: Mapping[str, Mapping[str, Any]]
     zones: Mapping[int, Mapping[str, Any]]
 
 
@@ -100,6 +103,7 @@ def check_params(
     """Check everything against the ABIs. Raises ConfigError of one line that names file, key, value and limit."""
     known = {"deployer": deployer}
     check = AbiChecker(source, known)
+    data = {"feeds": None, **data}  # a file need not have any
     check.keys(data, "", required=_SECTIONS)
     known["admin"] = admin = check.value("address", data["admin"], "admin")
     check.refer("admin", "address", "admin")
@@ -113,6 +117,7 @@ def check_params(
         streams=_streams(check, data["streams"]),
         contracts=_contracts(check, data["contracts"], artefacts),
         roles=_roles(check, data["roles"], artefacts),
+        feeds=_feeds(check, data["feeds"], artefacts),
         zones=_zones(check, data["zones"], artefacts),
     )
 
@@ -173,6 +178,21 @@ def _roles(check: AbiChecker, roles: Any, artefacts: Artefacts) -> dict[str, dic
             if role not in known:
                 raise check.error(key, role, f"{contract} has the roles {', '.join(known)}")
             result[contract][role] = tuple(check.value("address[]", accounts, key))
+    return result
+
+
+def _feeds(check: AbiChecker, feeds: Any, artefacts: Artefacts) -> dict[str, dict[str, Any]]:
+    result = {}
+    for name, entry in check.table(feeds, "feeds").items():
+        key = f"feeds.{name}"
+        check.short_name(name, key)
+        fields = dict(check.table(entry, key))
+        if isinstance(metric := fields.get("metric"), str):
+            try:
+                fields["metric"] = "0x" + metric_bytes(metric).hex()
+            except InputError as error:
+                raise check.error(f"{key}.metric", metric, "expected 1 to 32 printable ASCII characters") from error
+        result[name] = check.fields(constructor_inputs(artefacts[FEED].abi), fields, key)
     return result
 
 

@@ -41,11 +41,15 @@ class Session:
         web3: Web3 = self.provider.web3
         return web3
 
-    def contract(self, name: str) -> Contract:
-        """A contract that stands. Raises ConfigError if the manifest has none or there is no code any more."""
-        address = self.manifest.get("contracts", name, "address")
+    def contract(self, name: str, place: tuple[str, str] | None = None) -> Contract:
+        """A contract that stands, at its own place in the manifest or at `place`.
+
+        Raises ConfigError if the manifest has none and ChainError if there is no code any more.
+        """
+        keys = place or ("contracts", name)
+        address = self.manifest.get(*keys, "address")
         if address is None:
-            raise ConfigError(f"{self.manifest.path}: contracts.{name} is missing", hint="ape run deploy comes first")
+            raise ConfigError(f"{self.manifest.path}: {'.'.join(keys)} is missing", hint="ape run deploy comes first")
         if not self.web3.eth.get_code(address):
             hint = "; after a restart of the node use `ape run deploy --fresh`" if self.provider.network.is_dev else ""
             raise ChainError(

@@ -54,14 +54,21 @@ def ensure_token(session: Session) -> None:
         session.manifest.record(("contracts", "Token"), {"address": token.address})
 
 
-def ensure_contract(session: Session, name: str, arguments: Mapping[str, Any]) -> None:
-    """Deploy a contract unless it stands. Raises ConfigError if it stands with other arguments, and ChainError."""
+def ensure_contract(
+    session: Session, name: str, arguments: Mapping[str, Any], place: tuple[str, str] | None = None
+) -> None:
+    """Deploy a contract unless it stands; its entry is at `place` in the manifest, or under `contracts` by its name.
+
+    Raises ConfigError if it stands with other arguments, and ChainError.
+    """
     artefact = session.artefacts[name]
     values = [session.resolve(value) for value in arguments.values()]
     creation_hash = hashlib.sha256(bytes.fromhex(artefact.creation.removeprefix("0x"))).hexdigest()
-    recorded = session.manifest.get("contracts", name)
+    keys = place or ("contracts", name)
+    recorded = session.manifest.get(*keys)
     if recorded is not None:
-        _compare_contract(session, name, recorded, values, creation_hash)
+        address = session.contract(name, place).address
+        _compare_contract(session, keys[1], address, recorded, values, creation_hash)
         return
     factory = session.web3.eth.contract(abi=artefact.abi, bytecode=artefact.creation)
     entry = {
@@ -73,15 +80,14 @@ def ensure_contract(session: Session, name: str, arguments: Mapping[str, Any]) -
         "source_commit": session.artefacts.source_commit,
         "source_hash": session.artefacts.source_hash,
     }
-    receipt = session.sender.send(("contracts", name), entry, factory.constructor(*values).data_in_transaction)
-    address = session.manifest.get("contracts", name, "address")
-    click.echo(f"✓ {name} at {address}, block {receipt['blockNumber']}, {receipt['gasUsed']:,} gas")
+    receipt = session.sender.send(keys, entry, factory.constructor(*values).data_in_transaction)
+    address = session.manifest.get(*keys, "address")
+    click.echo(f"✓ {keys[1]} at {address}, block {receipt['blockNumber']}, {receipt['gasUsed']:,} gas")
 
 
 def _compare_contract(
-    session: Session, name: str, recorded: Mapping[str, Any], values: list[Any], creation_hash: str
+    session: Session, name: str, address: str, recorded: Mapping[str, Any], values: list[Any], creation_hash: str
 ) -> None:
-    address = session.contract(name).address
     if recorded["arguments"] != values:
         raise ConfigError(
             f"{name} stands at {address} with arguments {recorded['arguments']}; {session.params.source} has {values}",

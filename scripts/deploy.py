@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gridwitness.errors import ConfigError
-from scripts._params import MARKET
+from scripts._params import FEED, MARKET
 from scripts._roles import ADMIN_ROLE, read_roles
 from scripts._session import Session, SessionCommand, session_options
 from scripts._steps import ensure_contract, ensure_role, ensure_stream, ensure_token, ensure_zone, probe_precompile
@@ -15,7 +15,7 @@ from scripts._steps import ensure_contract, ensure_role, ensure_stream, ensure_t
 @click.option("--fresh", is_flag=True, help="Forget what the manifest has; development chains only.")
 @session_options
 def cli(session: Session, fresh: bool) -> None:
-    """Deploy contracts, grant roles, open streams and zones.
+    """Deploy contracts, grant roles, open streams, feeds and zones.
 
     \b
     ape run deploy --network ethereum:local:http://127.0.0.1:8545
@@ -42,6 +42,8 @@ def cli(session: Session, fresh: bool) -> None:
         session.manifest.record(("roles", MARKET), read_roles(session, MARKET))
     for stream in session.params.streams.values():
         ensure_stream(session, stream)
+    for name, arguments in session.params.feeds.items():
+        ensure_contract(session, FEED, arguments, ("feeds", name))
     for zone, params in session.params.zones.items():
         ensure_zone(session, zone, params)
     click.echo(f"✓ all of {session.params.source} stands; see {session.manifest.path}")

@@ -19,6 +19,8 @@ SOURCES = {
     "IDataAttestation": "contracts/interfaces/IDataAttestation.sol",
     "IStreamBonds": "contracts/interfaces/IStreamBonds.sol",
     "IEnergyMarket": "contracts/interfaces/IEnergyMarket.sol",
+    "IFeedAdapter": "contracts/interfaces/IFeedAdapter.sol",
+    "IEasMirror": "contracts/interfaces/IEasMirror.sol",
     "EuroToken": "contracts/mocks/EuroToken.sol",
     # What the contracts may also revert with, so that every revert can be named.
     "IAccessControl": "node_modules/@openzeppelin/contracts/access/IAccessControl.sol",
