@@ -21,8 +21,10 @@ SNAPSHOT = ROOT / "toolchain" / "bytecode.json"
 DEPLOYED = {
     "DataAttestation": "contracts/DataAttestation.sol",
     "DeviceRegistry": "contracts/DeviceRegistry.sol",
+    "EasMirror": "contracts/adapters/EasMirror.sol",
     "EnergyMarket": "contracts/EnergyMarket.sol",
     "EuroToken": "contracts/mocks/EuroToken.sol",
+    "FeedAdapter": "contracts/adapters/FeedAdapter.sol",
 }
 # The settings of ape-config.yaml and foundry.toml; a test compares the outcome with what Ape makes.
 SETTINGS: dict[str, Any] = {
