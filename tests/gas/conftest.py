@@ -27,7 +27,8 @@ class GasRecord:
     """Compares the calls of one contract with the snapshot.
 
     `record.compare("EnergyMarket", {"clear/10": record.of(receipt), ...})` fails on a drift beyond 1 %, on a call that
-    the snapshot lacks, and on one of the contract's that was not measured. GRIDWITNESS_WRITE_GAS=1 rewrites instead.
+    the snapshot lacks, and on one it has of the same function that was not measured. GRIDWITNESS_WRITE_GAS=1 rewrites
+    instead.
     """
 
     def __init__(self, project: Any) -> None:
@@ -53,12 +54,14 @@ class GasRecord:
         )
 
     def compare(self, contract: str, measured: Mapping[str, Spending]) -> None:
-        """Compare all calls of `contract`, and its runtime bytecode size, with the snapshot."""
+        """Compare all calls of some functions of `contract`, and its runtime bytecode size, with the snapshot."""
+        functions = {call.partition("/")[0] for call in measured}
         calls = {f"{contract}.{call}": asdict(spending) for call, spending in measured.items()}
         code = getattr(self._project, contract).contract_type.runtime_bytecode.bytecode
         size = len(code.removeprefix("0x")) // 2
         snapshot = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
-        kept = {key: call for key, call in snapshot["calls"].items() if key.startswith(f"{contract}.")}
+        prefixes = tuple(f"{contract}.{function}/" for function in functions)
+        kept = {key: call for key, call in snapshot["calls"].items() if f"{key}/".startswith(prefixes)}
         if os.environ.get("GRIDWITNESS_WRITE_GAS") == "1":
             others = {key: call for key, call in snapshot["calls"].items() if key not in kept}
             write_snapshot(others | calls, snapshot["bytecode"] | {contract: size})
