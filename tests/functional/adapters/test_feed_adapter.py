@@ -8,6 +8,8 @@ from typing import Any
 import ape
 import pytest
 from eth_abi import decode
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 from gridwitness.encoding.hashing import keccak
@@ -291,9 +293,9 @@ def test_deploy__stream_of_profiles__is_refused(
     profiles = open_feed("profiles", committee, PROFILE_TYPES).stream_id
     unknown = keccak(b"no stream")
     expected = schema_of(READING_TYPES)
-    for stream_id, given in ((profiles, schema_of(PROFILE_TYPES)), (unknown, bytes(32))):
+    for stream_id, schema in ((profiles, schema_of(PROFILE_TYPES)), (unknown, bytes(32))):
         arguments = feed_arguments(gauge, stream_id=stream_id)
-        wrong = {"streamId": stream_id, "given": given, "expected": expected}
+        wrong = {"streamId": stream_id, "given": schema, "expected": expected}
         refuse_deployment(project.FeedAdapter, arguments, gauge.adapter.SchemaUnexpected, **wrong)
 
 
@@ -310,3 +312,34 @@ def test_update__proof_of_an_inner_node__is_refused(gauge: Gauge) -> None:
     assert gauge.feed.trees[0].root != reading_leaf(scored)
     call = (leaf, proof_args(proof))
     refuse_update(gauge, call, "ReadingNotAttested", streamId=gauge.feed.stream_id, seq=1)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(
+    ages=st.lists(st.integers(-2, 6), min_size=1, max_size=6, unique=True).flatmap(
+        lambda hours: st.lists(st.sampled_from(hours), min_size=1, max_size=12)
+    )
+)
+def test_update__any_readings_in_any_order__keeps_those_that_are_newer(
+    gauge: Gauge, project: Any, deployer: Any, ages: list[int]
+) -> None:
+    gauge.adapter = deployer.deploy(project.FeedAdapter, *feed_arguments(gauge))
+    now = past(0)
+    calls = {}
+    for hours in set(ages):
+        scored = gauge.reading(now - hours * HOUR_SECONDS, value=hours)
+        gauge.attest(scored)
+        calls[hours] = (scored, len(gauge.feed.batches))
+    rounds: list[int] = []
+    for hours in ages:  # whoever carries, in whatever order, and however often
+        call = gauge.call(*calls[hours])
+        if hours > 0 and hours < min(rounds, default=99):
+            gauge.adapter.update(*call, sender=gauge.carrier)
+            rounds.append(hours)
+        else:
+            with ape.reverts():
+                gauge.adapter.update(*call, sender=gauge.carrier)
+    kept = [gauge.adapter.getRoundData(round_id + 1) for round_id in range(len(rounds))]
+    assert [one[1] for one in kept] == rounds
+    assert [one[3] for one in kept] == sorted(one[3] for one in kept)
+    assert all(one[3] <= now for one in kept)
