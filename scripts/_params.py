@@ -22,6 +22,7 @@ MAX_MEMBERS = 31
 MARKET = "EnergyMarket"
 ATTESTATION = "DataAttestation"
 FEED = "FeedAdapter"
+REGISTRY = "DeviceRegistry"
 TEST_TOKEN = "EuroToken"  # noqa: S105 (a contract's name)
 _SECTIONS = ("admin", "chain_id", "contracts", "feeds", "roles", "streams", "token", "zones")
 
@@ -162,7 +163,7 @@ def _contracts(check: AbiChecker, contracts: Any, artefacts: Artefacts) -> dict[
             )
         result[name] = check.fields(constructor_inputs(artefacts[name].abi), arguments, key)
         check.refer(name, "address", key)
-    for name in (ATTESTATION, MARKET):
+    for name in (REGISTRY, ATTESTATION, MARKET):
         if name not in result:
             raise check.error("contracts", sorted(result), f"{name} is missing")
     return result

@@ -11,6 +11,11 @@ ADMIN_ROLE = "DEFAULT_ADMIN_ROLE"
 BLOCK_RANGE = 5_000
 
 
+def governed_contracts(session: Session) -> list[str]:
+    """Contracts of the parameters that have roles."""
+    return [name for name in session.params.contracts if role_names(session.artefacts[name].abi)]
+
+
 def read_roles(session: Session, name: str) -> dict[str, list[str]]:
     """Accounts of each role, ascending. Candidates come from RoleGranted events, the answer from `hasRole`."""
     contract = session.contract(name)

@@ -14,30 +14,19 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import schema_of
 from gridwitness.errors import ChainError, ConfigError
 from scripts._abi import tuple_fields
-from scripts._params import ATTESTATION, MARKET, TEST_TOKEN, StreamParams
+from scripts._params import ATTESTATION, MARKET, REGISTRY, TEST_TOKEN, StreamParams
 from scripts._session import Session, contract_at
 
 TOKEN_DECIMALS = 6
-P256_PRECOMPILE = "0x0000000000000000000000000000000000000100"
-# RFC 6979 A.2.5, curve P-256, SHA-256, message "sample": hash, r, s, x, y.
-P256_VECTOR = bytes.fromhex(
-    "af2bdbe1aa9b6ec1e2ade1d694f41fc71a831d0268e9891562113d8a62add1bf"
-    "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"
-    "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
-    "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
-    "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
-)
 
 
-def probe_precompile(session: Session) -> bool:
-    """Whether the chain verifies P-256 at 0x100 (EIP-7951, 7,800 gas); if not, contracts fall back to Solidity."""
-    answer = bytes(session.web3.eth.call({"to": P256_PRECOMPILE, "data": "0x" + P256_VECTOR.hex()}))  # type: ignore[typeddict-item]
-    found = answer == (1).to_bytes(32, "big")
-    cost = "there, 7,800 gas a signature" if found else "not there, about 250,000 gas a signature in Solidity"
+def note_precompile(session: Session) -> None:
+    """Say and record whether the registry found the chain's P-256 precompile when it was deployed."""
+    found = bool(session.contract(REGISTRY).functions.hasP256Precompile().call())
+    cost = "there, 6,900 gas a signature" if found else "not there, about 250,000 gas a signature in Solidity"
     click.echo(f"· P-256 precompile at 0x100: {cost}")
     if session.manifest.get("p256_precompile") != found:
         session.manifest.record(("p256_precompile",), found)
-    return found
 
 
 def ensure_token(session: Session) -> None:
@@ -133,9 +122,10 @@ def ensure_stream(session: Session, stream: StreamParams) -> None:
 def _stream_is_open(
     attestation: Contract, identity: bytes, stream: StreamParams, committee: tuple[int, list[str]]
 ) -> bool:
-    owner, _, _, config, schema, digest, _ = _words(attestation.functions.stream(identity).call())
+    owner, _, _, config, _, schema, _ = _words(attestation.functions.stream(identity).call())
     if int(owner, 16) == 0:
         return False
+    digest = _words(attestation.functions.term(identity, config).call())[0]
     if schema != schema_of(stream.leaf):
         raise ConfigError(f"stream {stream.name} is open with schema 0x{schema.hex()}; its leaf types differ")
     if digest != attestation.functions.committeeDigest(identity, config, committee).call():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from gridwitness.errors import ConfigError
-from scripts._params import FEED, MARKET
-from scripts._roles import ADMIN_ROLE, read_roles
+from scripts._params import FEED
+from scripts._roles import ADMIN_ROLE, governed_contracts, read_roles
 from scripts._session import Session, SessionCommand, session_options
-from scripts._steps import ensure_contract, ensure_role, ensure_stream, ensure_token, ensure_zone, probe_precompile
+from scripts._steps import ensure_contract, ensure_role, ensure_stream, ensure_token, ensure_zone, note_precompile
 
 
 @click.command(cls=SessionCommand)
@@ -28,18 +28,21 @@ def cli(session: Session, fresh: bool) -> None:
         if not session.provider.network.is_dev:
             raise ConfigError(f"--fresh is for development chains, not for {session.provider.network.name}")
         session.manifest.clear()
-    probe_precompile(session)
     ensure_token(session)
     for name, arguments in session.params.contracts.items():
         ensure_contract(session, name, arguments)
+    note_precompile(session)
+    governed = governed_contracts(session)
     if session.params.admin != session.account.address:
-        click.echo(f"! {MARKET} is governed by {session.params.admin}, who grants roles with `ape run roles grant`")
+        names = ", ".join(governed)
+        click.echo(f"! {names}: governed by {session.params.admin}, who grants roles with `ape run roles grant`")
     for name, roles in session.params.roles.items():
         for role, accounts in roles.items():
             for account in accounts:
                 ensure_role(session, name, role, account, held=True)
-    if session.manifest.get("roles", MARKET, ADMIN_ROLE) is None:
-        session.manifest.record(("roles", MARKET), read_roles(session, MARKET))
+    for name in governed:
+        if session.manifest.get("roles", name, ADMIN_ROLE) is None:
+            session.manifest.record(("roles", name), read_roles(session, name))
     for stream in session.params.streams.values():
         ensure_stream(session, stream)
     for name, arguments in session.params.feeds.items():

@@ -9,6 +9,7 @@ from typing import cast
 from gridwitness.chain.attestation import StreamView
 from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import DeployedContract, Manifest
+from gridwitness.domain.batches import BatchStatus
 from gridwitness.domain.devices import DeviceStatus
 from gridwitness.domain.readings import Reading
 from gridwitness.encoding.eip712 import reading_digest, registry_domain
@@ -24,7 +25,8 @@ def check_offline(file: ProofFile) -> Iterator[str]:
     """Yield each step that holds, needing no node. Raises ProofError with the reason at the first that does not."""
     if file.kind == "reading":
         _check_device_signature(file)
-        yield "the device signed exactly this reading"
+        who = "the device" if file.device_key == file.fields[0] else f"the device's later key 0x{file.device_key.hex()}"
+        yield f"{who} signed exactly this reading"
     else:
         _check_energies(file)
         yield f"the {len(file.energy_wh)} energies are those of the leaf"
@@ -41,11 +43,12 @@ def check_on_chain(file: ProofFile, chain: Chain) -> Iterator[str]:
             raise ProofError(f"{name} is {address} in the proof, but {chain.manifest.address(name)} in the manifest")
     yield f"chain {chain.chain_id}, contracts in place"
     _check_registered(file, chain)
-    yield "the device is in the registry"
+    yield "the device is in the registry" + (", with this key at that time" if file.kind == "reading" else "")
     stream = StreamView(chain, file.proof.stream_id)
     length = stream.state().seq
     _check_range(file, stream, length)
     yield f"batch {file.proof.seq} of {length} stands in the stream's mountain range"
+    _check_standing(file, stream)
     verify = stream.verify_reading if file.kind == "reading" else stream.verify_profile
     if not verify(file.fields, file.proof):
         raise ProofError(
@@ -70,8 +73,8 @@ def _check_device_signature(file: ProofFile) -> None:
         )
     reading = Reading(device_id, counter, time, metric.rstrip(b"\0").decode("ascii", errors="replace"), value)
     domain = registry_domain(file.chain_id, file.contracts["DeviceRegistry"])
-    if not is_signature_of(device_id, reading_digest(domain, reading), file.signature):
-        raise ProofError(f"device_signature is not by device 0x{device_id.hex()} over this reading")
+    if not is_signature_of(file.device_key, reading_digest(domain, reading), file.signature):
+        raise ProofError(f"device_signature is not by key 0x{file.device_key.hex()} over this reading")
 
 
 def _check_energies(file: ProofFile) -> None:
@@ -84,10 +87,24 @@ def _check_energies(file: ProofFile) -> None:
 
 
 def _check_registered(file: ProofFile, chain: Chain) -> None:
-    device_id = file.fields[0]
-    record = chain.call(chain.contract("DeviceRegistry").functions.device(device_id))
+    device_id, functions = file.fields[0], chain.contract("DeviceRegistry").functions
+    record = chain.call(functions.device(device_id))
     if record[1] == DeviceStatus.UNKNOWN:
         raise ProofError(f"device {file.statement()['device']} was never registered")
+    if file.kind == "reading" and chain.call(functions.keyAt(device_id, file.fields[2])) != file.device_key:
+        raise ProofError(
+            f"key 0x{file.device_key.hex()} did not speak for device {file.statement()['device']} at that time"
+        )
+
+
+def _check_standing(file: ProofFile, stream: StreamView) -> None:
+    standing = stream.standing(file.proof.seq)
+    if standing.status is BatchStatus.SUPERSEDED:
+        raise ProofError(f"batch {file.proof.seq} no longer counts: batch {standing.superseded_by} took its place")
+    if standing.status is BatchStatus.CONVICTED:
+        raise ProofError(f"batch {file.proof.seq} no longer counts: it held a reading that its device never signed")
+    if standing.status is BatchStatus.COMPROMISED:
+        raise ProofError(f"batch {file.proof.seq} does not count: its committee was found compromised")
 
 
 def _check_range(file: ProofFile, stream: StreamView, length: int) -> None:

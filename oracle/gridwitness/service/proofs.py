@@ -11,14 +11,16 @@ from typing import Literal, cast
 
 from gridwitness.chain.manifest import Manifest
 from gridwitness.domain.batches import Proof
-from gridwitness.domain.readings import NET_ENERGY_METRIC, Profile, ScoredReading
+from gridwitness.domain.readings import NET_ENERGY_METRIC, Profile, ScoredReading, SignedReading
 from gridwitness.domain.slots import slot_start
+from gridwitness.encoding.eip712 import reading_digest, registry_domain
+from gridwitness.encoding.keys import signing_key_id
 from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, leaf_hash, profile_fields, reading_fields
 from gridwitness.encoding.packing import pack_meta, unpack_meta
 from gridwitness.errors import ProofError
 from gridwitness.service.proof_values import Table
 
-FORMAT = "gridwitness-proof/1"
+FORMAT = "gridwitness-proof/2"
 CONTRACTS = ("DeviceRegistry", "DataAttestation")
 LEAF_TYPES = {"reading": READING_TYPES, "profile": PROFILE_TYPES}
 Kind = Literal["reading", "profile"]
@@ -30,8 +32,8 @@ class ProofFile:
 
     `contracts` gives the addresses by name, `root` the batch's tree root, `range_length` the stream's length for which
     `proof.range_proof` was made, `fields` the leaf in the order of its types. A reading comes with the device's
-    `signature`, a profile with its `energy_wh`; the other is empty. `explanation` is the oracle's reason for the score,
-    which no hash covers.
+    `signature` and `device_key`, the id of the key that made it, a profile with its `energy_wh`; the others are empty.
+    `explanation` is the oracle's reason for the score, which no hash covers.
     """
 
     kind: Kind
@@ -42,6 +44,7 @@ class ProofFile:
     range_length: int
     fields: tuple[bytes | int, ...]
     signature: bytes = b""
+    device_key: bytes = b""
     energy_wh: tuple[int, ...] = ()
     explanation: str = ""
 
@@ -85,6 +88,7 @@ class ProofFile:
         }
         if self.kind == "reading":
             document["device_signature"] = _hex(self.signature)
+            document["device_key"] = _hex(self.device_key)
         else:
             document["energy_wh"] = list(self.energy_wh)
         return document
@@ -105,8 +109,15 @@ def reading_proof(manifest: Manifest, scored: ScoredReading, root: bytes, proof:
         range_length=range_length,
         fields=reading_fields(scored),
         signature=scored.signed.signature,
+        device_key=_key_of(manifest, scored.signed),
         explanation=scored.score.reason,
     )
+
+
+def _key_of(manifest: Manifest, signed: SignedReading) -> bytes:
+    domain = registry_domain(manifest.chain_id, manifest.address("DeviceRegistry"))
+    key_id = signing_key_id(reading_digest(domain, signed.reading), signed.signature)
+    return signed.reading.device_id if key_id is None else key_id
 
 
 def profile_proof(manifest: Manifest, profile: Profile, root: bytes, proof: Proof, range_length: int) -> ProofFile:
@@ -158,6 +169,7 @@ def parse_proof(document: object) -> ProofFile:
         range_length=path.integer("length"),
         fields=_parse_fields(root.table("leaf"), LEAF_TYPES[kind]),
         signature=root.data("device_signature") if kind == "reading" else b"",
+        device_key=root.word("device_key") if kind == "reading" else b"",
         energy_wh=root.energies("energy_wh") if kind == "profile" else (),
         explanation=root.text("explanation"),
     )

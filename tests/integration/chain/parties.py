@@ -62,9 +62,11 @@ def rotate(chain: Chain, owner: LocalAccount, device_id: bytes, key: DeviceKey, 
     chain.transact(owner, chain.contract("DeviceRegistry").functions.rotate(fields, signature, BY_ITSELF))
 
 
-def scored_reading(chain: Chain, key: DeviceKey, counter: int, time: int, value: int, score_bps: int) -> ScoredReading:
-    """A reading as its device signs it, with a score."""
-    reading = Reading(key.device_id, counter, time, NET_ENERGY_METRIC, value)
+def scored_reading(
+    chain: Chain, key: DeviceKey, counter: int, time: int, value: int, score_bps: int, device_id: bytes = b""
+) -> ScoredReading:
+    """A reading as a key signs it for its own device or another, with a score."""
+    reading = Reading(device_id or key.device_id, counter, time, NET_ENERGY_METRIC, value)
     domain = registry_domain(chain.chain_id, chain.manifest.address("DeviceRegistry"))
     signed = SignedReading(reading, key.sign(reading_digest(domain, reading)))
     return ScoredReading(signed, Score(score_bps, "seasonal", "higher than on other days at this hour"))

@@ -21,7 +21,7 @@ from gridwitness.domain.readings import Profile
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, leaf_hash, profile_leaf, reading_leaf, schema_of
 from gridwitness.service.proofs import ProofFile, load_proof, profile_proof, reading_proof
-from tests.integration.chain.parties import Committee, register, scored_reading
+from tests.integration.chain.parties import Committee, register, rotate, scored_reading
 
 METERS = [P256Key(31), Secp256k1Key(32), P256Key(33)]
 Edit = Callable[[dict[str, Any]], None]
@@ -118,12 +118,13 @@ def set_score(document: dict[str, Any]) -> None:
 TAMPERINGS: dict[str, tuple[Edit, str]] = {
     "words": (lambda d: d["statement"].update(value=500), "the statement says value is 500, the leaf has 412"),
     "unit": (lambda d: d["statement"].update(unit="kWh"), "the statement says unit is kWh, the leaf has Wh"),
-    "value": (lambda d: set_value(d, 500), "device_signature is not by device 0x"),
+    "value": (lambda d: set_value(d, 500), "device_signature is not by key 0x"),
     "counter": (
         lambda d: (d["statement"].update(counter=2), d["leaf"]["fields"].__setitem__(1, "2")),
-        "device_signature is not by device 0x",
+        "device_signature is not by key 0x",
     ),
     "signature": (lambda d: d.update(device_signature=flip(d["device_signature"])), "device_signature hashes to 0x"),
+    "key": (lambda d: d.update(device_key=flip(d["device_key"])), "device_signature is not by key 0x"),
     "score": (set_score, "leaf and tree proof lead to root 0x"),
     "tree proof": (lambda d: d["tree_proof"].__setitem__(0, flip(d["tree_proof"][0])), "lead to root 0x"),
     "root": (lambda d: d["batch"].update(root=flip(d["batch"]["root"])), "lead to root 0x"),
@@ -134,7 +135,7 @@ TAMPERINGS: dict[str, tuple[Edit, str]] = {
         "range_proof has 1 siblings, which fits no batch 1 of 1",
     ),
     "stream": (lambda d: d["batch"].update(stream=flip(d["batch"]["stream"])), "is not open"),
-    "format": (lambda d: d.update(format="gridwitness-proof/2"), "this version reads 'gridwitness-proof/1'"),
+    "format": (lambda d: d.update(format="gridwitness-proof/1"), "this version reads 'gridwitness-proof/2'"),
     "kind": (lambda d: d.update(kind="promise"), "kind is 'promise'; it must be one of reading, profile"),
     "missing": (lambda d: d.pop("tree_proof"), "tree_proof is missing"),
     "not hex": (lambda d: d["batch"].update(root="0xzz"), "batch.root is '0xzz'; it must be 0x-hex"),
@@ -219,6 +220,48 @@ def test_verify__stream_grew_but_mountain_stands__still_holds(
     file = reading_proof(chain.manifest, reading, committee.trees[1][0].root, committee.proof(2, 0), 2)
     committee.attest(transmitter, [b"\x01" * 32])
     assert verify(file.document())[0] == 0
+
+
+def test_verify__key_rotated__each_key_proves_readings_of_its_own_time(
+    chain: Chain, committee: Committee, transmitter: LocalAccount, verify: Verify
+) -> None:
+    device, new = METERS[0], METERS[1]
+    register(chain, transmitter, transmitter.address, device, DeviceKind.CONSUMPTION, 7)
+    start = chain.head_time() // 900 * 900 + 1_800
+    rotate(chain, transmitter, device.device_id, new, start, 0)
+    scored = [
+        scored_reading(chain, key, counter, time, 40, 0, device.device_id)
+        for counter, (time, key) in enumerate([(t, k) for t in (start - 900, start) for k in (device, new)])
+    ]
+    committee.attest(transmitter, [reading_leaf(reading) for reading in scored])
+    root = committee.trees[0][0].root
+    answers = [
+        verify(reading_proof(chain.manifest, reading, root, committee.proof(1, index), 1).document())
+        for index, reading in enumerate(scored)
+    ]
+    assert [code for code, _ in answers] == [0, 1, 1, 0]
+    assert f"✗ key 0x{new.device_id.hex()} did not speak for device 0x{device.device_id.hex()}" in answers[1][1]
+    assert f"✓ the device's later key 0x{new.device_id.hex()} signed exactly this reading" in answers[3][1]
+
+
+def test_verify__batch_superseded_or_compromised__says_that_it_does_not_count(
+    chain: Chain,
+    committee: Committee,
+    deployer: LocalAccount,
+    transmitter: LocalAccount,
+    verify: Verify,
+    proofs: list[ProofFile],
+) -> None:
+    reading = scored_reading(chain, METERS[0], 2, 1_469_016_900, 90, 0)
+    committee.attest(transmitter, [reading_leaf(reading)], supersedes=1)
+    superseded = replace(proofs[0], proof=replace(proofs[0].proof, range_proof=committee.proof(1, 0).range_proof))
+    code, output = verify(replace(superseded, range_length=2).document())
+    assert (code, "✗ batch 1 no longer counts: batch 2 took its place" in output) == (1, True)
+    function = chain.contract("DataAttestation").functions.markCompromised(committee.stream_id, 1, 2)
+    chain.transact(deployer, function)
+    second = reading_proof(chain.manifest, reading, committee.trees[1][0].root, committee.proof(2, 0), 2)
+    code, output = verify(second.document())
+    assert (code, "✗ batch 2 does not count: its committee was found compromised" in output) == (1, True)
 
 
 def test_verify__device_never_registered__is_said(verify: Verify, proofs: list[ProofFile]) -> None:

@@ -13,7 +13,7 @@ from scripts._steps import stream_id
 from tests.integration.deploy.conftest import DEPLOYER, Console
 
 CONTRACTS = ("DataAttestation", "DeviceRegistry", "EnergyMarket", "EuroToken")
-TRANSACTIONS = 8  # four contracts, one role, two streams, one zone
+TRANSACTIONS = 9  # four contracts, two roles, two streams, one zone
 OPERATOR = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
 
@@ -28,9 +28,9 @@ def test_deploy__empty_chain__all_contracts_have_code_and_roles_are_right(
     assert market.functions.hasRole(b"\0" * 32, DEPLOYER).call()
     assert market.functions.hasRole(operator, DEPLOYER).call()
     assert not market.functions.hasRole(operator, OPERATOR).call()
-    assert village.manifest["roles"]["EnergyMarket"] == {
-        "DEFAULT_ADMIN_ROLE": [DEPLOYER],
-        "ZONE_OPERATOR_ROLE": [DEPLOYER],
+    assert village.manifest["roles"] == {
+        "DeviceRegistry": {"DEFAULT_ADMIN_ROLE": [DEPLOYER], "STEWARD_ROLE": [DEPLOYER]},
+        "EnergyMarket": {"DEFAULT_ADMIN_ROLE": [DEPLOYER], "ZONE_OPERATOR_ROLE": [DEPLOYER]},
     }
     assert village.transactions == TRANSACTIONS
 
@@ -43,10 +43,11 @@ def test_deploy__streams_and_zone__are_open_as_the_parameters_say(village: Conso
     for name, types in (("readings", READING_TYPES), ("profiles", PROFILE_TYPES)):
         assert manifest.stream(name) == stream_id(DEPLOYER, name)
         stream = attestation.functions.stream(manifest.stream(name)).call()
-        assert (stream[0], stream[4]) == (DEPLOYER, schema_of(types))
+        assert (stream[0], stream[5]) == (DEPLOYER, schema_of(types))
+        term = attestation.functions.term(manifest.stream(name), 1).call()
         entry = village.manifest["streams"][name]
         committee = (entry["threshold"], entry["members"])
-        assert attestation.functions.committeeDigest(manifest.stream(name), 1, committee).call() == stream[5]
+        assert attestation.functions.committeeDigest(manifest.stream(name), 1, committee).call() == term[0]
     market = village.web3.eth.contract(address=manifest.address("EnergyMarket"), abi=artefacts["EnergyMarket"].abi)
     params = market.functions.zoneParams(1).call()
     assert params[0] == manifest.stream("profiles")
@@ -89,7 +90,7 @@ def test_deploy__zone_rule_changed_after_it_opened__is_refused_by_name(village: 
 def test_deploy__contract_argument_changed_after_it_stands__is_refused(village: Console) -> None:
     outcome = village.run("deploy", "--set", f"admin='{OPERATOR}'")
     assert outcome.code == 1
-    assert "EnergyMarket stands at" in outcome.error
+    assert "DeviceRegistry stands at" in outcome.error
     assert OPERATOR in outcome.error
 
 

@@ -61,7 +61,7 @@ FAULTS = {
     "extra constructor argument": (
         "contracts.EnergyMarket.fee", 1, "contracts.EnergyMarket.fee is not known; expected registry, attestation",
     ),
-    "argument for none": ("contracts.DeviceRegistry", {"owner": ANYONE}, "its constructor takes no arguments"),
+    "argument for none": ("contracts.EuroToken", {"owner": ANYONE}, "its constructor takes no arguments"),
     "unknown contract": ("contracts.EnergyMarkt", None, "contracts.EnergyMarkt is 'EnergyMarkt'; there is no such"),
     "market missing": ("contracts.EnergyMarket", DROP, "EnergyMarket is missing"),
     "missing struct field": ("zones.1.holdScoreBps", DROP, "zones.1.holdScoreBps is missing"),

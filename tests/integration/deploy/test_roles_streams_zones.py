@@ -16,8 +16,9 @@ def test_roles__grant_twice_revoke_twice__sends_two_and_follows_in_the_manifest(
         assert village.manifest["roles"]["EnergyMarket"]["ZONE_OPERATOR_ROLE"] == sorted([OPERATOR, DEPLOYER])
         assert village.transactions == sent + 1
     listed = village.run("roles", "list").output
-    assert f"ZONE_OPERATOR_ROLE: {', '.join(sorted([OPERATOR, DEPLOYER]))}" in listed
-    assert f"DEFAULT_ADMIN_ROLE: {DEPLOYER}" in listed
+    assert f"EnergyMarket ZONE_OPERATOR_ROLE: {', '.join(sorted([OPERATOR, DEPLOYER]))}" in listed
+    for contract in ("DeviceRegistry", "EnergyMarket"):
+        assert f"{contract} DEFAULT_ADMIN_ROLE: {DEPLOYER}" in listed
     for _ in range(2):
         assert village.run("roles", "revoke", "ZONE_OPERATOR_ROLE", OPERATOR).code == 0
         assert village.manifest["roles"]["EnergyMarket"]["ZONE_OPERATOR_ROLE"] == [DEPLOYER]
@@ -32,9 +33,25 @@ def test_roles__grant_by_a_stranger__names_the_role_it_lacks(village: Console) -
 
 def test_roles__unknown_role_or_bad_address__is_refused_by_name(village: Console) -> None:
     unknown = village.run("roles", "grant", "CLERK_ROLE", OPERATOR)
-    assert "ROLE is CLERK_ROLE; EnergyMarket has DEFAULT_ADMIN_ROLE, ZONE_OPERATOR_ROLE" in unknown.error
+    assert "ROLE is CLERK_ROLE; DeviceRegistry has DEFAULT_ADMIN_ROLE, STEWARD_ROLE; EnergyMarket has " in unknown.error
     unchecked = village.run("roles", "grant", "ZONE_OPERATOR_ROLE", OPERATOR.lower())
     assert f"not checksummed (EIP-55); {OPERATOR} would be" in unchecked.error
+
+
+def test_roles__steward_of_the_registry__is_granted_there(village: Console) -> None:
+    assert village.run("roles", "grant", "STEWARD_ROLE", OPERATOR).code == 0
+    assert village.manifest["roles"]["DeviceRegistry"]["STEWARD_ROLE"] == sorted([OPERATOR, DEPLOYER])
+
+
+def test_roles__role_of_two_contracts__goes_to_the_one_named(village: Console) -> None:
+    unclear = village.run("roles", "grant", "DEFAULT_ADMIN_ROLE", OPERATOR)
+    assert "ROLE is DEFAULT_ADMIN_ROLE, of DeviceRegistry and EnergyMarket (say whose with --contract)" in unclear.error
+    other = village.run("roles", "grant", "DEFAULT_ADMIN_ROLE", OPERATOR, "--contract", "EuroToken")
+    assert "--contract is EuroToken; DeviceRegistry, EnergyMarket have roles" in other.error
+    named = ("DEFAULT_ADMIN_ROLE", OPERATOR, "--contract", "DeviceRegistry")
+    assert village.run("roles", "grant", *named).code == 0
+    assert village.manifest["roles"]["DeviceRegistry"]["DEFAULT_ADMIN_ROLE"] == sorted([OPERATOR, DEPLOYER])
+    assert village.manifest["roles"]["EnergyMarket"]["DEFAULT_ADMIN_ROLE"] == [DEPLOYER]
 
 
 def test_open_stream__twice__opens_once_and_records_it(village: Console) -> None:
