@@ -61,7 +61,7 @@ contract DeviceRegistry is DeviceGovernance {
     /// @inheritdoc IDeviceRegistry
     function verificationMethods(bytes32 deviceId) external view returns (VerificationMethod[] memory methods) {
         DeviceRecord record = _records[deviceId];
-        if (record.status() == Status.Unknown) return methods;
+        if (record.isUnknown()) return methods;
         uint256 rotations = record.rotations();
         methods = new VerificationMethod[](rotations + 1);
         methods[0] = VerificationMethod(deviceId, record.keyType(), 0, type(uint40).max);
@@ -90,7 +90,7 @@ contract DeviceRegistry is DeviceGovernance {
     /// @inheritdoc IDeviceRegistry
     function isAuthorized(bytes32 deviceId, bytes32 signer, uint32 scope, uint40 time) external view returns (bool) {
         DeviceRecord record = _records[deviceId];
-        if (record.status() == Status.Unknown || _isBarred(deviceId, record, time)) return false;
+        if (record.isUnknown() || _isBarred(deviceId, record, time)) return false;
         if (signer == _keyAt(deviceId, record, time)) return true;
         if (time < record.registeredAt() || uint256(signer) > type(uint160).max) return false;
         return _mayAct(deviceId, record, address(uint160(uint256(signer))), scope, time);

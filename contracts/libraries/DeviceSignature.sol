@@ -21,12 +21,30 @@ library DeviceSignature {
         return IDeviceRegistry.KeyType.None;
     }
 
+    /// @notice Curve of `count` signatures of one curve in `length` bytes; None if they are not.
+    function keyTypeOfMany(uint256 length, uint256 count) internal pure returns (IDeviceRegistry.KeyType) {
+        return count == 0 || length % count != 0 ? IDeviceRegistry.KeyType.None : keyTypeOf(length / count);
+    }
+
+    /// @notice Signature number `index` of many on one curve.
+    /// @dev Assembly, because the bounds that a slice would check were checked once for all, by {keyTypeOfMany}.
+    function at(bytes calldata signatures, uint256 index, IDeviceRegistry.KeyType keyType)
+        internal
+        pure
+        returns (bytes calldata signature)
+    {
+        uint256 length = keyType == IDeviceRegistry.KeyType.P256 ? P256_LENGTH : SECP256K1_LENGTH;
+        assembly ("memory-safe") {
+            signature.offset := add(signatures.offset, mul(index, length))
+            signature.length := length
+        }
+    }
+
     /// @notice Whether `signature` over `digest` is by the key that `keyId` names.
     /// @param native whether the chain's P-256 precompile is to be used
     function isBy(bytes32 keyId, bytes32 digest, bytes calldata signature, bool native) internal view returns (bool) {
-        IDeviceRegistry.KeyType keyType = keyTypeOf(signature.length);
-        if (keyType == IDeviceRegistry.KeyType.P256) return _isByP256(keyId, digest, signature, native);
-        if (keyType == IDeviceRegistry.KeyType.Secp256k1) return _isBySecp256k1(keyId, digest, signature);
+        if (signature.length == P256_LENGTH) return _isByP256(keyId, digest, signature, native);
+        if (signature.length == SECP256K1_LENGTH) return _isBySecp256k1(keyId, digest, signature);
         return false;
     }
 
@@ -36,10 +54,12 @@ library DeviceSignature {
         returns (bool)
     {
         if (keccak256(signature[:64]) != keyId) return false;
+        if (native) {
+            // The precompile checks all else, but takes both values of `s`.
+            return uint256(bytes32(signature[96:])) <= P256_HALF_ORDER && P256Precompile.verify(digest, signature);
+        }
         (bytes32 x, bytes32 y, bytes32 r, bytes32 s) = abi.decode(signature, (bytes32, bytes32, bytes32, bytes32));
-        if (!native) return P256.verifySolidity(digest, r, s, x, y);
-        // The precompile checks all else, but takes both values of `s`.
-        return uint256(s) <= P256_HALF_ORDER && P256Precompile.isAccepted(abi.encode(digest, r, s, x, y));
+        return P256.verifySolidity(digest, r, s, x, y);
     }
 
     function _isBySecp256k1(bytes32 keyId, bytes32 digest, bytes calldata signature) private pure returns (bool) {

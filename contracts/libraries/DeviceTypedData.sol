@@ -5,7 +5,7 @@ import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
 
 /// @title EIP-712 struct hashes of everything that is signed for DeviceRegistry.
 library DeviceTypedData {
-    bytes32 internal constant REGISTER =
+    bytes32 private constant REGISTER =
         keccak256("Register(bytes32 deviceId,address owner,uint8 kind,uint24 zone,uint256 deadline)");
     bytes32 private constant ACTIVATE =
         keccak256("Activate(bytes32 deviceId,address owner,uint8 kind,uint24 zone,bytes32 fleetId,uint256 deadline)");
@@ -26,6 +26,26 @@ library DeviceTypedData {
 
     function register(IDeviceRegistry.Registration calldata registration) internal pure returns (bytes32) {
         return keccak256(abi.encode(REGISTER, registration));
+    }
+
+    /// @notice Fields of `Register` for {registerNext}, which fills in the device.
+    function registerFields(IDeviceRegistry.BatchRegistration calldata registration)
+        internal
+        pure
+        returns (bytes memory)
+    {
+        return abi.encode(
+            REGISTER, bytes32(0), registration.owner, registration.kind, registration.zone, registration.deadline
+        );
+    }
+
+    /// @notice Struct hash of `Register` for one device of a batch.
+    /// @dev Assembly, to write the device into the one buffer instead of encoding all fields anew.
+    function registerNext(bytes memory fields, bytes32 deviceId) internal pure returns (bytes32 structHash) {
+        assembly ("memory-safe") {
+            mstore(add(fields, 0x40), deviceId)
+            structHash := keccak256(add(fields, 0x20), mload(fields))
+        }
     }
 
     function activate(IDeviceRegistry.Registration calldata registration, bytes32 fleetId)

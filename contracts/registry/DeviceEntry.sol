@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
 import {DeviceSignature} from "../libraries/DeviceSignature.sol";
 import {DeviceTypedData} from "../libraries/DeviceTypedData.sol";
@@ -26,36 +27,10 @@ abstract contract DeviceEntry is IDeviceRegistry, EIP712 {
     /// @inheritdoc IDeviceRegistry
     function registerBatch(BatchRegistration calldata registration, bytes calldata signatures) external {
         bytes32[] calldata deviceIds = registration.deviceIds;
-        uint256 length = deviceIds.length == 0 ? 0 : signatures.length / deviceIds.length;
-        KeyType keyType = DeviceSignature.keyTypeOf(length);
-        if (keyType == KeyType.None || signatures.length != length * deviceIds.length) {
-            revert SignaturesLengthInvalid(signatures.length, deviceIds.length);
-        }
+        KeyType keyType = DeviceSignature.keyTypeOfMany(signatures.length, deviceIds.length);
+        if (keyType == KeyType.None) revert SignaturesLengthInvalid(signatures.length, deviceIds.length);
         _requireEnterable(deviceIds[0], registration.owner, registration.deadline);
-
-        DeviceRecord entry =
-            packDevice(registration.owner, keyType, registration.kind, registration.zone, block.timestamp);
-        bytes32[] memory entered = new bytes32[](deviceIds.length);
-        uint256 count;
-        for (uint256 i; i < deviceIds.length; ++i) {
-            bytes32 deviceId = deviceIds[i];
-            DeviceRecord standing = _records[deviceId];
-            if (standing.status() != Status.Unknown) {
-                bool isOwners = standing.owner() == registration.owner && standing.status() != Status.Retired;
-                if (!isOwners) revert DeviceAlreadyRegistered(deviceId, standing.status());
-                continue;
-            }
-            Registration memory fields =
-                Registration(deviceId, registration.owner, registration.kind, registration.zone, registration.deadline);
-            bytes32 structHash = keccak256(abi.encode(DeviceTypedData.REGISTER, fields));
-            _requirePossession(deviceId, structHash, signatures[i * length:(i + 1) * length]);
-            _records[deviceId] = entry;
-            entered[count++] = deviceId;
-        }
-        assembly ("memory-safe") {
-            mstore(entered, count)
-        }
-        emit DevicesRegistered(registration.owner, keyType, registration.kind, registration.zone, entered);
+        _enterAll(registration, keyType, signatures);
     }
 
     /// @inheritdoc IDeviceRegistry
@@ -111,14 +86,15 @@ abstract contract DeviceEntry is IDeviceRegistry, EIP712 {
         return _hashTypedDataV4(DeviceTypedData.reading(deviceId, counter, time, metric, value));
     }
 
-    /// @dev Revert unless the signature over the struct is of the key that `keyId` names.
-    function _requirePossession(bytes32 keyId, bytes32 structHash, bytes calldata signature) internal view {
-        if (!DeviceSignature.isBy(keyId, _hashTypedDataV4(structHash), signature, hasP256Precompile)) {
-            if (DeviceSignature.keyTypeOf(signature.length) == KeyType.None) {
-                revert SignatureLengthInvalid(signature.length);
-            }
-            revert PossessionNotProven(keyId);
-        }
+    /// @dev Revert unless the signature is of the key that `keyId` names; returns the key's curve.
+    function _requirePossession(bytes32 keyId, bytes32 digest, bytes calldata signature)
+        internal
+        view
+        returns (KeyType keyType)
+    {
+        keyType = DeviceSignature.keyTypeOf(signature.length);
+        if (keyType == KeyType.None) revert SignatureLengthInvalid(signature.length);
+        if (!DeviceSignature.isBy(keyId, digest, signature, hasP256Precompile)) revert PossessionNotProven(keyId);
     }
 
     function _requireInTime(uint256 deadline) internal view {
@@ -130,14 +106,55 @@ abstract contract DeviceEntry is IDeviceRegistry, EIP712 {
         private
     {
         (bytes32 deviceId, address owner) = (registration.deviceId, registration.owner);
-        Status status = _records[deviceId].status();
-        if (status != Status.Unknown) revert DeviceAlreadyRegistered(deviceId, status);
+        DeviceRecord standing = _records[deviceId];
+        if (!standing.isUnknown()) revert DeviceAlreadyRegistered(deviceId, standing.status());
         _requireEnterable(deviceId, owner, registration.deadline);
-        _requirePossession(deviceId, structHash, signature);
+        KeyType keyType = _requirePossession(deviceId, _hashTypedDataV4(structHash), signature);
 
-        KeyType keyType = DeviceSignature.keyTypeOf(signature.length);
         _records[deviceId] = packDevice(owner, keyType, registration.kind, registration.zone, block.timestamp);
         emit DeviceRegistered(deviceId, owner, keyType, registration.kind, registration.zone, fleetId);
+    }
+
+    /// @dev Enter each device that is not its owner's already, and announce them run by run.
+    function _enterAll(BatchRegistration calldata registration, KeyType keyType, bytes calldata signatures) private {
+        (bytes32[] calldata deviceIds, address owner) = (registration.deviceIds, registration.owner);
+        DeviceRecord record = packDevice(owner, keyType, registration.kind, registration.zone, block.timestamp);
+        bytes32 domainSeparator = _domainSeparatorV4();
+        bytes memory fields = DeviceTypedData.registerFields(registration);
+        uint256 firstOfRun;
+        for (uint256 i; i < deviceIds.length; ++i) {
+            bytes32 deviceId = deviceIds[i];
+            if (_isPassedOver(deviceId, owner)) {
+                _announce(registration, keyType, firstOfRun, i);
+                firstOfRun = i + 1;
+                continue;
+            }
+            bytes32 structHash = DeviceTypedData.registerNext(fields, deviceId);
+            bytes32 digest = MessageHashUtils.toTypedDataHash(domainSeparator, structHash);
+            bytes calldata signature = DeviceSignature.at(signatures, i, keyType);
+            if (!DeviceSignature.isBy(deviceId, digest, signature, hasP256Precompile)) {
+                revert PossessionNotProven(deviceId);
+            }
+            _records[deviceId] = record;
+        }
+        _announce(registration, keyType, firstOfRun, deviceIds.length);
+    }
+
+    /// @dev Whether a device is the owner's already; revert if it is another's, or was retired.
+    function _isPassedOver(bytes32 deviceId, address owner) private view returns (bool) {
+        DeviceRecord record = _records[deviceId];
+        if (record.isUnknown()) return false;
+        Status status = record.status();
+        if (status == Status.Retired || record.owner() != owner) revert DeviceAlreadyRegistered(deviceId, status);
+        return true;
+    }
+
+    /// @dev Announce the batch's devices from index `from` to before `to`.
+    function _announce(BatchRegistration calldata registration, KeyType keyType, uint256 from, uint256 to) private {
+        if (from == to) return;
+        emit DevicesRegistered(
+            registration.owner, keyType, registration.kind, registration.zone, registration.deviceIds[from:to]
+        );
     }
 
     function _requireEnterable(bytes32 deviceId, address owner, uint256 deadline) private view {

@@ -5,7 +5,6 @@ import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
-import {DeviceSignature} from "../libraries/DeviceSignature.sol";
 import {DeviceTypedData} from "../libraries/DeviceTypedData.sol";
 import {DeviceRecord} from "../types/DeviceRecord.sol";
 import {DeviceEntry} from "./DeviceEntry.sol";
@@ -48,9 +47,8 @@ abstract contract DeviceGovernance is DeviceEntry, AccessControl {
         if (rotations == type(uint8).max) revert RotationsExhausted(deviceId, rotations);
         if (newKeyId == _keyNumbered(deviceId, rotations)) revert KeyUnchanged(deviceId, newKeyId);
         _requireRotationTime(rotation.validFrom, _keys[deviceId][rotations].validFrom);
-        _requirePossession(newKeyId, structHash, newKeySignature);
+        KeyType keyType = _requirePossession(newKeyId, _hashTypedDataV4(structHash), newKeySignature);
 
-        KeyType keyType = DeviceSignature.keyTypeOf(newKeySignature.length);
         _keys[deviceId][rotations + 1] = Key(newKeyId, rotation.validFrom, keyType);
         _records[deviceId] = _withNextNonce(deviceId, record).withRotation();
         emit KeyRotated(deviceId, newKeyId, keyType, rotation.validFrom);

@@ -11,6 +11,7 @@ import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
 type DeviceRecord is uint256;
 
 using {
+    isUnknown,
     owner,
     registeredAt,
     zone,
@@ -54,6 +55,11 @@ function packDevice(
     return DeviceRecord.wrap(word);
 }
 
+/// @notice Whether the device was never registered: every other record has an owner.
+function isUnknown(DeviceRecord record) pure returns (bool) {
+    return DeviceRecord.unwrap(record) == 0;
+}
+
 function owner(DeviceRecord record) pure returns (address) {
     return address(uint160(DeviceRecord.unwrap(record) >> 96));
 }
@@ -88,7 +94,7 @@ function status(DeviceRecord record) pure returns (IDeviceRegistry.Status) {
 
 /// @notice Curve of the first key; None if the device is unknown.
 function keyType(DeviceRecord record) pure returns (IDeviceRegistry.KeyType) {
-    if (DeviceRecord.unwrap(record) == 0) return IDeviceRegistry.KeyType.None;
+    if (isUnknown(record)) return IDeviceRegistry.KeyType.None;
     bool isSecp256k1 = DeviceRecord.unwrap(record) & SECP256K1_BIT != 0;
     return isSecp256k1 ? IDeviceRegistry.KeyType.Secp256k1 : IDeviceRegistry.KeyType.P256;
 }

@@ -89,6 +89,13 @@ def write_snapshot(calls: Mapping[str, dict[str, int]], bytecode: Mapping[str, i
     SNAPSHOT.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+def execution_gas(contract: Any, calldata: bytes) -> int:
+    """Gas of a call's own steps: without the 21,000 of a transaction, its calldata and the floor on calldata."""
+    call = {"to": contract.address, "data": "0x" + calldata.hex()}
+    steps = contract.provider.make_request("debug_traceCall", [call, "latest", {}])["structLogs"]
+    return int(steps[0]["gas"] - steps[-1]["gas"] + steps[-1]["gasCost"])
+
+
 @pytest.fixture(scope="session")
 def gas_record(project: Any) -> GasRecord:
     """The snapshot to compare with."""
