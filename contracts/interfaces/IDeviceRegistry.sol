@@ -146,7 +146,7 @@ interface IDeviceRegistry {
 
     /// @notice What an account may do for a device.
     /// @param scopes sum of the `SCOPE_` bits granted
-    /// @param validFrom unix second of the grant
+    /// @param validFrom unix second from which all of `scopes` have been granted without a break
     /// @param expiresAt last second (unix) of the grant
     struct Delegation {
         uint32 scopes;
@@ -182,7 +182,8 @@ interface IDeviceRegistry {
         uint24 indexed zone,
         bytes32 fleetId
     );
-    /// @notice Devices entered together; stands for one {DeviceRegistered} each, at a tenth of its gas.
+    /// @notice Devices entered together; stands for one {DeviceRegistered} each, at a tenth of its gas. A batch that passes
+    /// devices over comes in several of these.
     event DevicesRegistered(
         address indexed owner, KeyType keyType, Kind kind, uint24 indexed zone, bytes32[] deviceIds
     );
@@ -259,7 +260,7 @@ interface IDeviceRegistry {
     /// what a device has said: `validFrom` is at or after this block, at most 30 days ahead and after the last rotation's.
     /// @param rotation the fields
     /// @param newKeySignature the new key's signature over `Rotate`
-    /// @param authorization the owner's consent, over the same `Rotate`
+    /// @param authorization the owner's consent, over the same `Rotate` and so under its deadline
     function rotate(Rotation calldata rotation, bytes calldata newKeySignature, Authorization calldata authorization)
         external;
 
@@ -316,7 +317,7 @@ interface IDeviceRegistry {
     /// @param authorization the owner's consent
     function setPayee(bytes32 deviceId, address payee, Authorization calldata authorization) external;
 
-    /// @notice Void every signature made for the device's present nonce; owner only.
+    /// @notice Void every signature made for the device's present nonce; owner only, whatever the status.
     /// @param deviceId the device
     function invalidateNonce(bytes32 deviceId) external;
 
@@ -355,7 +356,7 @@ interface IDeviceRegistry {
     /// @param deviceId the device
     function transferOffer(bytes32 deviceId) external view returns (TransferOffer memory);
 
-    /// @notice What `delegate` may do for the device under its present owner; all zero if nothing.
+    /// @notice What the device's present owner let `delegate` do; all zero if nothing. It may have ended.
     /// @param deviceId the device
     /// @param delegate the account
     function delegation(bytes32 deviceId, address delegate) external view returns (Delegation memory);
@@ -390,8 +391,8 @@ interface IDeviceRegistry {
 
     /// @notice Whether `signer` may act for the device in `scope` at `time`: its key of that time (in every scope), its
     /// present owner (in every scope), or a delegate that the present owner gave all of `scope`. False before its
-    /// registration's block for owner and delegates, and for everybody from its retirement on and while it is suspended
-    /// (of several suspensions the last is known).
+    /// registration's block for owner and delegates, and for everybody from its retirement on, while it is suspended (of
+    /// several suspensions the last is known), and if it was never registered.
     /// @param deviceId the device
     /// @param signer key id, or left-padded address of an account
     /// @param scope one `SCOPE_` bit, or several that are all needed

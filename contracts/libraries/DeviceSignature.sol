@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
 import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
 import {P256Precompile} from "./P256Precompile.sol";
@@ -12,7 +13,6 @@ import {P256Precompile} from "./P256Precompile.sol";
 library DeviceSignature {
     uint256 internal constant P256_LENGTH = 128;
     uint256 internal constant SECP256K1_LENGTH = 65;
-    uint256 private constant P256_HALF_ORDER = P256.N / 2;
 
     /// @notice Curve of a signature of `length` bytes; None if no curve has that length.
     function keyTypeOf(uint256 length) internal pure returns (IDeviceRegistry.KeyType) {
@@ -53,13 +53,9 @@ library DeviceSignature {
         view
         returns (bool)
     {
-        if (keccak256(signature[:64]) != keyId) return false;
-        if (native) {
-            // The precompile checks all else, but takes both values of `s`.
-            return uint256(bytes32(signature[96:])) <= P256_HALF_ORDER && P256Precompile.verify(digest, signature);
-        }
+        if (native) return P256Precompile.isBy(keyId, digest, signature);
         (bytes32 x, bytes32 y, bytes32 r, bytes32 s) = abi.decode(signature, (bytes32, bytes32, bytes32, bytes32));
-        return P256.verifySolidity(digest, r, s, x, y);
+        return Hashes.efficientKeccak256(x, y) == keyId && P256.verifySolidity(digest, r, s, x, y);
     }
 
     function _isBySecp256k1(bytes32 keyId, bytes32 digest, bytes calldata signature) private pure returns (bool) {

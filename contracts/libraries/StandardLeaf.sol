@@ -11,6 +11,16 @@ library StandardLeaf {
         return keccak256(bytes.concat(keccak256(encoded)));
     }
 
+    /// @notice Hash of a leaf of two words, a device of a fleet: (bytes32 deviceId, uint8 kind).
+    function hash(bytes32 deviceId, uint8 kind) internal pure returns (bytes32 leafHash) {
+        assembly ("memory-safe") {
+            mstore(0x00, deviceId)
+            mstore(0x20, and(kind, 0xff))
+            mstore(0x00, keccak256(0x00, 0x40))
+            leafHash := keccak256(0x00, 0x20)
+        }
+    }
+
     /// @notice Hash of a reading, its words taken as they came: one too wide for its type makes another leaf.
     function hash(IDataAttestation.ReadingLeaf calldata leaf) internal pure returns (bytes32) {
         uint256 offset;

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
 import {DeviceSignature} from "../libraries/DeviceSignature.sol";
@@ -49,7 +50,7 @@ abstract contract DeviceEntry is IDeviceRegistry, EIP712 {
         bytes32[] calldata proof,
         bytes calldata signature
     ) external {
-        bytes32 leaf = StandardLeaf.hash(abi.encode(registration.deviceId, registration.kind));
+        bytes32 leaf = StandardLeaf.hash(registration.deviceId, uint8(registration.kind));
         bytes32 fleetId = _fleetId(manufacturer, MerklePath.foldSorted(leaf, proof));
         // Whether the fleet exists, which nobody can bend.
         // slither-disable-next-line incorrect-equality
@@ -163,6 +164,6 @@ abstract contract DeviceEntry is IDeviceRegistry, EIP712 {
     }
 
     function _fleetId(address manufacturer, bytes32 root) private pure returns (bytes32) {
-        return keccak256(abi.encode(manufacturer, root));
+        return Hashes.efficientKeccak256(bytes32(uint256(uint160(manufacturer))), root);
     }
 }

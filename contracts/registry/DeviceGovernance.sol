@@ -46,7 +46,7 @@ abstract contract DeviceGovernance is DeviceEntry, AccessControl {
         uint256 rotations = record.rotations();
         if (rotations == type(uint8).max) revert RotationsExhausted(deviceId, rotations);
         if (newKeyId == _keyNumbered(deviceId, rotations)) revert KeyUnchanged(deviceId, newKeyId);
-        _requireRotationTime(rotation.validFrom, _keys[deviceId][rotations].validFrom);
+        _requireRotationTime(rotation.validFrom, rotations == 0 ? 0 : _keys[deviceId][rotations].validFrom);
         KeyType keyType = _requirePossession(newKeyId, _hashTypedDataV4(structHash), newKeySignature);
 
         _keys[deviceId][rotations + 1] = Key(newKeyId, rotation.validFrom, keyType);

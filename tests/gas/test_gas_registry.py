@@ -33,13 +33,14 @@ def fleet_of_a_million(device: Device, kind: DeviceKind) -> tuple[bytes, list[by
 def register_batch(meter: Device, curve: type[P256Key | Secp256k1Key], owner: Any, carrier: Any) -> Any:
     """Receipt of a batch of 100 devices of one curve."""
     devices = [Device(curve(10_000 + index), meter.registry, meter.domain) for index in range(BATCH)]
-    registrations = [device.registration(owner) for device in devices]
+    deadline = ape.chain.pending_timestamp + HOUR_SECONDS
+    registrations = [device.registration(owner, deadline=deadline) for device in devices]
     signatures = b"".join(
         device.sign_registration(fields) for device, fields in zip(devices, registrations, strict=True)
     )
-    _, owner_, kind, zone, deadline = registration_args(registrations[0])
+    _, *shared = registration_args(registrations[0])
     ids = [device.device_id for device in devices]
-    return meter.registry.registerBatch((owner_, kind, zone, deadline, ids), signatures, sender=carrier)
+    return meter.registry.registerBatch((*shared, ids), signatures, sender=carrier)
 
 
 def rotate(device: Device, secret: int, owner: Any, ahead: int) -> Any:
