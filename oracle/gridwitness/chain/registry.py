@@ -11,6 +11,8 @@ from gridwitness.chain.events import Event
 from gridwitness.chain.followers import BLOCK_RANGE, REORG_DEPTH, LogFollower
 from gridwitness.domain.devices import Device, DeviceKind, DeviceStatus, KeyType, LaterKey, Suspension
 
+# The authorization (IDeviceRegistry.Authorization) that an account needs which calls itself.
+BY_ITSELF = (0, b"")
 _EVENTS = (
     "DeviceRegistered",
     "DevicesRegistered",

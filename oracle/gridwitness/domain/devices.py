@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 
 class DeviceStatus(IntEnum):
@@ -21,6 +21,15 @@ class KeyType(IntEnum):
     NONE = 0
     P256 = 1
     SECP256K1 = 2
+
+
+class Scope(IntFlag):
+    """What an account may do for a device."""
+
+    TRADE = 1
+    DATA = 2
+    CONSENT = 4
+    PAYMENT = 8
 
 
 class DeviceKind(IntEnum):

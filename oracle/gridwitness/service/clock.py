@@ -45,21 +45,25 @@ class SystemClock:
 class ChainTime:
     """The chain's time, to say when a signed batch is valid: the newest head's timestamp.
 
-    Where the chain keeps real time but makes blocks only for transactions, as development chains do, the head's
-    timestamp stands still; the oracle's clock less `_LAG_S` then goes before it.
+    Development chains make blocks only for transactions, and then the head's timestamp stands still while time goes on.
+    So after `_LAG_S` the head's age counts too, and the oracle's own clock less as much.
     """
 
-    def __init__(self, clock: Clock, head_time: int) -> None:
+    def __init__(self, clock: Clock, head_time: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._monotonic = monotonic
         self._head_time = head_time
+        self._seen_at = monotonic()
 
     def observe(self, head_time: int) -> None:
         """Take the timestamp of a head just read."""
-        self._head_time = head_time
+        if head_time != self._head_time:
+            self._head_time, self._seen_at = head_time, self._monotonic()
 
     def now(self) -> int:
         """Unix seconds; the next block's timestamp is not before it."""
-        return max(self._head_time, self._clock.now() - _LAG_S)
+        head_age_s = int(self._monotonic() - self._seen_at)
+        return max(self._head_time, self._head_time + head_age_s - _LAG_S, self._clock.now() - _LAG_S)
 
 
 class ChainClock:

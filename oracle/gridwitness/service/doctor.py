@@ -156,6 +156,11 @@ class Examination:
     def _committee(self, name: str) -> str:
         chain, account = _needed(self._chain, "contracts"), _needed(self._account, "key")
         committee = StreamView(chain, chain.manifest.stream(name)).committee()
+        if not committee.members:
+            raise ConfigError(
+                f"{name!r} has no committee: the last one was found compromised",
+                hint="the stream's owner must set another with DataAttestation.setCommittee",
+            )
         if account.address not in committee.members:
             members = ", ".join(committee.members)
             raise ConfigError(

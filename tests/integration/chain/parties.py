@@ -9,6 +9,7 @@ from eth_account.signers.local import LocalAccount
 
 from gridwitness.chain.attestation import encode_attest
 from gridwitness.chain.client import Chain
+from gridwitness.chain.registry import BY_ITSELF
 from gridwitness.domain.batches import Batch, BatchMeta, Proof
 from gridwitness.domain.devices import DeviceKind, Registration, Rotation
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, Score, ScoredReading, SignedReading
@@ -28,8 +29,6 @@ from gridwitness.encoding.packing import pack_meta
 
 FAR_FUTURE = 1 << 40
 VALIDITY_S = 120
-# The authorization of an account that calls itself.
-BY_ITSELF = (0, b"")
 
 
 def register(chain: Chain, carrier: LocalAccount, owner: str, key: DeviceKey, kind: DeviceKind, zone: int) -> None:

@@ -9,11 +9,11 @@ from eth_account.signers.local import LocalAccount
 
 from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import Chain
-from gridwitness.chain.registry import RegistryFollower
+from gridwitness.chain.registry import BY_ITSELF, RegistryFollower
 from gridwitness.domain.devices import DeviceKind, DeviceStatus, KeyType, Suspension
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
-from tests.integration.chain.parties import BY_ITSELF, FAR_FUTURE, register, register_batch, rotate
+from tests.integration.chain.parties import FAR_FUTURE, register, register_batch, rotate
 
 GRANT_ROLE = {
     "type": "function",

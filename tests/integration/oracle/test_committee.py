@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridwitness.chain.attestation import StreamView
-from gridwitness.domain.slots import SLOTS_PER_DAY, day_of, slots_of_day
+from gridwitness.domain.slots import SLOTS_PER_DAY, day_of, slot_end, slots_of_day
 from gridwitness.service.proofs import parse_proof
 from tests.integration.oracle.village import Oracle, Village, eventually, lying_member, start_all
 
@@ -30,7 +30,7 @@ def test_attest__readings_of_three_slots__each_proves_on_chain(committee: list[O
         _post_to_all(committee, readings)
         _await_seq(committee, index + 1)
     view = StreamView(village.chain, village.chain.manifest.streams["readings"])
-    assert [item.batch.meta.count for item in view.attested(0)] == [4, 4, 4]
+    assert [item.meta.count for item in view.attested(0)] == [4, 4, 4]
     leaves = []
     for oracle in committee:
         for one in signed:
@@ -77,7 +77,7 @@ def test_attest__all_killed_between_post_and_attestation__nothing_acknowledged_i
     again = committee[0].post(readings)
     assert [result["status"] for result in again] == ["duplicate"] * len(readings)
     view = StreamView(village.chain, village.chain.manifest.streams["readings"])
-    assert [item.batch.meta.count for item in view.attested(0)] == [len(readings)]
+    assert [item.meta.count for item in view.attested(0)] == [len(readings)]
 
 
 def test_attest__a_device_tells_oracles_different_things__they_agree_on_one(
@@ -110,8 +110,8 @@ def test_attest__late_reading__goes_into_the_next_batch_with_its_own_time(
     _post_to_all(committee, [late, *village.sign_slot(first + 1)])
     _await_seq(committee, 2)
     view = StreamView(village.chain, village.chain.manifest.streams["readings"])
-    assert [item.batch.meta.count for item in view.attested(0)] == [3, 5]
-    assert view.attested(0)[1].batch.meta.time_from == late.reading.time
+    assert [item.meta.count for item in view.attested(0)] == [3, 5]
+    assert view.attested(0)[1].meta.time_from == late.reading.time
 
 
 def test_attest__a_whole_day__profiles_prove_on_chain(committee: list[Oracle], village: Village) -> None:
@@ -122,7 +122,7 @@ def test_attest__a_whole_day__profiles_prove_on_chain(committee: list[Oracle], v
     _post_to_all(committee, readings)
     _await_seq(committee, 1, "profiles")
     view = StreamView(village.chain, village.chain.manifest.streams["profiles"])
-    assert view.attested(0)[0].batch.meta.count == len(village.meters)
+    assert view.attested(0)[0].meta.count == len(village.meters)
     for meter in village.meters:
         file = parse_proof(committee[0].get(f"/v1/proofs/profiles/0x{meter.key.device_id.hex()}/{day}").json())
         own = [one.reading.value for one in readings if one.reading.device_id == meter.key.device_id]
@@ -147,6 +147,24 @@ def test_follow__chain_takes_a_batch_back__it_is_attested_again(committee: list[
         path = f"/v1/proofs/readings/0x{readings[0].reading.device_id.hex()}/{readings[0].reading.counter}"
         file = eventually(lambda o=oracle, p=path: _proof(o, p), "a proof")
         assert view.verify_reading(file.fields, file.proof)
+
+
+def test_attest__batch_expires_in_the_pool__is_signed_again_in_a_new_window(
+    committee: list[Oracle], village: Village
+) -> None:
+    start_all(committee)
+    slot = village.first_slot()
+    village.pass_slot(slot)
+    node = village.anvil.node
+    node.rpc("evm_setAutomine", False)
+    _post_to_all(committee, village.sign_slot(slot))
+    eventually(lambda: int(node.rpc("txpool_status")["pending"], 16) or None, "the batch in the pool")
+    village.anvil.set_next_time(slot_end(slot) + 121)
+    village.anvil.mine()
+    node.rpc("evm_setAutomine", True)
+    _await_seq(committee, 1)
+    assert sum(oracle.status()["outbox"].get("failed", 0) for oracle in committee) >= 1
+    assert any("BatchOutsideValidity(validFrom=" in oracle.log() for oracle in committee)
 
 
 def _proof(oracle: Oracle, path: str):

@@ -9,10 +9,11 @@ from web3.contract.contract import ContractFunction
 from gridwitness.chain.client import Chain
 from gridwitness.chain.events import Receipt
 from gridwitness.chain.market import Market
-from gridwitness.domain.devices import DeviceKind, KeyType, Registration
+from gridwitness.chain.registry import BY_ITSELF
+from gridwitness.domain.devices import DeviceKind, KeyType, Registration, Scope
 from gridwitness.domain.market import EUR
 from gridwitness.domain.slots import SECONDS_PER_DAY
-from gridwitness.encoding.eip712 import activate_digest, register_digest, registry_domain
+from gridwitness.encoding.eip712 import activate_digest, fleet_id, register_digest, registry_domain
 from gridwitness.encoding.leaves import leaf_hash
 from gridwitness.encoding.merkle import StandardMerkleTree
 from gridwitness.service.demo.actors import Actors, Home, TradeSigner
@@ -73,9 +74,11 @@ class Provision:
 
     def _activate(self, home: Home, tree: StandardMerkleTree, index: int) -> None:
         registration = self._registration(home.meter, home.owner)
-        signature = home.meter.key.sign(activate_digest(self._domain, registration, tree.root))
+        manufacturer = self._actors.manufacturer.address
+        fleet = fleet_id(manufacturer, tree.root)
+        signature = home.meter.key.sign(activate_digest(self._domain, registration, fleet))
         function = self._registry.functions.activate(
-            _as_tuple(registration), tree.root, list(tree.proof(index)), signature
+            _as_tuple(registration), manufacturer, list(tree.proof(index)), signature
         )
         self._send(f"DeviceRegistry.activate/{_curve(home.meter)}", self._actors.relayer, function)
 
@@ -89,7 +92,7 @@ class Provision:
         for home in self._actors.homes:
             if home.signer is TradeSigner.AGENT:
                 function = self._registry.functions.setDelegate(
-                    home.meter.key.device_id, self._actors.agent.address, expires_at
+                    home.meter.key.device_id, self._actors.agent.address, Scope.TRADE, expires_at, BY_ITSELF
                 )
                 self._send("DeviceRegistry.setDelegate", home.owner, function)
 

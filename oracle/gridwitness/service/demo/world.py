@@ -19,12 +19,15 @@ import httpx
 
 from gridwitness.chain.anvil import Anvil, free_port
 from gridwitness.chain.keystore import write_keystore
+from gridwitness.domain.slots import SLOT_SECONDS
 from gridwitness.errors import ChainError, ConfigError, GridwitnessError
 from gridwitness.service.demo.actors import Actors
 
 CHAIN_ID = 31337
 ZONE = 1
 START_TIMEOUT_S = 60.0
+# The chain leaps from slot to slot; a batch signed just before must still be good after.
+BATCH_VALIDITY_S = SLOT_SECONDS + 120
 
 # Ape needs the checkout: contracts, scripts and its configuration.
 ROOT = Path(__file__).resolve().parents[4]
@@ -179,6 +182,7 @@ class World:
                 "listen": f"127.0.0.1:{self.ports.oracles[index]}",
                 "clock": "chain",
                 "poll_interval_s": 0.05,
+                "batch_validity_s": BATCH_VALIDITY_S,
                 "dry_run": False,
             }
             lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
