@@ -3,9 +3,11 @@ pragma solidity 0.8.37;
 
 import {DataAttestation} from "../../../contracts/DataAttestation.sol";
 import {IDataAttestation} from "../../../contracts/interfaces/IDataAttestation.sol";
+import {IDeviceRegistry} from "../../../contracts/interfaces/IDeviceRegistry.sol";
 import {AttestationHandler} from "./AttestationHandler.sol";
 import {CHEATS} from "./Cheats.sol";
-import {RangeTwin} from "./RangeTwin.sol";
+
+IDeviceRegistry constant NO_REGISTRY = IDeviceRegistry(address(0));
 
 /// @dev What unit tests through Ape cannot show: other chains, and calldata of any shape.
 contract AttestationTest {
@@ -16,45 +18,33 @@ contract AttestationTest {
 
     function setUp() external {
         homeChain = block.chainid;
-        attestation = new DataAttestation();
+        attestation = new DataAttestation(NO_REGISTRY);
         streamId = attestation.openStream("stream", bytes32(0), _oneOracle());
     }
 
     function test_attest__replayed_after_a_chain_split__is_refused(uint64 chain, bytes32 root) external {
         if (chain == 0 || chain == homeChain) return;
         IDataAttestation.Batch memory batch = _batch(root);
-        bytes memory signature = _sign(batch);
+        IDataAttestation.Quorum memory quorum = _sign(batch);
 
         CHEATS.chainId(chain);
-        try attestation.attest(batch, 1, 1, signature, new address[](0)) {
-            assert(false);
-        } catch (bytes memory reason) {
-            assert(bytes4(reason) == IDataAttestation.CommitteeMismatch.selector);
-        }
+        assert(_refusal(batch, quorum) == IDataAttestation.CommitteeMismatch.selector);
         // not even with signatures for the other chain: the committee itself was named for this one
-        try attestation.attest(batch, 1, 1, _sign(batch), new address[](0)) {
-            assert(false);
-        } catch (bytes memory reason) {
-            assert(bytes4(reason) == IDataAttestation.CommitteeMismatch.selector);
-        }
+        assert(_refusal(batch, _sign(batch)) == IDataAttestation.CommitteeMismatch.selector);
 
         CHEATS.chainId(homeChain);
-        attestation.attest(batch, 1, 1, signature, new address[](0));
+        attestation.attest(batch, quorum);
         assert(attestation.stream(streamId).seq == 1);
     }
 
-    function test_attest__any_signatures__move_nothing(uint256 mask, bytes calldata garbage, address[] calldata others)
+    function test_attest__any_signatures__move_nothing(uint32 mask, bytes calldata garbage, address[] calldata others)
         external
     {
-        try attestation.attest(_batch(0), 1, mask, garbage, others) {
-            assert(false);
-        } catch (bytes memory reason) {
-            bytes4 selector = bytes4(reason);
-            assert(
-                selector == IDataAttestation.SignerMaskInvalid.selector
-                    || selector == IDataAttestation.CommitteeMismatch.selector
-            );
-        }
+        bytes4 selector = _refusal(_batch(0), IDataAttestation.Quorum(1, mask, garbage, others));
+        assert(
+            selector == IDataAttestation.SignerMaskInvalid.selector
+                || selector == IDataAttestation.CommitteeMismatch.selector
+        );
         assert(attestation.stream(streamId).seq == 0);
     }
 
@@ -62,12 +52,41 @@ contract AttestationTest {
         external
     {
         IDataAttestation.Batch memory batch = _batch(keccak256("root"));
-        attestation.attest(batch, 1, 1, _sign(batch), new address[](0));
+        attestation.attest(batch, _sign(batch));
         assert(!attestation.verifyLeaf(leaf, proof));
         IDataAttestation.Proof memory ours = proof;
         ours.streamId = streamId;
         ours.seq = 1;
         assert(!attestation.verifyLeaf(leaf, ours));
+    }
+
+    /// @dev A leaf's words are hashed as they come; one that does not fit its type must not pass for the one that does.
+    function test_verify__reading_with_a_word_too_wide__is_not_proven(
+        IDataAttestation.ReadingLeaf calldata leaf,
+        uint8 bit
+    ) external {
+        IDataAttestation.Batch memory batch = _batch(keccak256(bytes.concat(keccak256(abi.encode(leaf)))));
+        attestation.attest(batch, _sign(batch));
+        IDataAttestation.Proof memory proof;
+        (proof.streamId, proof.seq, proof.meta) = (streamId, 1, batch.meta);
+        assert(attestation.verifyReading(leaf, proof));
+
+        bytes memory call = abi.encodeCall(IDataAttestation.verifyReading, (leaf, proof));
+        uint256 byteOfCounter = 4 + 32 + bit % 24; // above the low 8 bytes of the second word
+        call[byteOfCounter] ^= 0x01;
+        (bool success, bytes memory verdict) = address(attestation).staticcall(call);
+        assert(!success || !abi.decode(verdict, (bool)));
+    }
+
+    function _refusal(IDataAttestation.Batch memory batch, IDataAttestation.Quorum memory quorum)
+        private
+        returns (bytes4)
+    {
+        try attestation.attest(batch, quorum) {
+            return bytes4(0);
+        } catch (bytes memory reason) {
+            return bytes4(reason);
+        }
     }
 
     function _oneOracle() private pure returns (IDataAttestation.Committee memory) {
@@ -77,12 +96,14 @@ contract AttestationTest {
     }
 
     function _batch(bytes32 root) private view returns (IDataAttestation.Batch memory) {
-        return IDataAttestation.Batch(streamId, 1, root, bytes32(0), uint256(1) << 224);
+        return IDataAttestation.Batch(
+            streamId, 1, root, bytes20(0), uint256(1) << 224, 0, uint40(block.timestamp), uint40(block.timestamp)
+        );
     }
 
-    function _sign(IDataAttestation.Batch memory batch) private view returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = CHEATS.sign(0x0A, attestation.batchDigest(batch));
-        return abi.encodePacked(r, s, v);
+    function _sign(IDataAttestation.Batch memory batch) private view returns (IDataAttestation.Quorum memory) {
+        (uint8 v, bytes32 r, bytes32 s) = CHEATS.sign(0x0A, attestation.batchDigest(batch, 1));
+        return IDataAttestation.Quorum(1, 1, abi.encodePacked(r, s, v), new address[](0));
     }
 }
 
@@ -91,7 +112,7 @@ contract AttestationInvariants {
     AttestationHandler private handler;
 
     function setUp() external {
-        attestation = new DataAttestation();
+        attestation = new DataAttestation(NO_REGISTRY);
         handler = new AttestationHandler(attestation);
     }
 
@@ -103,37 +124,52 @@ contract AttestationInvariants {
     /// @dev The sequence counts the batches, the head is the newest one's digest, and time never runs back.
     function invariant_stream__after_any_calls__stands_at_its_newest_batch() external view {
         for (uint256 i = 0; i < handler.STREAMS(); ++i) {
-            IDataAttestation.Stream memory stream = attestation.stream(handler.streamIds(i));
+            bytes32 streamId = handler.streamIds(i);
+            IDataAttestation.Stream memory stream = attestation.stream(streamId);
             assert(stream.owner == address(handler));
-            assert(stream.seq == handler.batches(i).length);
-            assert(stream.head == handler.heads(i));
+            assert(stream.seq == handler.count(i));
+            assert(stream.head == bytes20(handler.digests(i)));
             assert(stream.latestTime == handler.latestTimes(i));
+            assert(stream.latestTime == attestation.latestTime(streamId));
             assert(stream.config == handler.configs(i));
+            assert((attestation.term(streamId, stream.config).committee == 0) == handler.isVacant(i));
+            (uint32 seq, bytes32 root) = attestation.rangeRoot(streamId);
+            assert(seq == stream.seq && root == handler.rangeRoot(i));
         }
     }
 
-    function invariant_batch__ever_appended__stays_provable() external view {
+    /// @dev Of the newest batch and one at random: it verifies if it stands, and only then; neither marks nor merges hide it.
+    function invariant_batch__ever_attested__verifies_exactly_while_it_stands() external view {
         for (uint256 i = 0; i < handler.STREAMS(); ++i) {
-            IDataAttestation.Batch[] memory batches = handler.batches(i);
-            bytes32[] memory leaves = new bytes32[](batches.length);
-            for (uint256 j = 0; j < batches.length; ++j) {
-                leaves[j] = keccak256(abi.encode(batches[j].seq, batches[j].root, batches[j].meta));
-            }
-            for (uint256 j = 0; j < batches.length; ++j) {
-                IDataAttestation.Proof memory proof = IDataAttestation.Proof({
-                    streamId: batches[j].streamId,
-                    seq: batches[j].seq,
-                    meta: batches[j].meta,
-                    treeProof: new bytes32[](0),
-                    rangeProof: RangeTwin.proof(leaves, j)
-                });
-                assert(attestation.verifyLeaf(batches[j].root, proof));
-                assert(!attestation.verifyLeaf(~batches[j].root, proof));
+            uint256 count = handler.count(i);
+            if (count == 0) continue;
+            _check(i, count);
+            _check(i, 1 + uint256(handler.digests(i)) % count);
+        }
+    }
+
+    function invariant_status__of_every_batch__is_the_models() external view {
+        for (uint256 i = 0; i < handler.STREAMS(); ++i) {
+            for (uint256 seq = 0; seq < handler.count(i) + 2; ++seq) {
+                (IDataAttestation.BatchStatus status,) = attestation.batchStatus(handler.streamIds(i), uint32(seq));
+                assert(status == handler.statusOf(i, seq));
             }
         }
     }
 
     function invariant_call__right_or_wrong__goes_as_it_must() external view {
         assert(handler.surprises() == 0);
+    }
+
+    function _check(uint256 stream, uint256 seq) private view {
+        bool stands = handler.isStanding(stream, seq);
+        (bytes32 leaf, IDataAttestation.Proof memory proof) = handler.proofOf(stream, seq, false);
+        assert(attestation.verifyLeaf(leaf, proof) == stands);
+        assert(!attestation.verifyLeaf(~leaf, proof));
+        proof.seq ^= 1;
+        assert(!attestation.verifyLeaf(leaf, proof));
+        // Peaks go stale, so a proof of old may hold or not; but never for a batch that does not stand.
+        (leaf, proof) = handler.proofOf(stream, seq, true);
+        assert(stands || !attestation.verifyLeaf(leaf, proof));
     }
 }

@@ -24,7 +24,7 @@ contract MarketLimits {
         VM.warp(20_000 days + 1 hours);
         EuroToken token = new EuroToken();
         _registry = new DeviceRegistry(address(this));
-        _market = new EnergyMarket(_registry, new DataAttestation(), token, address(this));
+        _market = new EnergyMarket(_registry, new DataAttestation(_registry), token, address(this));
         _market.grantRole(_market.ZONE_OPERATOR_ROLE(), address(this));
         _market.openZone(
             ZONE, IEnergyMarket.ZoneParams("profiles", 50_000, 2_500, 400_000, 40_000, 30_000, 500, 9_900, 4, 2 days)
