@@ -92,7 +92,7 @@ class Provision:
         for home in self._actors.homes:
             if home.signer is TradeSigner.AGENT:
                 function = self._registry.functions.setDelegate(
-                    home.meter.key.device_id, self._actors.agent.address, Scope.TRADE, expires_at, BY_ITSELF
+                    home.meter.key.device_id, self._actors.agent.address, int(Scope.TRADE), expires_at, BY_ITSELF
                 )
                 self._send("DeviceRegistry.setDelegate", home.owner, function)
 
