@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account.signers.local import LocalAccount
 from typer.testing import CliRunner
 
 from gridwitness.chain.anvil import Anvil, free_port
@@ -52,6 +53,19 @@ def test_examine__stranger_to_the_committee__is_named(committee: list[Oracle], v
     code, failed = examine()
     assert (code, set(failed)) == (1, {"stream readings", "stream profiles"})
     assert f"{village.owner.address} is not in the committee of 'readings'" in failed["stream readings"]
+
+
+def test_examine__committee_compromised__says_that_another_must_be_set(
+    village: Village,
+    deployer: LocalAccount,
+    examine: Any,
+) -> None:
+    stream_id = village.chain.manifest.streams["profiles"]
+    function = village.chain.contract("DataAttestation").functions.markCompromised(stream_id, 1, 1)
+    village.chain.transact(deployer, function)
+    code, failed = examine()
+    assert (code, set(failed)) == (1, {"stream profiles"})
+    assert "'profiles' has no committee: the last one was found compromised" in failed["stream profiles"]
 
 
 def test_examine__wrong_password__names_the_keystore(committee: list[Oracle], examine: Any) -> None:
