@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from gridwitness.domain.batches import Batch, BatchMeta
+from gridwitness.domain.batches import AttestedBatch, Batch, BatchMeta
 from gridwitness.domain.readings import Profile, ScoredReading, SignedReading
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.packing import pack_meta
@@ -112,6 +112,10 @@ class BatchKind(Protocol):
 
     def prepare(self, seq: int, keys: str, attached: Mapping[bytes, SignedReading]) -> Prepared:
         """Compute batch `seq`. Raises InputError if the content cannot be a batch."""
+        ...
+
+    def opaque(self, item: AttestedBatch) -> Prepared:
+        """A batch on chain whose content no oracle has, to be recorded as it stands; it touches no reading."""
         ...
 
     def commit(self, prepared: Prepared, stored: StoredBatch) -> None:

@@ -168,6 +168,9 @@ class Follower:
                 return await self._from_peer(address, item)
             except (CommitteeError, InputError) as error:
                 failures.append(error.message)
+        if item.supersedes:  # made by hand, to take the place of one that was wrong: not for oracles to compute
+            _log.warning("batch_not_computed", stream=self.kind.name, seq=item.seq, supersedes=item.supersedes)
+            return await asyncio.to_thread(self.kind.opaque, item), []
         raise CommitteeError(f"no member's content gives its root: {'; '.join(failures) or 'there are no peers'}")
 
     async def _from_peer(self, address: str, item: AttestedBatch) -> tuple[Prepared, list[SignedReading]]:

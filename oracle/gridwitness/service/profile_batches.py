@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gridwitness.domain.batches import BatchMeta
+from gridwitness.domain.batches import AttestedBatch, BatchMeta
 from gridwitness.domain.readings import Profile, SignedReading
 from gridwitness.domain.slots import SECONDS_PER_DAY, SLOTS_PER_DAY
 from gridwitness.encoding.leaves import profile_leaf
@@ -90,6 +90,10 @@ class ProfileBatches:
             model_hash=Scorer().model_hash[:12],
         )
         return Prepared(self.stream_id, seq, root, meta, keys, profiles=profiles)
+
+    def opaque(self, item: AttestedBatch) -> Prepared:
+        """A batch without known profiles."""
+        return Prepared(self.stream_id, item.seq, item.root, item.meta, encode_keys(ProfileKeys(0, 0)))
 
     def commit(self, prepared: Prepared, stored: StoredBatch) -> None:
         """Record the batch."""

@@ -101,6 +101,9 @@ class Prover:
         stored = self._batches.get(stream, seq)
         if stored is None:
             raise ProofError(f"batch {seq} was taken back by a reorganisation of the chain", hint="ask again")
+        superseding = self._batches.superseding(stream, seq)
+        if superseding:
+            raise ProofError(f"batch {seq} no longer counts: batch {superseding} took its place")
         return stored
 
     def _tree(self, stored: StoredBatch, items: Sequence[ScoredReading] | Sequence[Profile]) -> StandardMerkleTree:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gridwitness.domain.batches import BatchMeta
+from gridwitness.domain.batches import AttestedBatch, BatchMeta
 from gridwitness.domain.devices import Device, DeviceStatus
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Score, ScoredReading, SignedReading
 from gridwitness.domain.slots import SLOT_SECONDS
@@ -115,6 +115,12 @@ class ReadingBatches:
         root = StandardMerkleTree([reading_leaf(one) for one in scored]).root
         meta = _meta(scored, model_hash)
         return Prepared(self.stream_id, seq, root, meta, keys, scored=scored, checkpoint=checkpoint)
+
+    def opaque(self, item: AttestedBatch) -> Prepared:
+        """A batch without known readings; the scorer's state stays what it was."""
+        checkpoint = self._batches.checkpoint(item.seq - 1) or Scorer().checkpoint()
+        keys = encode_keys(ReadingKeys([], []))
+        return Prepared(self.stream_id, item.seq, item.root, item.meta, keys, checkpoint=checkpoint)
 
     def commit(self, prepared: Prepared, stored: StoredBatch) -> None:
         """Record the batch with its scores and the scorer's new state."""

@@ -115,6 +115,14 @@ class BatchLog:
         """Batches of a stream after number `seq`, oldest first."""
         return self._select("WHERE stream = ? AND seq > ? ORDER BY seq", (stream, seq))
 
+    def superseding(self, stream: bytes, seq: int) -> int:
+        """Number of the batch that took the place of batch `seq`; 0 if none did."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT seq FROM batches WHERE stream = ? AND supersedes = ? AND supersedes > 0", (stream, seq)
+            ).fetchone()
+        return 0 if row is None else row[0]
+
     def slots_to(self, stream: bytes) -> int:
         """End (unix seconds) of the newest delivery slot that any batch of readings covers; 0 without batches."""
         with self._database.read() as connection:

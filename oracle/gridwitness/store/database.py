@@ -43,6 +43,7 @@ CREATE TABLE batches (
     tx_hash BLOB NOT NULL, block INTEGER NOT NULL, status TEXT NOT NULL, slots_to INTEGER NOT NULL, keys TEXT NOT NULL,
     PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
+CREATE INDEX batches_superseding ON batches (stream, supersedes) WHERE supersedes > 0;
 CREATE TABLE votes (
     stream BLOB NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, content BLOB NOT NULL,
     valid_from INTEGER NOT NULL, valid_until INTEGER NOT NULL, keys TEXT NOT NULL, signature BLOB NOT NULL,

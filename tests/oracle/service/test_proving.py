@@ -72,6 +72,15 @@ def test_prove__after_a_reorganisation__the_range_is_that_of_the_new_batches(ora
     _assert_proves(file, _range(oracle))
 
 
+def test_prove__batch_superseded__says_by_which(oracle: Parts, prover: Prover) -> None:
+    _attest_slots(oracle, 0, 2)
+    with oracle.database.write() as connection:
+        connection.execute("UPDATE batches SET supersedes = 1 WHERE seq = 2")
+    with pytest.raises(ProofError, match="batch 1 no longer counts: batch 2 took its place"):
+        prover.reading(oracle.keys[0].device_id, FIRST_SLOT)
+    assert prover.reading(oracle.keys[0].device_id, FIRST_SLOT + 1).proof.seq == 2
+
+
 def test_prove__unknown_or_unattested__says_which(oracle: Parts, prover: Prover) -> None:
     device_id = oracle.keys[0].device_id
     with pytest.raises(ProofError, match=f"reading 5 of device 0x{device_id.hex()} is not here"):

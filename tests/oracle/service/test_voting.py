@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -250,6 +251,29 @@ async def test_follow__chain_takes_the_batch_back__readings_wait_again(member: M
     member.stream.batches.append(item)
     await member.follower.step(4)
     assert oracle.readings.counts()["attested"] == 3
+
+
+async def test_follow__batch_made_by_hand_takes_anothers_place__is_recorded_and_the_next_is_scored_on(
+    member: Member, oracle: Parts
+) -> None:
+    readings = make_readings(oracle)
+    oracle.readings.append(readings, 0)
+    await _attest(member, lambda: make_request(readings), member)
+    await member.follower.step(4)
+    state = oracle.batches.checkpoint(1)
+    by_hand = replace(member.stream.batches[0], seq=2, root=b"\x0a" * 32, digest=b"\x0b" * 32, supersedes=1)
+    member.stream.batches.append(replace(by_hand, supersedes=0))
+    await member.follower.step(4)
+    assert "no member's content gives its root" in member.follower.problem
+    member.stream.batches[-1] = by_hand
+    await member.follower.step(4)
+    assert member.follower.caught_up
+    assert oracle.batches.superseding(READINGS_STREAM, 1) == 2
+    assert oracle.batches.checkpoint(2) == state
+    later = [net_energy(key, 2, FIRST_SLOT + 1, 300) for key in oracle.keys]
+    oracle.readings.append(later, 0)
+    head = to_hex((b"\x0b" * 32)[:20])
+    assert isinstance(await member.answer(make_request(later, seq=3, previous=head)), SignAnswer)
 
 
 def _content(item: AttestedBatch, readings: list[SignedReading], keys: str) -> bytes:
