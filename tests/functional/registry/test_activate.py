@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from gridwitness.domain.devices import DeviceKind, DeviceStatus
-from gridwitness.encoding.eip712 import Domain
+from gridwitness.encoding.eip712 import Domain, fleet_id
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key
 from gridwitness.encoding.leaves import leaf_hash
@@ -24,14 +25,21 @@ class Fleet:
 
     devices: list[Device]
     tree: StandardMerkleTree
+    manufacturer: str
+
+    @property
+    def fleet_id(self) -> bytes:
+        """Id in the registry."""
+        return fleet_id(self.manufacturer, self.tree.root)
 
 
 @pytest.fixture
-def fleet(registry: Any, registry_domain_712: Domain, meter: Device, charger: Device) -> Fleet:
+def fleet(registry: Any, registry_domain_712: Domain, meter: Device, charger: Device, manufacturer: Any) -> Fleet:
     """Eleven devices of both curves, not yet enrolled."""
     others = [Device(P256Key(secret), registry, registry_domain_712) for secret in range(1001, 1010)]
     devices = [meter, charger, *others]
-    return Fleet(devices, StandardMerkleTree([leaf_hash((device.device_id, int(KIND))) for device in devices]))
+    tree = StandardMerkleTree([leaf_hash((device.device_id, int(KIND))) for device in devices])
+    return Fleet(devices, tree, str(manufacturer))
 
 
 @pytest.fixture
@@ -43,23 +51,35 @@ def enrolled(registry: Any, fleet: Fleet, manufacturer: Any) -> Fleet:
 
 def test_enrol_fleet__any_size__is_recorded_and_announced(registry: Any, fleet: Fleet, manufacturer: Any) -> None:
     receipt = registry.enrolFleet(fleet.tree.root, 2**32 - 1, sender=manufacturer)
-    record = registry.fleet(fleet.tree.root)
-    assert (record.manufacturer, record.count, record.enrolledAt) == (
-        manufacturer,
-        2**32 - 1,
-        receipt.timestamp,
-    )
-    assert receipt.events == [registry.FleetEnrolled(fleet.tree.root, manufacturer, 2**32 - 1)]
+    record = registry.fleet(fleet.fleet_id)
+    assert (record.manufacturer, record.count, record.enrolledAt) == (manufacturer, 2**32 - 1, receipt.timestamp)
+    assert receipt.return_value == fleet.fleet_id
+    assert receipt.events == [registry.FleetEnrolled(fleet.fleet_id, manufacturer, fleet.tree.root, 2**32 - 1)]
 
 
 def test_enrol_fleet__same_root_again__is_refused(registry: Any, enrolled: Fleet, manufacturer: Any) -> None:
-    with refused(registry.FleetAlreadyEnrolled, fleetRoot=enrolled.tree.root, manufacturer=manufacturer):
+    with refused(registry.FleetAlreadyEnrolled, fleetId=enrolled.fleet_id):
         registry.enrolFleet(enrolled.tree.root, 1, sender=manufacturer)
 
 
 def test_enrol_fleet__no_devices__is_refused(registry: Any, fleet: Fleet, manufacturer: Any) -> None:
-    with refused(registry.FleetEmpty, fleetRoot=fleet.tree.root, count=0):
+    with refused(registry.FleetEmpty, root=fleet.tree.root):
         registry.enrolFleet(fleet.tree.root, 0, sender=manufacturer)
+
+
+def test_enrol_fleet__root_copied_first_by_a_stranger__hinders_nobody(
+    registry: Any, fleet: Fleet, meter: Device, manufacturer: Any, prosumer: Any, intruder: Any
+) -> None:
+    copied = registry.enrolFleet(fleet.tree.root, 1, sender=intruder).return_value
+    registry.enrolFleet(fleet.tree.root, len(fleet.devices), sender=manufacturer)
+    assert copied != fleet.fleet_id
+    assert registry.fleet(fleet.fleet_id).manufacturer == manufacturer
+
+    registration, _, proof, signature = activation_of(fleet, meter, prosumer)
+    with refused(registry.PossessionNotProven, keyId=meter.device_id):
+        registry.activate(registration, intruder, proof, signature, sender=intruder)
+    receipt = registry.activate(registration, manufacturer, proof, signature, sender=intruder)
+    assert receipt.events[0].fleetId == fleet.fleet_id
 
 
 @pytest.mark.parametrize("index", [0, 1, 2, 10])
@@ -68,10 +88,10 @@ def test_activate__enrolled_device__is_entered(
 ) -> None:
     device = enrolled.devices[index]
     registration = device.registration(prosumer, kind=KIND, zone=9)
-    signature = device.sign_activation(registration, enrolled.tree.root)
+    signature = device.sign_activation(registration, enrolled.fleet_id)
     receipt = registry.activate(
         registration_args(registration),
-        enrolled.tree.root,
+        enrolled.manufacturer,
         enrolled.tree.proof(index),
         signature,
         sender=transmitter,
@@ -86,8 +106,16 @@ def test_activate__enrolled_device__is_entered(
         9,
     )
     assert receipt.events == [
-        registry.DeviceRegistered(device.device_id, prosumer, device.key.key_type, KIND, 9, enrolled.tree.root)
+        registry.DeviceRegistered(device.device_id, prosumer, device.key.key_type, KIND, 9, enrolled.fleet_id)
     ]
+
+
+def fleet_led_to(manufacturer: str, device: Device, kind: DeviceKind, proof: Sequence[bytes]) -> bytes:
+    """Id of the fleet that a proof leads to, whether enrolled or not."""
+    node = leaf_hash((device.device_id, int(kind)))
+    for sibling in proof:
+        node = keccak(min(node, sibling) + max(node, sibling))
+    return fleet_id(manufacturer, node)
 
 
 def activation_of(fleet: Fleet, device: Device, owner: Any, **fields: Any) -> tuple[Any, ...]:
@@ -95,14 +123,14 @@ def activation_of(fleet: Fleet, device: Device, owner: Any, **fields: Any) -> tu
     registration = device.registration(owner, kind=KIND, **fields)
     return (
         registration_args(registration),
-        fleet.tree.root,
+        fleet.manufacturer,
         fleet.tree.proof(fleet.devices.index(device)),
-        device.sign_activation(registration, fleet.tree.root),
+        device.sign_activation(registration, fleet.fleet_id),
     )
 
 
 def test_activate__fleet_never_enrolled__is_refused(registry: Any, fleet: Fleet, meter: Device, prosumer: Any) -> None:
-    with refused(registry.NotInFleet, deviceId=meter.device_id, fleetRoot=fleet.tree.root):
+    with refused(registry.NotInFleet, deviceId=meter.device_id, fleetId=fleet.fleet_id):
         registry.activate(*activation_of(fleet, meter, prosumer), sender=prosumer)
 
 
@@ -110,11 +138,12 @@ def test_activate__kind_other_than_enrolled__is_refused(
     registry: Any, enrolled: Fleet, meter: Device, prosumer: Any
 ) -> None:
     registration = meter.registration(prosumer, kind=DeviceKind.FEEDER)
-    signature = meter.sign_activation(registration, enrolled.tree.root)
-    with refused(registry.NotInFleet, deviceId=meter.device_id, fleetRoot=enrolled.tree.root):
+    signature = meter.sign_activation(registration, enrolled.fleet_id)
+    fleet = fleet_led_to(enrolled.manufacturer, meter, DeviceKind.FEEDER, enrolled.tree.proof(0))
+    with refused(registry.NotInFleet, deviceId=meter.device_id, fleetId=fleet):
         registry.activate(
             registration_args(registration),
-            enrolled.tree.root,
+            enrolled.manufacturer,
             enrolled.tree.proof(0),
             signature,
             sender=prosumer,
@@ -126,11 +155,12 @@ def test_activate__stranger_with_anothers_proof__is_refused(
 ) -> None:
     stranger = Device(P256Key(0xBAD), registry, registry_domain_712)
     registration = stranger.registration(intruder, kind=KIND)
-    signature = stranger.sign_activation(registration, enrolled.tree.root)
-    with refused(registry.NotInFleet, deviceId=stranger.device_id, fleetRoot=enrolled.tree.root):
+    signature = stranger.sign_activation(registration, enrolled.fleet_id)
+    fleet = fleet_led_to(enrolled.manufacturer, stranger, KIND, enrolled.tree.proof(0))
+    with refused(registry.NotInFleet, deviceId=stranger.device_id, fleetId=fleet):
         registry.activate(
             registration_args(registration),
-            enrolled.tree.root,
+            enrolled.manufacturer,
             enrolled.tree.proof(0),
             signature,
             sender=intruder,
@@ -141,20 +171,21 @@ def test_activate__stranger_with_anothers_proof__is_refused(
 def test_activate__wrong_proof__is_refused(
     registry: Any, enrolled: Fleet, meter: Device, prosumer: Any, change: str
 ) -> None:
-    registration, root, proof, signature = activation_of(enrolled, meter, prosumer)
+    registration, manufacturer, proof, signature = activation_of(enrolled, meter, prosumer)
     wrong = {"shorter": proof[:-1], "longer": (*proof, keccak(b"")), "other": enrolled.tree.proof(5)}[change]
-    with refused(registry.NotInFleet, deviceId=meter.device_id, fleetRoot=root):
-        registry.activate(registration, root, wrong, signature, sender=prosumer)
+    fleet = fleet_led_to(manufacturer, meter, KIND, wrong)
+    with refused(registry.NotInFleet, deviceId=meter.device_id, fleetId=fleet):
+        registry.activate(registration, manufacturer, wrong, signature, sender=prosumer)
 
 
 def test_activate__signature_made_for_register__is_refused(
     registry: Any, enrolled: Fleet, meter: Device, prosumer: Any, intruder: Any
 ) -> None:
     signed = meter.registration(prosumer, kind=KIND)
-    with refused(registry.PossessionNotProven, deviceId=meter.device_id):
+    with refused(registry.PossessionNotProven, keyId=meter.device_id):
         registry.activate(
             registration_args(signed),
-            enrolled.tree.root,
+            enrolled.manufacturer,
             enrolled.tree.proof(0),
             meter.sign_registration(signed),
             sender=intruder,
@@ -165,7 +196,7 @@ def test_register__signature_made_for_activate__is_refused(
     registry: Any, enrolled: Fleet, meter: Device, prosumer: Any, intruder: Any
 ) -> None:
     registration, _, _, signature = activation_of(enrolled, meter, prosumer)
-    with refused(registry.PossessionNotProven, deviceId=meter.device_id):
+    with refused(registry.PossessionNotProven, keyId=meter.device_id):
         registry.register(registration, signature, sender=intruder)
 
 
@@ -175,8 +206,8 @@ def test_activate__signature_made_for_another_fleet__is_refused(
     lookalike = StandardMerkleTree([leaf_hash((meter.device_id, int(KIND)))])
     registry.enrolFleet(lookalike.root, 1, sender=intruder)
     registration, _, _, signature = activation_of(enrolled, meter, prosumer)
-    with refused(registry.PossessionNotProven, deviceId=meter.device_id):
-        registry.activate(registration, lookalike.root, [], signature, sender=intruder)
+    with refused(registry.PossessionNotProven, keyId=meter.device_id):
+        registry.activate(registration, intruder, [], signature, sender=intruder)
 
 
 @pytest.mark.parametrize("field", ["owner", "zone", "deadline"])
@@ -185,12 +216,12 @@ def test_activate__front_run_with_a_changed_field__is_refused(
 ) -> None:
     signed = meter.registration(prosumer, kind=KIND)
     changed = {"owner": str(intruder), "zone": 8, "deadline": signed.deadline + 1}[field]
-    with refused(registry.PossessionNotProven, deviceId=meter.device_id):
+    with refused(registry.PossessionNotProven, keyId=meter.device_id):
         registry.activate(
             registration_args(replace(signed, **{field: changed})),
-            enrolled.tree.root,
+            enrolled.manufacturer,
             enrolled.tree.proof(0),
-            meter.sign_activation(signed, enrolled.tree.root),
+            meter.sign_activation(signed, enrolled.fleet_id),
             sender=intruder,
         )
 

@@ -9,9 +9,9 @@ from eth_account.messages import _hash_eip191_message, encode_typed_data
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridwitness.domain.devices import DeviceKind, Registration
+from gridwitness.domain.devices import DeviceKind, Registration, Rotation
 from gridwitness.domain.readings import Reading
-from gridwitness.encoding.eip712 import Domain, activate_digest, reading_digest, register_digest
+from gridwitness.encoding.eip712 import Domain, activate_digest, reading_digest, register_digest, rotate_digest
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.packing import metric_bytes
 from tests.actors import registration_args
@@ -47,6 +47,15 @@ def test_hash_registration__any_fields__python_equals_solidity(
     fields = registration_args(registration)
     assert registry.registerDigest(fields) == register_digest(registry_domain_712, registration)
     assert registry.activateDigest(fields, fleet_root) == activate_digest(registry_domain_712, registration, fleet_root)
+
+
+@CALLS
+@given(device_id=word, key_id=word, valid_from=st.integers(0, 2**40 - 1), deadline=st.integers(0, 2**256 - 1))
+def test_hash_rotation__any_fields__python_equals_solidity(
+    registry: Any, registry_domain_712: Domain, device_id: bytes, key_id: bytes, valid_from: int, deadline: int
+) -> None:
+    digest = rotate_digest(registry_domain_712, Rotation(device_id, key_id, valid_from, deadline), 0)
+    assert registry.rotateDigest((device_id, key_id, valid_from, deadline)) == digest
 
 
 @CALLS
@@ -91,12 +100,14 @@ def test_describe_domain__erc5267__names_chain_and_contract(registry: Any) -> No
 
 
 def test_support_interface__erc165__is_the_interface_and_no_more(registry: Any) -> None:
-    inherited = {"supportsInterface", "eip712Domain"}
+    access = {"DEFAULT_ADMIN_ROLE", "getRoleAdmin", "grantRole", "hasRole", "renounceRole", "revokeRole"}
+    inherited = {"supportsInterface", "eip712Domain"} | access
     abi = registry.contract_type
     own = 0
     for method in [*abi.view_methods, *abi.mutable_methods]:
         if method.name not in inherited:
             own ^= int.from_bytes(keccak(method.selector.encode())[:4], "big")
     assert registry.supportsInterface(own.to_bytes(4, "big"))
-    assert registry.supportsInterface(bytes.fromhex("01ffc9a7"))
+    for known in ("01ffc9a7", "84b0196e", "7965db0b"):  # ERC-165, ERC-5267, IAccessControl
+        assert registry.supportsInterface(bytes.fromhex(known))
     assert not registry.supportsInterface(bytes.fromhex("ffffffff"))

@@ -36,7 +36,7 @@ def test_register__new_device__fills_one_record(registry: Any, any_device: Devic
     assert record.kind == DeviceKind.GENERATION
     assert record.zone == 0xABCDEF
     assert record.registeredAt == receipt.timestamp
-    assert record.nonce == 0
+    assert (record.nonce, record.rotations) == (0, 0)
 
 
 def test_register__new_device__writes_one_storage_slot(any_device: Device, prosumer: Any) -> None:
@@ -74,7 +74,7 @@ def test_register__front_run_with_a_changed_field__is_refused(
         "deadline": signed.deadline + 1,
     }[field]
     forged = replace(signed, **{field: changed})
-    with refused(registry.PossessionNotProven, deviceId=any_device.device_id):
+    with refused(registry.PossessionNotProven, keyId=any_device.device_id):
         registry.register(registration_args(forged), any_device.sign_registration(signed), sender=intruder)
 
 
@@ -84,7 +84,7 @@ def test_register__zero_identity_with_garbage_signature__is_refused(
     registry: Any, meter: Device, intruder: Any, length: int, filling: int
 ) -> None:
     nobody = replace(meter.registration(intruder), device_id=bytes(32))
-    with refused(registry.PossessionNotProven, deviceId=bytes(32)):
+    with refused(registry.PossessionNotProven, keyId=bytes(32)):
         registry.register(registration_args(nobody), bytes([filling]) * length, sender=intruder)
 
 
@@ -98,7 +98,7 @@ def test_register__another_devices_signature__is_refused(
     registry: Any, meter: Device, charger: Device, prosumer: Any
 ) -> None:
     claimed = replace(meter.registration(prosumer), device_id=charger.device_id)
-    with refused(registry.PossessionNotProven, deviceId=charger.device_id):
+    with refused(registry.PossessionNotProven, keyId=charger.device_id):
         registry.register(registration_args(claimed), meter.sign_registration(claimed), sender=prosumer)
 
 
@@ -106,7 +106,7 @@ def test_register__malleable_high_s_signature__is_refused(registry: Any, any_dev
     order = P256_ORDER if any_device.key.key_type == KeyType.P256 else SECP256K1_ORDER
     registration = any_device.registration(prosumer)
     signature = high_s(any_device.sign_registration(registration), order)
-    with refused(registry.PossessionNotProven, deviceId=any_device.device_id):
+    with refused(registry.PossessionNotProven, keyId=any_device.device_id):
         registry.register(registration_args(registration), signature, sender=prosumer)
 
 
@@ -114,7 +114,7 @@ def test_register__recovery_id_without_27__is_refused(registry: Any, charger: De
     registration = charger.registration(prosumer)
     signature = charger.sign_registration(registration)
     bare = signature[:64] + bytes([signature[64] - 27])
-    with refused(registry.PossessionNotProven, deviceId=charger.device_id):
+    with refused(registry.PossessionNotProven, keyId=charger.device_id):
         registry.register(registration_args(registration), bare, sender=prosumer)
 
 
@@ -122,7 +122,7 @@ def test_register__point_off_the_curve__is_refused(registry: Any, meter: Device,
     point = (1).to_bytes(32, "big") + (1).to_bytes(32, "big")
     claimed = replace(meter.registration(prosumer), device_id=keccak(point))
     signature = point + meter.sign_registration(claimed)[64:]
-    with refused(registry.PossessionNotProven, deviceId=claimed.device_id):
+    with refused(registry.PossessionNotProven, keyId=claimed.device_id):
         registry.register(registration_args(claimed), signature, sender=prosumer)
 
 
@@ -175,6 +175,6 @@ def test_verify_device_signature__python_and_solidity__agree(registry: Any, any_
     order = P256_ORDER if any_device.key.key_type == KeyType.P256 else SECP256K1_ORDER
     flipped = [bytes([*good[:i], good[i] ^ 1, *good[i + 1 :]]) for i in range(0, len(good), 16)]
     candidates = [good, high_s(good, order), good[:-1], good + b"\0", b"", bytes(65), bytes(128), *flipped]
-    verdicts = [registry.isDeviceSignature(any_device.device_id, digest, s) for s in candidates]
+    verdicts = [registry.isDeviceSignature(any_device.device_id, digest, s, 0) for s in candidates]
     assert verdicts == [is_signature_of(any_device.device_id, digest, s) for s in candidates]
     assert verdicts == [True] + [False] * (len(candidates) - 1)
