@@ -102,7 +102,7 @@ contract DataAttestation is StreamChallenges, ERC165 {
         BatchStatus status = batch.supersedes < batch.seq ? _batchStatus(state, batch.supersedes) : BatchStatus.Unknown;
         if (status != BatchStatus.Standing) revert BatchNotStanding(batch.streamId, batch.supersedes, status);
         state.revocations[batch.supersedes].supersededBy = batch.seq;
-        state.range.taint(batch.seq);
+        state.range.taint(batch.seq, batch.supersedes - 1);
         emit BatchSuperseded(batch.streamId, batch.supersedes, batch.seq);
     }
 

@@ -134,7 +134,7 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
             revert CompromiseInvalid(streamId, config, fromSeq);
         }
         marked.compromisedFrom = fromSeq;
-        state.range.taint(head.seq());
+        state.range.taintAll(head.seq());
         if (config == head.config()) _beginTerm(state, config + 1, bytes32(0));
         emit CommitteeCompromised(streamId, config, fromSeq);
     }

@@ -149,7 +149,7 @@ abstract contract StreamChallenges is StreamBonds {
         ++state.marks;
         if (!state.revocations[seq].convicted) {
             state.revocations[seq].convicted = true;
-            state.range.taint(state.head.seq());
+            state.range.taint(state.head.seq(), seq - 1);
         }
         uint128 amount = _forfeit(streamId, challenger);
         emit ChallengeConvicted(challengeId, streamId, challenger, seq, amount);

@@ -34,9 +34,18 @@ library MerkleMountainRange {
     }
 
     /// @notice Mark every peak, stale ones as well: some leaf below no longer counts. For a range of `count` leaves.
-    function taint(Range storage self, uint256 count) internal {
+    function taintAll(Range storage self, uint256 count) internal {
         for (uint256 height = 0; count >> height != 0; ++height) {
-            self.peaks[height] = bytes32(uint256(self.peaks[height]) | TAINT);
+            _taint(self, height);
+        }
+    }
+
+    /// @notice Mark the peaks that leaf `index` stands under, stale ones as well. For a range of `count` leaves.
+    /// @dev Only left nodes are ever stored, so at each height it is the newest subtree of an even number that is there.
+    function taint(Range storage self, uint256 count, uint256 index) internal {
+        for (uint256 height = 0; count >> height != 0; ++height) {
+            uint256 newestLeft = ((count >> height) - 1) & ~uint256(1);
+            if (index >> height == newestLeft) _taint(self, height);
         }
     }
 
@@ -79,6 +88,10 @@ library MerkleMountainRange {
         assembly ("memory-safe") {
             sstore(add(self.slot, height), node)
         }
+    }
+
+    function _taint(Range storage self, uint256 height) private {
+        _store(self, height, bytes32(uint256(_load(self, height)) | TAINT));
     }
 
     function _clear(bytes32 node) private pure returns (bytes32) {

@@ -123,7 +123,7 @@ contract MerkleMountainRangeTest {
         assert(!isContained(claimed, RangeTwin.root(leaves, start, 2), proof));
     }
 
-    function test_taint__any_moment__marks_all_there_was_for_good_and_hides_nothing(
+    function test_taint_all__any_moment__marks_all_there_was_for_good_and_hides_nothing(
         uint8 before,
         uint8 later,
         bytes32 seed
@@ -132,11 +132,11 @@ contract MerkleMountainRangeTest {
         uint256 count = uint256(before) + later % 40;
         bytes32[] memory leaves = new bytes32[](count);
         for (uint256 i = 0; i < count; ++i) {
-            if (i == before) range.taint(before);
+            if (i == before) range.taintAll(before);
             leaves[i] = keccak256(abi.encode(seed, i));
             range.append(i, leaves[i]);
         }
-        if (count == before) range.taint(before);
+        if (count == before) range.taintAll(before);
         for (uint256 i = 0; i < count; ++i) {
             (bool contained, bool tainted) = this.verify(i, leaves[i], RangeTwin.proof(leaves, i));
             assert(contained);
@@ -149,11 +149,54 @@ contract MerkleMountainRangeTest {
         }
     }
 
-    function test_taint__stale_peaks__are_marked_as_well(uint8 count, bytes32 seed) external {
+    function test_taint_all__stale_peaks__are_marked_as_well(uint8 count, bytes32 seed) external {
         _append(count, seed);
-        range.taint(count);
+        range.taintAll(count);
         for (uint256 height = 0; height < 32; ++height) {
             assert((uint256(range.peaks[height]) % 2 == 1) == (uint256(count) >> height != 0));
+        }
+    }
+
+    /// @dev Marked are the leaves that share a stored peak with the one, at any length from then on.
+    function test_taint__any_leaf__marks_each_peak_over_it_and_no_other(
+        uint8 before,
+        uint8 later,
+        uint8 index,
+        bytes32 seed
+    ) external {
+        uint256 count = 1 + uint256(before) % 40;
+        bytes32[] memory leaves = _append(count, seed);
+        uint256 place = index % count;
+        bytes32[32] memory peaks = range.peaks;
+        range.taint(count, place);
+        for (uint256 height = 0; height < 32; ++height) {
+            bool isOver = false;
+            for (uint256 block_ = 0; (block_ + 1) << height <= count; ++block_) {
+                if (peaks[height] == RangeTwin.root(leaves, block_ << height, 1 << height)) {
+                    isOver = place >> height == block_;
+                }
+            }
+            assert((uint256(range.peaks[height]) % 2 == 1) == isOver);
+        }
+
+        for (uint256 i = count; i < count + later % 40; ++i) {
+            range.append(i, keccak256(abi.encode(seed, i)));
+        }
+        leaves = _leaves(count + later % 40, seed);
+        (bool contained, bool tainted) = this.verify(place, leaves[place], RangeTwin.proof(leaves, place));
+        assert(contained && tainted);
+        for (uint256 i = 0; i < leaves.length; ++i) {
+            (contained, tainted) = this.verify(i, leaves[i], RangeTwin.proof(leaves, i));
+            (uint256 start,) = RangeTwin.mountainOf(leaves.length, i);
+            (uint256 startOfPlace,) = RangeTwin.mountainOf(leaves.length, place);
+            assert(contained && tainted == (start == startOfPlace));
+        }
+    }
+
+    function _leaves(uint256 count, bytes32 seed) private pure returns (bytes32[] memory leaves) {
+        leaves = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            leaves[i] = keccak256(abi.encode(seed, i));
         }
     }
 
