@@ -7,6 +7,10 @@ import {IDataAttestation} from "../interfaces/IDataAttestation.sol";
 /// @dev The work, a word stored each time, is the same however many proofs come. Without any, the floor that EIP-7623 sets
 /// on calldata would be all that a transaction of proofs costs.
 contract ProofConsumer {
+    struct Group {
+        IDataAttestation.ReadingLeaf[] leaves;
+    }
+
     IDataAttestation public immutable attestation;
     mapping(uint256 index => uint256) private _work;
 
@@ -41,14 +45,10 @@ contract ProofConsumer {
     }
 
     /// @notice Work, then verify each group of readings that has a proof; the others are only carried.
-    function useMany(
-        uint256 work,
-        IDataAttestation.ReadingLeaf[][] calldata leaves,
-        IDataAttestation.MultiProof[] calldata proofs
-    ) external {
+    function useMany(uint256 work, Group[] calldata groups, IDataAttestation.MultiProof[] calldata proofs) external {
         _store(work);
         for (uint256 i = 0; i < proofs.length; ++i) {
-            if (!attestation.verifyReadings(leaves[i], proofs[i])) revert NotProven(i);
+            if (!attestation.verifyReadings(groups[i].leaves, proofs[i])) revert NotProven(i);
         }
     }
 

@@ -90,12 +90,12 @@ def consumer(attestation: Any, deployer: Any, project: Any) -> Any:
 
 def measure(function: Any, consume: Any, claims: Sequence[tuple[Any, Any]], sender: Any) -> dict[str, Spending]:
     """What verifying costs, of eleven claims (leaf or leaves, and proof): alone, and in a larger transaction."""
-    leaf, proof = claims[0]
-    assert function(leaf, proof)
-    calldata = bytes(function.encode_input(leaf, proof))
+    assert function(*claims[0])
+    calldata = bytes(function.encode_input(*claims[0]))
 
     def in_larger(leaves: int, proofs: int) -> Spending:
-        arguments = ([leaf for leaf, _ in claims[:leaves]], [proof for _, proof in claims[:proofs]])
+        what = [(leaf,) if isinstance(leaf, list) else leaf for leaf, _ in claims[:leaves]]
+        arguments = (what, [proof for _, proof in claims[:proofs]])
         before = ape.chain.snapshot()
         receipt = consume(WORK, *arguments, sender=sender)
         ape.chain.restore(before)
