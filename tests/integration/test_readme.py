@@ -149,6 +149,7 @@ def proof_folder(tmp_path: Path) -> Path:
         range_length=1,
         fields=reading_fields(leaves[2]),
         signature=leaves[2].signed.signature,
+        device_key=key.device_id,
     ).save(tmp_path / "proof.json")
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     return tmp_path
