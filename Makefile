@@ -7,6 +7,7 @@ UV := .toolchain/uv-$(UV_VERSION)/bin/uv
 UV_SYNC := UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --quiet --python $(PYTHON)
 SOLC := .toolchain/solc-v0.8.37
 FOUNDRY := .toolchain/bin/.stamp
+HALMOS := .toolchain/halmos-0.3.3/.stamp
 EAS := .toolchain/eas-contracts-1.9.0/.stamp
 SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
 # One pytest run; a folder that is missing is an error.
@@ -19,7 +20,7 @@ SLITHER_EXCLUDED := uninitialized-local
 # npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint slither compile gas gas-snapshot bench-anchors invariants bytecode clean
+.PHONY: help setup demo test lint slither compile gas gas-snapshot bench-anchors invariants symbolic bytecode clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,6 +34,7 @@ demo: .venv/.stamp-demo $(SOLC) $(FOUNDRY) ## a village's day, end to end; ARGS=
 test: setup compile ## every test: contracts, oracle, integration, fuzzing and invariants
 	pytest $(TESTS)
 	forge test
+	python toolchain/prove.py
 
 lint: setup slither ## style, types, import directions, static analysis
 	ruff check .
@@ -40,7 +42,7 @@ lint: setup slither ## style, types, import directions, static analysis
 	mypy
 	mypy --package scripts
 	lint-imports
-	forge fmt --check contracts tests/invariants
+	forge fmt --check contracts tests/invariants tests/symbolic
 
 slither: setup
 	@forge build --quiet --force --build-info --skip 'tests/**' --out out/slither --cache-path cache/slither
@@ -61,6 +63,9 @@ bench-anchors: setup compile ## the same work on EAS and here, side by side; ARG
 
 invariants: setup ## fuzzing and invariants of the contracts
 	forge test
+
+symbolic: setup ## prove the mountain range and who may do what, with Halmos
+	python toolchain/prove.py
 
 bytecode: setup ## show the bytecode's hashes, of every compiler at hand
 	python toolchain/bytecode_hash.py
@@ -105,6 +110,12 @@ node_modules/.stamp: package.json package-lock.json .toolchain/.stamp-tools
 $(FOUNDRY): node_modules/.stamp
 	@mkdir -p $(@D)
 	@cd $(@D) && for tool in anvil cast forge; do ln -sf ../../node_modules/@foundry-rs/$$tool-*/bin/$$tool $$tool; done
+	@touch $@
+
+$(HALMOS): toolchain/halmos-requirements.txt $(UV)
+	@echo "installing Halmos"
+	@UV_PYTHON_DOWNLOADS=never $(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
 	@touch $@
 
 $(SOLC): .venv/.stamp-demo node_modules/.stamp toolchain/install_solc.py toolchain/solc_front.js
