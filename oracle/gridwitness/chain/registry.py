@@ -75,8 +75,9 @@ class RegistryFollower:
     def _changed(self, device: Device, event: Event) -> Device:
         match event.name:
             case "KeyRotated":
+                begun = [key for key in device.later_keys if key.valid_from <= self._block_time(event)]
                 key = LaterKey(event.args["newKeyId"], event.args["validFrom"])
-                return replace(device, later_keys=(*device.later_keys, key))
+                return replace(device, later_keys=(*begun, key))
             case "DeviceTransferred":
                 return replace(device, owner=event.args["to"])
             case "DeviceSuspended":

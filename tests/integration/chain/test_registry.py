@@ -100,8 +100,11 @@ def test_follow_registry__key_rotated_twice__each_speaks_for_its_time(
     follower = RegistryFollower(chain)
     register(chain, transmitter, transmitter.address, METER, DeviceKind.CONSUMPTION, 7)
     start = chain.head_time() + 1_000
-    for nonce, (key, valid_from) in enumerate(((Secp256k1Key(31), start), (P256Key(32), start + 500))):
-        rotate(chain, transmitter, METER.device_id, key, valid_from, nonce)
+    rotate(chain, transmitter, METER.device_id, P256Key(30), start + 900, 0)
+    follower.sync()
+    rotate(chain, transmitter, METER.device_id, Secp256k1Key(31), start, 1)  # in place of the one announced
+    anvil.set_next_time(start)
+    rotate(chain, transmitter, METER.device_id, P256Key(32), start + 500, 2)
     follower.sync()
     device = follower.device(METER.device_id)
     assert device is not None
