@@ -190,6 +190,7 @@ interface IDeviceRegistry {
     event DeviceRetired(bytes32 indexed deviceId, address indexed owner);
     event DeviceSuspended(bytes32 indexed deviceId, address indexed steward, SuspensionReason reason);
     event DeviceReinstated(bytes32 indexed deviceId, address indexed steward);
+    /// @notice Takes the place of an earlier rotation that has not begun by this block.
     event KeyRotated(bytes32 indexed deviceId, bytes32 indexed newKeyId, KeyType keyType, uint40 validFrom);
     event TransferOffered(bytes32 indexed deviceId, address indexed from, address indexed to, uint40 expiresAt);
     event DeviceTransferred(bytes32 indexed deviceId, address indexed from, address indexed to);
@@ -258,6 +259,7 @@ interface IDeviceRegistry {
     /// @notice Give the device a new key from a coming second on; its id stays. What the key before signed for earlier
     /// times stays provable, what it signs for later ones counts no more. Not retroactive, so that nobody can take back
     /// what a device has said: `validFrom` is at or after this block, at most 30 days ahead and after the last rotation's.
+    /// A rotation that has not begun gives way to the next one, so that none announced hinders one in an emergency.
     /// @param rotation the fields
     /// @param newKeySignature the new key's signature over `Rotate`
     /// @param authorization the owner's consent, over the same `Rotate` and so under its deadline

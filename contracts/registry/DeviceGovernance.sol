@@ -43,14 +43,16 @@ abstract contract DeviceGovernance is DeviceEntry, AccessControl {
         bytes32 structHash = DeviceTypedData.rotate(rotation, record.nonce());
         _requireInTime(rotation.deadline);
         _requireConsent(deviceId, record, structHash, authorization.signature);
-        uint256 rotations = record.rotations();
-        if (rotations == type(uint8).max) revert RotationsExhausted(deviceId, rotations);
-        if (newKeyId == _keyNumbered(deviceId, rotations)) revert KeyUnchanged(deviceId, newKeyId);
-        _requireRotationTime(rotation.validFrom, rotations == 0 ? 0 : _keys[deviceId][rotations].validFrom);
+        uint256 begun = _rotationsBegun(deviceId, record.rotations());
+        if (begun == type(uint8).max) revert RotationsExhausted(deviceId, begun);
+        if (newKeyId == _keyNumbered(deviceId, begun)) revert KeyUnchanged(deviceId, newKeyId);
+        _requireRotationTime(rotation.validFrom, begun == 0 ? 0 : _keys[deviceId][begun].validFrom);
         KeyType keyType = _requirePossession(newKeyId, _hashTypedDataV4(structHash), newKeySignature);
 
-        _keys[deviceId][rotations + 1] = Key(newKeyId, rotation.validFrom, keyType);
-        _records[deviceId] = _withNextNonce(deviceId, record).withRotation();
+        _keys[deviceId][begun + 1] = Key(newKeyId, rotation.validFrom, keyType);
+        bool isAnother = begun == record.rotations();
+        record = _withNextNonce(deviceId, record);
+        _records[deviceId] = isAnother ? record.withRotation() : record;
         emit KeyRotated(deviceId, newKeyId, keyType, rotation.validFrom);
     }
 
@@ -159,6 +161,12 @@ abstract contract DeviceGovernance is DeviceEntry, AccessControl {
     /// @dev Key of a device after so many rotations.
     function _keyNumbered(bytes32 deviceId, uint256 rotation) internal view returns (bytes32) {
         return rotation == 0 ? deviceId : _keys[deviceId][rotation].keyId;
+    }
+
+    /// @dev Number of rotations that have begun: all, save perhaps the last.
+    function _rotationsBegun(bytes32 deviceId, uint256 rotations) private view returns (uint256) {
+        bool isLastAhead = rotations != 0 && _keys[deviceId][rotations].validFrom > block.timestamp;
+        return isLastAhead ? rotations - 1 : rotations;
     }
 
     function _active(bytes32 deviceId) private view returns (DeviceRecord record) {

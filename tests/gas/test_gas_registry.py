@@ -100,10 +100,12 @@ def test_spend__device_registry__as_recorded(
     measured |= {
         f"verifySignature/{case},execution": spending for case, spending in signatures(gas_record, meter, agent)
     }
+    measured |= {"rotate/first": gas_record.of(rotate(meter, 0x2ED, prosumer, 60))}
+    ape.chain.mine(timestamp=ape.chain.pending_timestamp + 60)
     measured |= {
         "acceptTransfer/own": gas_record.of(registry.acceptTransfer(meter_id, OWN_CALL, sender=neighbour)),
-        "rotate/first": gas_record.of(rotate(meter, 0x2ED, neighbour, 60)),
-        "rotate/steady": gas_record.of(rotate(meter, 0x32D, neighbour, 90)),
+        "rotate/steady": gas_record.of(rotate(meter, 0x32D, neighbour, 60)),
+        "rotate/in-place-of-one-announced": gas_record.of(rotate(meter, 0x33D, neighbour, 60)),
         "retire/own": gas_record.of(registry.retire(charger.device_id, OWN_CALL, sender=prosumer)),
     }
     gas_record.compare("DeviceRegistry", measured)

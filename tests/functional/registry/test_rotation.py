@@ -50,6 +50,7 @@ def test_key_at__several_rotations__is_the_last_that_began(plant: Scene) -> None
     starts = [0, *(start + n * HOUR_SECONDS for n in range(7))]
     for key, time in zip(keys[1:], starts[1:], strict=True):
         rotate(plant, key, time)
+        ape.chain.mine(timestamp=time)
     device_id = plant.device.device_id
     for key, begins, ends in zip(keys, starts, [*starts[1:], FOREVER], strict=True):
         assert plant.registry.keyAt(device_id, begins) == key.device_id
@@ -95,23 +96,50 @@ def test_rotate__from_the_first_or_last_second_allowed__is_accepted(plant: Scene
 def test_rotate__not_after_the_last_rotation__is_refused(plant: Scene) -> None:
     now = ape.chain.pending_timestamp + 5
     first, second, _ = new_keys()
-    rotate(plant, first, now + DAY_SECONDS)
     ape.chain.pending_timestamp = now
-    with refused(
-        plant.registry.RotationTimeInvalid,
-        validFrom=now + DAY_SECONDS,
-        earliest=now + DAY_SECONDS + 1,
-        latest=now + LATEST_SECONDS,
-    ):
-        rotate(plant, second, now + DAY_SECONDS)
+    rotate(plant, first, now)
+    ape.chain.provider.make_request("anvil_setBlockTimestampInterval", [0])
+    try:
+        ape.chain.pending_timestamp = now
+        with refused(plant.registry.RotationTimeInvalid, validFrom=now, earliest=now + 1, latest=now + LATEST_SECONDS):
+            rotate(plant, second, now)
+    finally:
+        ape.chain.provider.make_request("anvil_removeBlockTimestampInterval", [])
 
 
-def test_rotate__to_the_key_it_has__is_refused(plant: Scene) -> None:
-    for key in (plant.device.key, plant.new_key):
-        with refused(plant.registry.KeyUnchanged, deviceId=plant.device.device_id, keyId=key.device_id):
-            rotate(plant, key, plant.time)
-        if plant.record.rotations == 0:
-            rotate(plant, plant.new_key, plant.time)
+@pytest.mark.parametrize("lead", [0, HOUR_SECONDS, 2 * DAY_SECONDS])
+def test_rotate__before_the_announced_one_began__takes_its_place(plant: Scene, lead: int) -> None:
+    announced, urgent, _ = new_keys()
+    now = ape.chain.pending_timestamp + 5
+    rotate(plant, announced, now + DAY_SECONDS)
+    ape.chain.pending_timestamp = now
+    rotate(plant, urgent, now + lead)
+
+    assert (plant.record.rotations, plant.record.nonce) == (1, 2)
+    methods = plant.registry.verificationMethods(plant.device.device_id)
+    assert [method.keyId for method in methods] == [plant.device.device_id, urgent.device_id]
+    assert [speaks(plant, announced, time) for time in (now, now + lead, FOREVER)] == [False] * 3
+    assert [speaks(plant, urgent, time) for time in (now + lead - 1, now + lead)] == [False, True]
+
+
+def test_rotate__once_the_announced_one_began__comes_after_it(plant: Scene) -> None:
+    first, second, _ = new_keys()
+    begins = ape.chain.pending_timestamp + HOUR_SECONDS
+    rotate(plant, first, begins)
+    ape.chain.pending_timestamp = begins
+    rotate(plant, second, begins + 1)
+    assert plant.record.rotations == 2
+    assert speaks(plant, first, begins) and speaks(plant, second, begins + 1)
+
+
+def test_rotate__to_the_key_in_force__is_refused(plant: Scene) -> None:
+    device_id, begins = plant.device.device_id, ape.chain.pending_timestamp + 10
+    with refused(plant.registry.KeyUnchanged, deviceId=device_id, keyId=device_id):
+        rotate(plant, plant.device.key, plant.time)
+    rotate(plant, plant.new_key, begins)
+    ape.chain.mine(timestamp=begins)
+    with refused(plant.registry.KeyUnchanged, deviceId=device_id, keyId=plant.new_key.device_id):
+        rotate(plant, plant.new_key, plant.time)
 
 
 def test_rotate__key_not_held__is_refused(plant: Scene, intruder: Any) -> None:
@@ -159,9 +187,10 @@ def test_rotate__new_keys_signature_again__is_refused(plant: Scene) -> None:
 def test_rotate__255_times__is_the_last_time(plant: Scene) -> None:
     start = ape.chain.pending_timestamp + HOUR_SECONDS
     for n in range(255):
+        ape.chain.pending_timestamp = start + n
         rotate(plant, Secp256k1Key(0x5000 + n), start + n)
     with refused(plant.registry.RotationsExhausted, deviceId=plant.device.device_id, rotations=255):
-        rotate(plant, plant.new_key, start + 255)
+        rotate(plant, plant.new_key, start + 500)
     for n in (0, 1, 100, 254):
         assert plant.registry.keyAt(plant.device.device_id, start + n) == Secp256k1Key(0x5000 + n).device_id
 

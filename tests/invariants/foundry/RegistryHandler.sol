@@ -114,9 +114,10 @@ contract RegistryHandler is RegistryModel {
         }
         try registry.rotate(fields, proof, IDeviceRegistry.Authorization(block.timestamp, signature)) {
             _judge(right, true);
+            if (_begun(key) < _periods[key].length) _periods[key].pop();
             _periods[key].push(KeyPeriod(fields.newKeyId, validFrom));
             ++_expected[key].nonce;
-            ++_expected[key].rotations;
+            _expected[key].rotations = uint8(_periods[key].length);
         } catch {
             _judge(right, false);
         }
@@ -284,9 +285,14 @@ contract RegistryHandler is RegistryModel {
         return _expected[key].status == IDeviceRegistry.Status.Unknown;
     }
 
+    /// @dev Number of later keys that have begun by now.
+    function _begun(uint256 key) private view returns (uint256 count) {
+        while (count < _periods[key].length && _periods[key][count].validFrom <= block.timestamp) ++count;
+    }
+
     function _lastStart(uint256 key) private view returns (uint40) {
-        uint256 count = _periods[key].length;
-        return count == 0 ? 0 : _periods[key][count - 1].validFrom;
+        uint256 begun = _begun(key);
+        return begun == 0 ? 0 : _periods[key][begun - 1].validFrom;
     }
 
     function _enter(uint256 key, address owner, IDeviceRegistry.Kind kind, uint24 zone) private {
