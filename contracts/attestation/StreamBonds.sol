@@ -27,9 +27,8 @@ abstract contract StreamBonds is IStreamBonds, AttestationStreams, ReentrancyGua
         _owned(streamId);
         Bond storage record = _bonds[streamId];
         if (record.exitAt != 0) revert ExitUnderWay(streamId, record.exitAt);
-        if (record.amount != 0 || record.openChallenges != 0) {
-            revert BondInUse(streamId, record.amount, record.openChallenges);
-        }
+        // Open challenges need no look: there are none without a bond or an exit.
+        if (record.amount != 0) revert BondInUse(streamId, record.amount);
         if (
             address(token) == address(0) || stake == 0 || answerWindowSeconds < MIN_ANSWER_WINDOW_SECONDS
                 || answerWindowSeconds > MAX_ANSWER_WINDOW_SECONDS

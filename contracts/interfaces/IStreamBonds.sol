@@ -16,8 +16,8 @@ import {IDeviceRegistry} from "./IDeviceRegistry.sol";
 /// says what the leaf says is for the reader to compare. A score is never challenged: it is the committee's word.
 /// @dev A key counts for a reading if it spoke for the device at the reading's time, or 900 s before (a reading may be
 /// attested that much ahead of its time, and a rotation in between must not turn a good reading into a false one). An
-/// oracle is safe if it takes a reading by the key of 900 s before, or by the key of a time that has passed; and if it
-/// takes no document too large for a transaction's calldata.
+/// oracle is safe if it takes a reading by the key of 900 s before, or by the key of a time that has passed; takes no
+/// document too large for a transaction; and keeps all signatures and documents as long as the stream is bonded.
 /// @dev No call of the game sends tokens: what is won is credited and fetched with {withdrawPayout}, so that no token or
 /// receiver can hold up an answer or a conviction. A bond is worth what its token is worth: judge the terms.
 /// @dev Without terms nothing can be challenged. A stream with a bond and no exit announced can be challenged on its
@@ -101,8 +101,8 @@ interface IStreamBonds {
     error BondTermsInvalid(
         IERC20 token, uint128 stake, uint32 answerWindowSeconds, uint256 minSeconds, uint256 maxSeconds
     );
-    /// @notice Terms may change only while nothing is bonded, no exit is under way and no challenge is open.
-    error BondInUse(bytes32 streamId, uint128 amount, uint8 openChallenges);
+    /// @notice Terms may change only while nothing is bonded and no exit is under way.
+    error BondInUse(bytes32 streamId, uint128 amount);
     error BondMissing(bytes32 streamId);
     error AmountInvalid(uint256 amount, uint256 maximum);
     error PayoutMissing(IERC20 token, address account);
@@ -124,8 +124,8 @@ interface IStreamBonds {
     error NotEquivocation(bytes32 digestA, bytes32 digestB);
     error EquivocationAlreadyProven(bytes32 streamId, uint24 config, uint32 seq);
 
-    /// @notice Choose token, stake and time to answer (1 hour to 30 days); stream owner only, while nothing is bonded, no
-    /// exit is under way and no challenge is open. Set the stake to what an answer costs in gas, or more.
+    /// @notice Choose token, stake and time to answer (1 hour to 30 days); stream owner only, while nothing is bonded and
+    /// no exit is under way. Set the stake to what an answer costs in gas, or more.
     /// @param streamId the stream
     /// @param token an ERC-20 that takes no fee on transfer
     /// @param stake what a challenge costs while fewer than four are open, above 0

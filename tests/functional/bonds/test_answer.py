@@ -279,12 +279,14 @@ def test_answer__document_after_a_rotation__the_key_of_the_readings_time_decides
 
 
 @pytest.mark.parametrize("time", [0, 899, 2**40 - 1, 2**40, 2**64 - 1])
-def test_answer__time_at_the_ends_of_its_type__is_good(
+def test_answer__time_at_the_ends_of_its_type__is_judged_by_the_first_or_the_last_key(
     bonded: BondedStream, charger: Device, prosumer: Any, watchdog: Any, operator: Any, time: int
 ) -> None:
     charger.register(prosumer)
-    evidence = signed(charger.domain, charger.key, reading_of(charger.device_id, time=time))
-    assert_answered(bonded, evidence, watchdog, operator)
+    new_key = P256Key(0x4E4557)
+    rotate(charger, prosumer, new_key)
+    key = charger.key if time < 900 else new_key
+    assert_answered(bonded, signed(charger.domain, key, reading_of(charger.device_id, time=time)), watchdog, operator)
 
 
 def test_answer__retired_device__is_good_for_what_it_said(

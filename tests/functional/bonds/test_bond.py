@@ -51,7 +51,7 @@ def test_set_terms__out_of_bounds__is_refused(
 
 
 def test_set_terms__under_a_bond__is_refused(attestation: Any, bonded: BondedStream, euro: Any) -> None:
-    with refused(attestation.BondInUse, streamId=bonded.stream_id, amount=BOND, openChallenges=0):
+    with refused(attestation.BondInUse, streamId=bonded.stream_id, amount=BOND):
         attestation.setBondTerms(bonded.stream_id, euro, 1, HOUR, sender=bonded.owner)
 
 
