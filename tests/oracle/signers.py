@@ -31,6 +31,7 @@ class Registry:
 
     registered: dict[bytes, Device] = field(default_factory=dict)
     synced: dict[bytes, Device] = field(default_factory=dict)
+    head_time: int = 1 << 40
 
     def register(self, key: DeviceKey, kind: DeviceKind = DeviceKind.CONSUMPTION, zone: int = ZONE) -> None:
         device = Device(key.device_id, OWNER, DeviceStatus.ACTIVE, key.key_type, kind, zone, 0)

@@ -18,6 +18,7 @@ class LogFollower:
 
     The last `reorg_depth` blocks are read again whenever the head moves. A deeper reorganisation is noticed by the hash
     of the block below them, and then everything is read again; so the events always are those of the node's chain.
+    `head_time` is the timestamp (unix seconds) of the newest block that was read.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class LogFollower:
     ) -> None:
         """`topics` further restrict the indexed arguments, as in eth_getLogs."""
         self.events: list[Event] = []
+        self.head_time = 0
         self._chain = chain
         self._contract = contract
         self._topics = [["0x" + topic_of(contract, event).hex() for event in events], *topics]
@@ -53,7 +55,7 @@ class LogFollower:
         self.events = kept + fresh
         settled = self._chain.node.block(max(head.number - self._reorg_depth, 0))
         self._settled = (settled.number, settled.hash) if settled and settled.number >= self._first_block else None
-        self._head_hash = head.hash
+        self._head_hash, self.head_time = head.hash, head.time
         return _first_difference(old, self.events)
 
     def _resume_at(self) -> int:

@@ -25,12 +25,16 @@ _EVENTS = (
 
 
 class RegistryFollower:
-    """Devices of the registry as of the last {sync}; may be used from several threads."""
+    """Devices of the registry as of the last {sync}; may be used from several threads.
+
+    `head_time` is the timestamp (unix seconds) of the newest block read; no block to come has one as low.
+    """
 
     def __init__(self, chain: Chain, *, block_range: int = BLOCK_RANGE, reorg_depth: int = REORG_DEPTH) -> None:
         """`block_range` bounds one request for events; see LogFollower for `reorg_depth`."""
         self._chain = chain
         self._logs = LogFollower(chain, "DeviceRegistry", _EVENTS, block_range=block_range, reorg_depth=reorg_depth)
+        self.head_time = 0
         self._devices: dict[bytes, Device] = {}
         self._block_times: dict[bytes, int] = {}
         self._folded = 0  # number of events that the devices stand for
@@ -48,6 +52,7 @@ class RegistryFollower:
                 self._apply(event, devices)
             # Readers see either the old or the new devices, never something in between.
             self._devices = devices
+            self.head_time = self._logs.head_time
             self._folded += len(fresh)
 
     def _apply(self, event: Event, devices: dict[bytes, Device]) -> None:

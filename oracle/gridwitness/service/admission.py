@@ -113,6 +113,13 @@ class Admission:
         if status is not DeviceStatus.ACTIVE:
             word = status.name.lower()
             raise ReadingRejected(f"{word}_device", f"{name} is {word} at {reading.time}; it must be active")
+        # A rotation announced can still be replaced, and a reading taken on it would be by no key of the device.
+        announced = [key for key in device.later_keys if self._fleet.head_time < key.valid_from <= reading.time]
+        if announced:
+            raise ReadingRejected(
+                "future_time",
+                f"{name} has another key from {announced[0].valid_from} on, which the chain has not reached",
+            )
         if device.zone != self._fleet.zone:
             raise ReadingRejected(
                 "other_zone", f"{name} stands in zone {device.zone}; this oracle serves zone {self._fleet.zone}"

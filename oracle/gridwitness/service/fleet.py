@@ -16,6 +16,10 @@ _REFRESH_AT_MOST_EVERY_S = 0.1
 class Registry(Protocol):
     """What the fleet needs of chain.RegistryFollower."""
 
+    @property
+    def head_time(self) -> int:
+        """Timestamp of the newest block read."""
+
     def sync(self) -> None:
         """Read new events."""
 
@@ -38,6 +42,11 @@ class Fleet:
     def device(self, device_id: bytes) -> Device | None:
         """A device of any zone; None if it was not registered at the last refresh."""
         return self._registry.device(device_id)
+
+    @property
+    def head_time(self) -> int:
+        """Timestamp (unix seconds) of the newest block at the last refresh."""
+        return self._registry.head_time
 
     def active(self) -> set[bytes]:
         """Ids of the zone's active devices."""

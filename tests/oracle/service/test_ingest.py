@@ -107,6 +107,23 @@ async def test_submit__key_rotated__each_key_is_good_for_its_own_time_only(oracl
     assert reasons == ["", "wrong_signature", "wrong_signature", ""]
 
 
+@pytest.mark.parametrize("signer", [home_key(), Secp256k1Key(779)])
+async def test_submit__reading_of_a_time_whose_key_is_only_announced__waits_until_the_key_cannot_be_replaced(
+    oracle: Parts, signer: DeviceKey
+) -> None:
+    device, new = home_key(), Secp256k1Key(779)
+    oracle.registry.rotate(device, new, NOW + 30)
+    oracle.registry.head_time = NOW + 29
+    oracle.registry.sync()
+    reading = Reading(device.device_id, 1, NOW + 40, "1-0:1.8.0", 7)
+    _, reason, message = await _verdict(oracle, sign(signer, reading))
+    assert reason == "future_time"
+    assert f"has another key from {NOW + 30} on, which the chain has not reached" in message
+    oracle.registry.head_time = NOW + 30
+    expected = "" if signer.device_id == new.device_id else "wrong_signature"
+    assert (await _verdict(oracle, sign(signer, reading)))[1] == expected
+
+
 async def test_submit__device_of_another_zone__is_refused(oracle: Parts) -> None:
     stranger = P256Key(55)
     oracle.registry.register(stranger, zone=2)
