@@ -6,6 +6,7 @@
 
     uv run toolchain/make_community.py                                      # the bundled slice under data/
     uv run toolchain/make_community.py --grid 1-LV-rural3--0-sw --out PATH --weeks june=2016-06-06 july=2016-07-04
+    uv run toolchain/make_community.py --grid 1-LV-rural3--0-sw --out PATH --year   # all 366 × 96 quarter hours
 
 A bus's net power is the sum of its loads − sgens + storages (p_mw of loads and storages counts consumption positive,
 that of sgens production), times the quarter hour, in Wh rounded to an integer. simbench's storages of type PV_Storage
@@ -80,18 +81,24 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Cut whole weeks out of a simbench grid, one meter per bus.")
     parser.add_argument("--grid", default="1-LV-rural1--2-sw", help="simbench code")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder to write to")
-    parser.add_argument("--weeks", nargs="+", metavar="NAME=MONDAY", help="such as summer=2016-08-08")
+    span = parser.add_mutually_exclusive_group()
+    span.add_argument("--weeks", nargs="+", metavar="NAME=MONDAY", help="such as summer=2016-08-08")
+    span.add_argument("--year", action="store_true", help="everything, as year.parquet")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Write one Parquet file a week."""
+    """Write one Parquet file a week, or one for the year."""
     args = arguments()
     net_wh = net_energy_wh(args.grid)
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.year:
+        long_format(net_wh).to_parquet(args.out / "year.parquet", index=False, compression="zstd")
+        print(f"year.parquet: {net_wh.shape[1]} meters, {len(net_wh)} slots")
+        return
     weeks = best_weeks(net_wh)
     if args.weeks:
         weeks = {name: pd.Timestamp(monday, tz="UTC") for name, monday in (week.split("=") for week in args.weeks)}
-    args.out.mkdir(parents=True, exist_ok=True)
     for name, monday in weeks.items():
         if monday.weekday() != 0 or not net_wh.index[0] <= monday <= net_wh.index[-1] - WEEK:
             raise SystemExit(f"{name}: {monday:%Y-%m-%d} is not a Monday with a whole week in the data of 2016")

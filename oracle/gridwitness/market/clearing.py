@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import add
 
 from gridwitness.domain.market import TICKS, Clearing, Order, Side, ZoneParams
 from gridwitness.errors import InputError
@@ -52,8 +54,11 @@ def book_of(orders: Iterable[Order]) -> Book:
 
 def clearing_tick(book: Book) -> int:
     """The canonical price tick of a book."""
-    lowest = next(tick for tick in range(TICKS) if book.supply_wh(tick) >= book.demand_wh(tick + 1))
-    if book.supply_wh(lowest) > book.demand_wh(lowest + 1):
+    # S(p) ≥ D(p + 1) says the same as: offers and bids at ticks ≤ p reach the sum of all bids. One pass finds it.
+    all_bids_wh = sum(book.bids_wh)
+    reached = enumerate(accumulate(map(add, book.offers_wh, book.bids_wh)))
+    lowest, reached_wh = next((tick, sum_wh) for tick, sum_wh in reached if sum_wh >= all_bids_wh)
+    if reached_wh > all_bids_wh:
         return lowest
     occupied = (tick for tick in range(lowest + 1, TICKS) if book.bids_wh[tick] or book.offers_wh[tick])
     return (lowest + next(occupied, TICKS - 1)) // 2
