@@ -11,6 +11,8 @@ fills. The limit is the reservation price r. Among the quantities the scenarios 
 greatest expected gain under a prudent belief: the clearing price lies between long and short, more likely on the side
 that suits the agent less, with a density that falls linearly to zero at the price that suits it best. Integrated, the
 gain is proportional to |c| × (r − long)³ for a bid and to |c| × (short − r)³ for an offer.
+
+`BATTERY` shifts every scenario by its battery's plan, then hedges.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridwitness.domain.market import MAX_ORDER_ENERGY_WH, NO_ORDER, TICKS, Order, Side, ZoneParams
+from gridwitness.errors import InputError
+from gridwitness.market.battery import BatteryPlan
 from gridwitness.market.forecast import Forecast
 from gridwitness.market.settlement import BPS
 
@@ -31,12 +35,25 @@ class Strategy(Enum):
 
     TRUTHFUL = "truthful"
     HEDGED = "hedged"
+    BATTERY = "battery"
 
 
-def make_orders(forecast: Forecast, params: ZoneParams, strategy: Strategy = Strategy.HEDGED) -> tuple[Order, ...]:
-    """The 96 orders of a day; `NO_ORDER` where trading is not worth it."""
+def make_orders(
+    forecast: Forecast,
+    params: ZoneParams,
+    strategy: Strategy = Strategy.HEDGED,
+    plan: BatteryPlan | None = None,
+) -> tuple[Order, ...]:
+    """The 96 orders of a day; `NO_ORDER` where trading is not worth it.
+
+    `plan` is for `BATTERY`, and for it alone. Raises InputError otherwise.
+    """
+    if (strategy is Strategy.BATTERY) is (plan is None):
+        raise InputError(f"strategy {strategy.value} {'needs a' if plan is None else 'takes no'} battery plan")
+    if plan is not None:
+        forecast = forecast.shifted(plan.meter_wh)
     if strategy is Strategy.TRUTHFUL:
-        return tuple(_truthful_order(round(median_wh), params) for median_wh in forecast.quantile_wh(0.5))
+        return tuple(_truthful_order(median_wh, params) for median_wh in forecast.median_wh())
     return _hedged_orders(forecast.scenarios_wh, params)
 
 

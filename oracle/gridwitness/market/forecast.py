@@ -9,6 +9,7 @@ mean absolute error is 0.96 of that of repeating yesterday, its pinball loss at 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,30 @@ class Forecast:
         low_wh, high_wh = self.scenarios_wh[:, upper - 1], self.scenarios_wh[:, upper]
         values_wh: NDArray[np.float64] = low_wh + share * (high_wh - low_wh)
         return values_wh
+
+    def median_wh(self) -> list[int]:
+        """Median of each slot, rounded to Wh."""
+        return [round(energy_wh) for energy_wh in self.quantile_wh(0.5).tolist()]
+
+    def shifted(self, energy_wh: Sequence[int]) -> Forecast:
+        """The forecast with energy added that is certain, such as a battery's: one value a slot, import positive."""
+        return Forecast(self.scenarios_wh + np.array(energy_wh, np.float64)[:, None])
+
+
+def whole_days(known_wh: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Slots known from a day's start on as whole days, oldest first, for `forecast_day`.
+
+    What is left of today is taken to be as yesterday, or as the mean if there is no yesterday. Raises InputError if
+    nothing is known.
+    """
+    if not len(known_wh):
+        raise InputError("history is empty; a forecast needs at least one slot of it")
+    missing = -len(known_wh) % SLOTS_PER_DAY
+    if missing:
+        yesterday_wh = known_wh[len(known_wh) - SLOTS_PER_DAY :][:missing]
+        mean_wh = np.full(missing, round(float(known_wh.mean())))
+        known_wh = np.concatenate([known_wh, yesterday_wh if len(known_wh) >= SLOTS_PER_DAY else mean_wh])
+    return known_wh.reshape(-1, SLOTS_PER_DAY)
 
 
 def forecast_day(history_wh: NDArray[np.int64]) -> Forecast:

@@ -32,6 +32,10 @@ class Block:
     first_slot: int
     slots: int
 
+    def __contains__(self, slot: int) -> bool:
+        """Whether it has that delivery slot."""
+        return self.first_slot <= slot < self.first_slot + self.slots
+
     @property
     def days(self) -> range:
         """The complete delivery days (UTC) within."""
@@ -84,6 +88,27 @@ class Community:
         energies_wh = self.net_wh(meter)
         rows = [energies_wh[column : column + SLOTS_PER_DAY] for column in columns]
         return np.stack(rows) if rows else np.empty((0, SLOTS_PER_DAY), dtype=np.int64)
+
+    def history_wh(self, meter: str, day: int, days: int) -> NDArray[np.int64]:
+        """Net energy of a meter in the slots known of the `days` days directly before `day`, from a day's start on.
+
+        The last day may be incomplete. Raises CommunityError if nothing is known of the day before.
+        """
+        stop = slots_of_day(day).start
+        block = next((block for block in self.blocks if stop - SLOTS_PER_DAY in block), None)
+        if block is None:
+            raise CommunityError(
+                f"{self.name}: no slot {time_text(stop - SLOTS_PER_DAY)}, the start of the day before",
+                hint="it has "
+                + ", ".join(
+                    f"{time_text(block.first_slot)} to {time_text(block.first_slot + block.slots)}"
+                    for block in self.blocks
+                ),
+            )
+        whole_from = -(-block.first_slot // SLOTS_PER_DAY) * SLOTS_PER_DAY
+        first, last = max(whole_from, stop - days * SLOTS_PER_DAY), min(stop, block.first_slot + block.slots)
+        column = self._column(first)
+        return self.net_wh(meter)[column : column + last - first]
 
     def kind_of(self, meter: str) -> DeviceKind:
         """What the meter's data shows: PROSUMER if it both imports and exports, GENERATION if it only exports."""

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from gridwitness.domain.market import MAX_ORDER_ENERGY_WH, NO_ORDER, Order, Schedule, Side, ZoneParams
 from gridwitness.domain.slots import SLOTS_PER_DAY
+from gridwitness.errors import InputError
 from gridwitness.market.agents import Strategy, make_orders
+from gridwitness.market.battery import BatteryPlan
 from gridwitness.market.bills import grid_only_bill, market_bill
 from gridwitness.market.brute_force import best_prices
 from gridwitness.market.day import DayResult, trade_day
@@ -26,6 +28,7 @@ DATA = Path(__file__).parents[3] / "data" / "simbench-rural1"
 # The zone of the demo: a penalty on every deviation beyond the contract makes most of a village's energy, which no
 # neighbour can take, cost the penalty, so it must be small.
 DEMO_ZONE = replace(ZONE, penalty_per_kwh=100)
+FORECAST_ALONE = (Strategy.TRUTHFUL, Strategy.HEDGED)
 
 
 def forecast_of(scenarios_wh: list[float]) -> Forecast:
@@ -48,7 +51,7 @@ def test_truthful__median_export__offers_it_at_the_feed_in_price() -> None:
     assert one_order([-500] * 10, strategy=Strategy.TRUTHFUL) == Order(Side.OFFER, 7, 500)
 
 
-@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("strategy", FORECAST_ALONE)
 def test_orders__nothing_expected__none(strategy: Strategy) -> None:
     assert one_order([0] * 10, strategy=strategy) == NO_ORDER
 
@@ -91,6 +94,20 @@ def test_hedged__any_forecast__never_loses_in_expectation_at_its_limit(scenarios
     assert gain >= -params.penalty_per_kwh
 
 
+def test_battery__plan_that_serves_the_load__leaves_nothing_to_buy_and_sells_what_it_gives_beyond() -> None:
+    plan = BatteryPlan((0,) * SLOTS_PER_DAY, (-1000,) * 48 + (-1500,) * 48)
+    orders = make_orders(forecast_of([1000] * 10), replace(ZONE, penalty_per_kwh=0), Strategy.BATTERY, plan)
+    assert orders == (NO_ORDER,) * 48 + (Order(Side.OFFER, 7, 500),) * 48
+
+
+def test_orders__plan_missing_or_for_another_strategy__is_refused() -> None:
+    plan = BatteryPlan((0,) * SLOTS_PER_DAY, (0,) * SLOTS_PER_DAY)
+    with pytest.raises(InputError, match="strategy battery needs a battery plan"):
+        make_orders(forecast_of([1000] * 10), ZONE, Strategy.BATTERY)
+    with pytest.raises(InputError, match="strategy truthful takes no battery plan"):
+        make_orders(forecast_of([1000] * 10), ZONE, Strategy.TRUTHFUL, plan)
+
+
 @dataclass
 class Village:
     """What trading did to the bundled community: savings (token units) per week and per meter."""
@@ -113,7 +130,7 @@ def traded_days(community: Community, strategy: Strategy) -> Iterator[tuple[int,
             yield week, dict(zip((row.device_id for row in schedules), community.meters, strict=True)), schedules
 
 
-@pytest.fixture(scope="module", params=Strategy, ids=lambda strategy: strategy.value)
+@pytest.fixture(scope="module", params=FORECAST_ALONE, ids=lambda strategy: strategy.value)
 def village(request: pytest.FixtureRequest) -> Village:
     community = load_community(DATA)
     village = Village(saved_by_week=[0] * len(community.blocks), saved_by_meter=dict.fromkeys(community.meters, 0))

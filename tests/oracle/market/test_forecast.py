@@ -7,7 +7,7 @@ import pytest
 
 from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.errors import InputError
-from gridwitness.market.forecast import LEVELS, forecast_day
+from gridwitness.market.forecast import LEVELS, forecast_day, whole_days
 from gridwitness.sources.community import Community, load_community
 
 DATA = Path(__file__).parents[3] / "data" / "simbench-rural1"
@@ -80,3 +80,27 @@ def test_forecast__bundled_weeks__beats_yesterday_and_covers_its_band(village: C
 def pinball_loss(excess_wh: np.ndarray, level: float) -> float:
     """Mean quantile loss of actual − quantile."""
     return float(np.maximum(level * excess_wh, (level - 1) * excess_wh).mean())
+
+
+def test_whole_days__today_begun__rest_is_as_yesterday() -> None:
+    known_wh = np.concatenate([np.arange(SLOTS_PER_DAY), np.full(10, -5)])
+    days_wh = whole_days(known_wh)
+    assert days_wh.shape == (2, SLOTS_PER_DAY)
+    assert (days_wh[1, :10] == -5).all()
+    assert (days_wh[1, 10:] == np.arange(10, SLOTS_PER_DAY)).all()
+
+
+def test_whole_days__less_than_a_day__rest_is_the_mean() -> None:
+    assert whole_days(np.array([100, 300]))[0].tolist() == [100, 300] + [200] * (SLOTS_PER_DAY - 2)
+
+
+def test_whole_days__nothing_known__is_refused() -> None:
+    with pytest.raises(InputError, match="history is empty"):
+        whole_days(np.array([], dtype=np.int64))
+
+
+def test_shift__certain_energy__moves_every_quantile_by_it() -> None:
+    forecast = forecast_day(np.random.default_rng(5).integers(-2000, 2000, (3, SLOTS_PER_DAY)))
+    shifted = forecast.shifted([500] * SLOTS_PER_DAY)
+    for level in (0.1, 0.5, 0.9):
+        assert shifted.quantile_wh(level) == pytest.approx(forecast.quantile_wh(level) + 500)

@@ -143,6 +143,21 @@ def test_load__gap_of_a_day_for_all__two_blocks(tmp_path: Path) -> None:
     assert community.days_wh("a", range(DAY + 3, DAY + 4))[0, 0] == 1
 
 
+def test_history__data_that_ends_within_the_day_before__comes_as_far_as_it_goes(tmp_path: Path) -> None:
+    frame = rows(days=3, meters=("a",))
+    community = load(tmp_path, frame.iloc[:-50])
+    whole = np.arange(SLOTS_PER_DAY) + 1
+    assert community.history_wh("a", DAY + 3, days=2).tolist() == [*whole, *whole[:-50]]
+    assert community.history_wh("a", DAY + 1, days=9).tolist() == whole.tolist()
+
+
+def test_history__nothing_of_the_day_before__error_names_its_start_and_what_there_is(tmp_path: Path) -> None:
+    community = load(tmp_path, rows(days=1))
+    with pytest.raises(CommunityError, match="no slot 2016-07-19T00:00:00Z, the start of the day before") as caught:
+        community.history_wh("a", DAY + 2, days=3)
+    assert caught.value.hint == "it has 2016-07-18T00:00:00Z to 2016-07-19T00:00:00Z"
+
+
 def test_kind_of__importer_exporter_and_both__told_apart(tmp_path: Path) -> None:
     frame = rows(meters=("home", "idle", "plant", "roof")).astype({"import_wh": int})
     frame.loc[frame.meter.isin(["idle", "plant"]), "import_wh"] = 0

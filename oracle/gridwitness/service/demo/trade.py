@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from eth_account.signers.local import LocalAccount
 from eth_typing import Hash32
 from web3.contract.contract import ContractFunction
@@ -15,11 +13,11 @@ from gridwitness.chain.client import Chain
 from gridwitness.chain.events import Receipt
 from gridwitness.chain.market import Market
 from gridwitness.domain.market import Clearing, Schedule, Settlement, SignedSchedule
-from gridwitness.domain.slots import SLOTS_PER_DAY, slot_start, slots_of_day
+from gridwitness.domain.slots import slot_start, slots_of_day
 from gridwitness.encoding.eip712 import market_domain, schedule_digest
 from gridwitness.errors import ChainError
 from gridwitness.market.agents import make_orders
-from gridwitness.market.forecast import forecast_day
+from gridwitness.market.forecast import forecast_day, whole_days
 from gridwitness.service.demo.actors import Actors, Home, TradeSigner
 from gridwitness.service.demo.ledger import Ledger
 from gridwitness.service.demo.meters import MeterBank
@@ -67,7 +65,7 @@ class Trading:
         self.schedules[day] = [row.schedule for row in signed if any(order.energy_wh for order in row.schedule.orders)]
 
     def _schedule(self, home: Home, bank: MeterBank, day: int, before_slot: int) -> SignedSchedule:
-        history = _whole_days(bank.history(home.meter.name, before_slot))
+        history = whole_days(bank.history(home.meter.name, before_slot))
         orders = make_orders(forecast_day(history), self.params)
         schedule = Schedule(home.meter.key.device_id, home.owner.address, ZONE, day, 1, orders)
         return SignedSchedule(schedule, self._sign(home, schedule_digest(self._domain, schedule)))
@@ -123,13 +121,3 @@ class Trading:
 
 def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
-
-
-def _whole_days(known: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Known slots as whole days, oldest first; what is left of today is taken to be as yesterday, or as the mean."""
-    missing = -len(known) % SLOTS_PER_DAY
-    if missing:
-        yesterday = known[len(known) - SLOTS_PER_DAY :][:missing]
-        rest = yesterday if len(known) >= SLOTS_PER_DAY else np.full(missing, round(float(known.mean())))
-        known = np.concatenate([known, rest])
-    return known.reshape(-1, SLOTS_PER_DAY)
