@@ -20,6 +20,7 @@ _COMMANDS = {
     "verify": "proof",
     "status": "status",
     "doctor": "doctor",
+    "agent": "agent",
 }
 
 
@@ -32,6 +33,7 @@ def _options(
     Start here:  gridwitness demo            a day of a community, on a chain of its own
                  gridwitness run --help      operate an oracle
                  gridwitness prove --help    get the proof of a reading; `verify` checks it
+                 gridwitness agent --help    make a day's orders from a meter's history
     """
 
 

@@ -35,7 +35,7 @@ def prove(
     \b
     Example: gridwitness prove --url http://127.0.0.1:8101 --device 0x… --time 2016-07-20T12:00Z
     """
-    device_id, instant = _device_id(device), _unix_time(time)
+    device_id, instant = parse_device_id(device), _unix_time(time)
     if profile:
         file = request_profile_proof(url, device_id, instant)
     else:
@@ -91,7 +91,8 @@ def _describe(file: ProofFile, console: Console) -> None:
         console.print(Text(f"  the oracles' words: {file.explanation}"), soft_wrap=True)
 
 
-def _device_id(text: str) -> bytes:
+def parse_device_id(text: str) -> bytes:
+    """A device id as 0x and 64 hex digits. Raises InputError if it is not one."""
     try:
         device_id = bytes.fromhex(text.removeprefix("0x"))
     except ValueError:

@@ -1,0 +1,205 @@
+"""`gridwitness agent`: files in, a schedule out, and each fault in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from gridwitness.chain.keystore import write_keystore
+from gridwitness.cli import build_app
+from gridwitness.domain.market import Order, Schedule, Side
+from gridwitness.domain.slots import SLOTS_PER_DAY
+from gridwitness.encoding.eip712 import market_domain, schedule_digest
+from gridwitness.encoding.keys import Secp256k1Key, recover_signer
+from gridwitness.errors import GridwitnessError
+from gridwitness.market.agents import Strategy, make_orders
+from gridwitness.market.forecast import forecast_day
+from gridwitness.sources.community import load_community
+from tests.oracle.market.orders import ZONE
+
+VILLAGE = Path(__file__).parents[3] / "data" / "simbench-rural1"
+DEVICE = bytes(31) + b"\x07"
+ACCOUNT = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+MARKET = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+DAY = 17_026  # 2016-08-13
+RULES = {
+    "floorPricePerKwh": 66_000,
+    "tickSizePerKwh": 2_000,
+    "shortPricePerKwh": 320_000,
+    "longPricePerKwh": 80_000,
+    "penaltyPerKwh": 10_000,
+    "toleranceBps": 1_000,
+}
+BATTERY = ("--strategy", "battery", "--capacity-wh", "10000", "--initial-wh", "2000", "--final-wh", "2000")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Rules, a manifest with the same rules, and a key with its password."""
+    (tmp_path / "zone.json").write_text(json.dumps(RULES))
+    manifest = {
+        "chain_id": 31337,
+        "contracts": {"EnergyMarket": {"address": MARKET, "block": 1}},
+        "zones": {"1": {"params": {**RULES, "profileStream": "0x" + "00" * 32}}},
+    }
+    (tmp_path / "31337.json").write_text(json.dumps(manifest))
+    (tmp_path / "password").write_text("secret\n")
+    write_keystore(tmp_path / "key.json", (9).to_bytes(32, "big"), tmp_path / "password", light=True)
+    return tmp_path
+
+
+def run(folder: Path, *extra: str, rules: tuple[str, ...] = (), **changes: str) -> Result:
+    given = {
+        "history": str(VILLAGE),
+        "meter": "bus-03",
+        "day": "2016-08-13",
+        "device": "0x" + DEVICE.hex(),
+        "account": ACCOUNT,
+        "out": str(folder / "schedule.json"),
+        **changes,
+    }
+    rules = rules or ("--rules", str(folder / "zone.json"))
+    words = ["agent", *(word for name, value in given.items() for word in (f"--{name}", value)), *rules, *extra]
+    return CliRunner().invoke(build_app(words), words)
+
+
+def schedule_of(folder: Path) -> tuple[Schedule, dict[str, Any]]:
+    content = json.loads((folder / "schedule.json").read_text())
+    said = content["schedule"]
+    orders = tuple(Order(Side[row["side"].upper()], row["tick"], row["energyWh"]) for row in said["orders"])
+    device = bytes.fromhex(said["deviceId"][2:])
+    return Schedule(device, said["account"], said["zone"], said["day"], said["version"], orders), content
+
+
+@pytest.mark.parametrize("strategy", [Strategy.TRUTHFUL, Strategy.HEDGED])
+def test_agent__history_and_rules__writes_the_orders_of_the_strategy(folder: Path, strategy: Strategy) -> None:
+    done = run(folder, "--strategy", strategy.value, version="3")
+    assert done.exit_code == 0, done.output
+    schedule, content = schedule_of(folder)
+    history_wh = load_community(VILLAGE).days_wh("bus-03", range(DAY - 3, DAY))
+    orders = make_orders(forecast_day(history_wh), ZONE, strategy)
+    assert schedule == Schedule(DEVICE, ACCOUNT, 1, DAY, 3, orders)
+    assert content["schedule"]["orders"][1]["slotStart"] == "2016-08-13T00:15:00Z"
+    assert (content["date"], content["seal"]) == ("2016-08-13", None)
+    assert done.output.count("offer") > 20
+    assert "unsigned" in done.output
+
+
+def test_agent__battery__writes_states_within_it_and_other_orders(folder: Path) -> None:
+    assert run(folder).exit_code == 0
+    without, _ = schedule_of(folder)
+    assert run(folder, *BATTERY).exit_code == 0
+    schedule, content = schedule_of(folder)
+    assert len(content["storedWh"]) == SLOTS_PER_DAY
+    assert 0 <= min(content["storedWh"]) <= max(content["storedWh"]) <= 10_000
+    assert content["storedWh"][-1] >= 2_000
+    assert schedule.orders != without.orders
+
+
+def test_agent__battery_with_prices__charges_when_they_are_low_and_gives_when_high(folder: Path) -> None:
+    cents = np.where((np.arange(SLOTS_PER_DAY) >= 8) & (np.arange(SLOTS_PER_DAY) < 16), 0.10, 0.30)
+    times = pd.date_range("2016-08-12T00:00Z", periods=SLOTS_PER_DAY, freq="15min").strftime("%Y-%m-%dT%H:%M:%SZ")
+    prices = pd.DataFrame({"slot_start": times, "zone": 1, "price_eur_per_kwh": cents})
+    prices.to_csv(folder / "clearings.csv", index=False)
+    done = run(folder, *BATTERY, "--prices", str(folder / "clearings.csv"))
+    assert done.exit_code == 0, done.output
+    stored_wh = schedule_of(folder)[1]["storedWh"]
+    assert stored_wh[7] == 0
+    assert stored_wh[15] == 8 * 1_125
+    assert stored_wh[-1] == 2_000
+
+
+def test_agent__prices_of_another_time_only__names_the_first_missing(folder: Path) -> None:
+    (folder / "p.csv").write_text("slot_start,price_eur_per_kwh\n2016-08-12T00:00:00Z,0.2\n2016-08-13T00:15:00Z,0.2\n")
+    error = fault(folder, *BATTERY, "--prices", str(folder / "p.csv"))
+    assert "no price of 00:15 UTC before 2016-08-13, nor of 94 other" in error.message
+
+
+def test_agent__key_of_owner_or_delegate__signs_with_its_address_before(folder: Path) -> None:
+    done = run(folder, *signed(folder), rules=("--manifest", str(folder / "31337.json")))
+    assert done.exit_code == 0, done.output
+    schedule, content = schedule_of(folder)
+    digest = schedule_digest(market_domain(31337, MARKET), schedule)
+    signature = bytes.fromhex(content["seal"]["signature"][2:])
+    signer = Secp256k1Key(9).device_id[12:]
+    assert content["seal"]["digest"] == "0x" + digest.hex()
+    assert (signature[:20], recover_signer(digest, signature[20:])) == (signer, signer)
+    other = schedule_digest(market_domain(1, MARKET), schedule)
+    assert recover_signer(other, signature[20:]) != signer
+
+
+def test_agent__key_of_the_device_itself__signs_bare(folder: Path) -> None:
+    own = "0x" + Secp256k1Key(9).device_id.hex()
+    done = run(folder, *signed(folder), rules=("--manifest", str(folder / "31337.json")), device=own)
+    assert done.exit_code == 0, done.output
+    assert len(schedule_of(folder)[1]["seal"]["signature"]) == 2 + 2 * 65
+
+
+def signed(folder: Path) -> tuple[str, ...]:
+    return "--key", str(folder / "key.json"), "--password-file", str(folder / "password")
+
+
+def fault(folder: Path, *extra: str, rules: tuple[str, ...] = (), **changes: str) -> GridwitnessError:
+    error = run(folder, *extra, rules=rules, **changes).exception
+    assert isinstance(error, GridwitnessError), error
+    assert "\n" not in error.message
+    assert not (folder / "schedule.json").exists()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("changes", "extra", "message"),
+    [
+        ({"meter": "bus-99"}, (), "simbench-rural1: no meter bus-99; there are bus-01"),
+        ({"day": "2016-01-01"}, (), "simbench-rural1: no slot 2015-12-31T00:00:00Z"),
+        ({"device": "0x07"}, (), "device '0x07' is not 0x and 64 hex digits"),
+        ({"account": ACCOUNT.lower()}, (), "is not a checksummed address"),
+        ({}, ("--strategy", "battery"), "--capacity-wh goes with --strategy battery, and no other"),
+        ({}, ("--capacity-wh", "5000"), "--capacity-wh goes with --strategy battery, and no other"),
+        ({}, (*BATTERY, "--final-wh", "10001"), "battery: final_wh 10001 is outside 0 to 10000"),
+        ({}, ("--key", "key.json"), "--key, --password-file and --manifest go together"),
+        ({}, ("--manifest", "31337.json"), "give the zone's rules by --rules or by --manifest, not both"),
+        ({}, (*BATTERY, "--prices", "none.csv"), "prices none.csv cannot be read: No such file or directory"),
+    ],
+)
+def test_agent__wrong_input__is_one_line_and_nothing_is_written(
+    folder: Path, changes: dict[str, str], extra: tuple[str, ...], message: str
+) -> None:
+    assert message in fault(folder, *extra, **changes).message
+
+
+def test_agent__history_of_several_meters__hint_names_them(folder: Path) -> None:
+    words = ["agent", "--history", str(VILLAGE), "--day", "2016-08-13", "--device", "0x" + DEVICE.hex()]
+    words += ["--account", ACCOUNT, "--rules", str(folder / "zone.json"), "--out", str(folder / "schedule.json")]
+    error = CliRunner().invoke(build_app(words), words).exception
+    assert isinstance(error, GridwitnessError)
+    assert error.message == f"{VILLAGE} has 13 meters"
+    assert error.hint.startswith("--meter is one of bus-01, ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tickSizePerKwh": None}, "tickSizePerKwh is missing; it must be a non-negative integer"),
+        ({"tickSizePerKwh": 0}, "tickSizePerKwh is 0; it must be at least 1"),
+        ({"toleranceBps": 0.1}, "toleranceBps is 0.1; it must be a non-negative integer"),
+        ({"tarrif": 1}, "tarrif is not a rule of a zone"),
+        ({"longPricePerKwh": 320_001}, "longPricePerKwh 320001 is above shortPricePerKwh 320000"),
+    ],
+)
+def test_agent__bad_rule__names_file_and_key(folder: Path, changes: dict[str, object], message: str) -> None:
+    rules = {key: value for key, value in {**RULES, **changes}.items() if value is not None}
+    (folder / "zone.json").write_text(json.dumps(rules))
+    assert fault(folder).message == f"{folder / 'zone.json'}: {message}"
+
+
+def test_agent__zone_the_manifest_lacks__names_those_it_has(folder: Path) -> None:
+    error = fault(folder, rules=("--manifest", str(folder / "31337.json")), zone="2")
+    assert error.message == f"{folder / '31337.json'}: no zone 2"
+    assert error.hint == "zones in it: 1"
