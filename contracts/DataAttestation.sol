@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {ERC165} from "@openzeppelin/contracts/utils/introspection/ERC165.sol";
 import {StreamChallenges} from "./attestation/StreamChallenges.sol";
 import {IDataAttestation} from "./interfaces/IDataAttestation.sol";
@@ -11,6 +10,7 @@ import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {IStreamBonds} from "./interfaces/IStreamBonds.sol";
 import {BatchHash} from "./libraries/BatchHash.sol";
 import {MerkleMountainRange} from "./libraries/MerkleMountainRange.sol";
+import {MerkleMultiproof} from "./libraries/MerkleMultiproof.sol";
 import {MerklePath} from "./libraries/MerklePath.sol";
 import {StandardLeaf} from "./libraries/StandardLeaf.sol";
 import {BatchMeta} from "./types/BatchMeta.sol";
@@ -73,11 +73,11 @@ contract DataAttestation is StreamChallenges, ERC165 {
     /// @inheritdoc IDataAttestation
     function verifyReadings(ReadingLeaf[] calldata leaves, MultiProof calldata proof) external view returns (bool) {
         if (leaves.length == 0) return false;
-        bytes32[] memory hashes = new bytes32[](leaves.length);
+        bytes32[] memory queue = new bytes32[](leaves.length + proof.treeProofFlags.length);
         for (uint256 i = 0; i < leaves.length; ++i) {
-            hashes[i] = StandardLeaf.hash(leaves[i]);
+            queue[i] = StandardLeaf.hash(leaves[i]);
         }
-        bytes32 root = MerkleProof.processMultiProofCalldata(proof.treeProof, proof.treeProofFlags, hashes);
+        bytes32 root = MerkleMultiproof.fold(queue, proof.treeProof, proof.treeProofFlags);
         return _verifyRoot(proof.streamId, proof.seq, proof.meta, root, proof.rangeProof);
     }
 

@@ -259,7 +259,7 @@ interface IDataAttestation {
     function verifyReading(ReadingLeaf calldata leaf, Proof calldata proof) external view returns (bool);
 
     /// @notice Whether all of the readings were attested, in one batch that stands. False for no readings.
-    /// @dev Reverts (OpenZeppelin's MerkleProofInvalidMultiproof, or a panic) if flags and proof do not fit each other.
+    /// @dev Reverts with OpenZeppelin's MerkleProofInvalidMultiproof if leaves, flags and proof do not fit each other.
     /// @param leaves the readings, in the order of the multiproof
     /// @param proof where they stand
     function verifyReadings(ReadingLeaf[] calldata leaves, MultiProof calldata proof) external view returns (bool);

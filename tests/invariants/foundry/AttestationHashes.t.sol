@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {IDataAttestation} from "../../../contracts/interfaces/IDataAttestation.sol";
 import {BatchHash} from "../../../contracts/libraries/BatchHash.sol";
+import {MerkleMultiproof} from "../../../contracts/libraries/MerkleMultiproof.sol";
 import {MerklePath} from "../../../contracts/libraries/MerklePath.sol";
 import {StandardLeaf} from "../../../contracts/libraries/StandardLeaf.sol";
 import {StreamHead} from "../../../contracts/types/StreamHead.sol";
@@ -29,6 +30,63 @@ contract AttestationHashesTest {
             node = _even(keccak256(isRight ? abi.encodePacked(siblings[i], node) : abi.encodePacked(node, siblings[i])));
         }
         assert(MerklePath.foldRange(leaf, index, siblings) == node);
+    }
+
+    function foldMany(bytes32[] memory queue, bytes32[] calldata siblings, bool[] calldata flags)
+        external
+        pure
+        returns (bytes32)
+    {
+        return MerkleMultiproof.fold(queue, siblings, flags);
+    }
+
+    function foldManyByOpenZeppelin(bytes32[] memory leaves, bytes32[] calldata siblings, bool[] calldata flags)
+        external
+        pure
+        returns (bytes32)
+    {
+        return MerkleProof.processMultiProofCalldata(siblings, flags, leaves);
+    }
+
+    /// @dev The numbers fit each other half the time; flags then still ask for more or fewer siblings than there are.
+    function test_fold_many__any_proof__equals_openzeppelin_or_both_revert(
+        bytes32 seed,
+        uint8 leafCount,
+        uint8 siblingCount,
+        uint256 flagBits,
+        bool fits,
+        bool repairs
+    ) external view {
+        uint256 leafs = 1 + leafCount % 20;
+        bytes32[] memory siblings = new bytes32[](siblingCount % 40);
+        bool[] memory flags = new bool[](fits ? leafs + siblings.length - 1 : flagBits % 50);
+        uint256 clear = 0;
+        for (uint256 i = 0; i < flags.length; ++i) {
+            flags[i] = (flagBits >> i) & 1 == 1;
+            // As many clear flags as siblings, and no more: the proof is sound in form.
+            if (fits && repairs && clear == siblings.length) flags[i] = true;
+            if (fits && repairs && flags.length - i == siblings.length - clear) flags[i] = false;
+            if (!flags[i]) ++clear;
+        }
+        for (uint256 i = 0; i < siblings.length; ++i) {
+            siblings[i] = keccak256(abi.encode(seed, "sibling", i));
+        }
+        bytes32[] memory leaves = new bytes32[](leafs);
+        bytes32[] memory queue = new bytes32[](leafs + flags.length);
+        for (uint256 i = 0; i < leafs; ++i) {
+            leaves[i] = queue[i] = keccak256(abi.encode(seed, "leaf", i));
+        }
+        try this.foldManyByOpenZeppelin(leaves, siblings, flags) returns (bytes32 root) {
+            assert(this.foldMany(queue, siblings, flags) == root);
+            assert(clear == siblings.length);
+        } catch {
+            assert(!(fits && repairs));
+            try this.foldMany(queue, siblings, flags) {
+                assert(false);
+            } catch (bytes memory reason) {
+                assert(bytes4(reason) == MerkleProof.MerkleProofInvalidMultiproof.selector);
+            }
+        }
     }
 
     function test_hash_leaf__any_reading__equals_abi_encode(IDataAttestation.ReadingLeaf calldata leaf) external pure {
