@@ -19,6 +19,8 @@ from gridwitness.service.fleet import Fleet
 from gridwitness.sources.payloads import ReadingPayload, to_signed
 
 CLOCK_TOLERANCE_S = 60
+# IStreamBonds: a reading is good by the key of its time or of this long before.
+KEY_GRACE_S = 900
 # Large enough that handing over to a thread costs little beside 64 signatures of some 60 microseconds each.
 _CHUNK = 64
 # Worth another look after asking the chain again: what we know of it may be old.
@@ -113,12 +115,11 @@ class Admission:
         if status is not DeviceStatus.ACTIVE:
             word = status.name.lower()
             raise ReadingRejected(f"{word}_device", f"{name} is {word} at {reading.time}; it must be active")
-        # A rotation announced can still be replaced, and a reading taken on it would be by no key of the device.
-        announced = [key for key in device.later_keys if self._fleet.head_time < key.valid_from <= reading.time]
-        if announced:
+        # Until the chain has passed a time, its key may still change; the key of KEY_GRACE_S before counts in any case.
+        is_passed = reading.time <= self._fleet.head_time
+        if not is_passed and device.key_at(reading.time) != device.key_at(reading.time - KEY_GRACE_S):
             raise ReadingRejected(
-                "future_time",
-                f"{name} has another key from {announced[0].valid_from} on, which the chain has not reached",
+                "future_time", f"{name} has a new key, and the chain has not reached {reading.time}: its key may change"
             )
         if device.zone != self._fleet.zone:
             raise ReadingRejected(

@@ -107,21 +107,31 @@ async def test_submit__key_rotated__each_key_is_good_for_its_own_time_only(oracl
     assert reasons == ["", "wrong_signature", "wrong_signature", ""]
 
 
+@pytest.mark.parametrize("begun_s", [-859, 0, 30, 40])
 @pytest.mark.parametrize("signer", [home_key(), Secp256k1Key(779)])
-async def test_submit__reading_of_a_time_whose_key_is_only_announced__waits_until_the_key_cannot_be_replaced(
-    oracle: Parts, signer: DeviceKey
+async def test_submit__reading_of_a_time_whose_key_may_change__waits_until_the_chain_has_passed_it(
+    oracle: Parts, signer: DeviceKey, begun_s: int
 ) -> None:
     device, new = home_key(), Secp256k1Key(779)
-    oracle.registry.rotate(device, new, NOW + 30)
-    oracle.registry.head_time = NOW + 29
+    oracle.registry.rotate(device, new, NOW + begun_s)
+    oracle.registry.head_time = NOW + 39
     oracle.registry.sync()
     reading = Reading(device.device_id, 1, NOW + 40, "1-0:1.8.0", 7)
     _, reason, message = await _verdict(oracle, sign(signer, reading))
     assert reason == "future_time"
-    assert f"has another key from {NOW + 30} on, which the chain has not reached" in message
-    oracle.registry.head_time = NOW + 30
+    assert f"the chain has not reached {NOW + 40}: its key may change" in message
+    oracle.registry.head_time = NOW + 40
     expected = "" if signer.device_id == new.device_id else "wrong_signature"
     assert (await _verdict(oracle, sign(signer, reading)))[1] == expected
+
+
+async def test_submit__coming_time_whose_key_has_spoken_for_long__is_taken(oracle: Parts) -> None:
+    device, new = home_key(), Secp256k1Key(779)
+    oracle.registry.rotate(device, new, NOW + 40 - 900)
+    oracle.registry.head_time = NOW
+    oracle.registry.sync()
+    reading = Reading(device.device_id, 1, NOW + 40, "1-0:1.8.0", 7)
+    assert (await _verdict(oracle, sign(new, reading)))[0] == "accepted"
 
 
 async def test_submit__device_of_another_zone__is_refused(oracle: Parts) -> None:
