@@ -54,6 +54,7 @@ def test_spend__attest__as_recorded(gas_record: Any, open_feed: OpenFeed, commit
     steady = attest_many(small, 3)
     large = open_feed("gas-large", Committee(range(1, 32), threshold=11), READING_TYPES)
     large_first = attest_many(large, 11)
+    large_steady = attest_many(large, 11)
     superseding = small.attest([keccak(b"instead")], supersedes=200)
     gas_record.compare(
         "DataAttestation",
@@ -64,6 +65,7 @@ def test_spend__attest__as_recorded(gas_record: Any, open_feed: OpenFeed, commit
             "attest/3-of-5,superseding": gas_record.of(superseding),
             "attest/11-of-31,first": gas_record.of(large_first[0]),
             "attest/11-of-31,mean-first-256": gas_record.mean(large_first),
+            "attest/11-of-31,mean-256": gas_record.mean(large_steady),
         },
     )
 

@@ -92,9 +92,9 @@ def plain_chain(tmp_path: Path) -> Iterator[None]:
 def large_village(plain_chain: None, accounts: Any, project: Any, committee: Committee) -> Village:
     """A zone with a rich backstop, on the day before the one that is traded."""
     deployer, transmitter = accounts[0], accounts[1]
-    registry, attestation, euro = (
-        deployer.deploy(contract) for contract in (project.DeviceRegistry, project.DataAttestation, project.EuroToken)
-    )
+    registry = deployer.deploy(project.DeviceRegistry, deployer)
+    attestation = deployer.deploy(project.DataAttestation, registry)
+    euro = deployer.deploy(project.EuroToken)
     name = b"profiles".ljust(32, b"\0")
     receipt = attestation.openStream(name, schema_of(PROFILE_TYPES), committee.args, sender=deployer)
     stream_id = bytes(receipt.events[0].streamId)
