@@ -20,7 +20,7 @@ SLITHER_EXCLUDED := uninitialized-local
 # npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint slither compile gas gas-snapshot bench-anchors invariants symbolic bytecode clean
+.PHONY: help setup demo test lint slither compile gas gas-snapshot bench-anchors bench-year invariants symbolic bytecode clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -61,6 +61,9 @@ gas-snapshot: setup compile ## rewrite the snapshots of gas, sizes and bytecode 
 bench-anchors: setup compile ## the same work on EAS and here, side by side; ARGS=--write puts the table into README
 	@python -m tests.anchors.bench $(ARGS)
 
+bench-year: setup out/rural3-year/year.parquet ## seconds to clear and settle a year of 118 meters by the Python reference
+	@python -m tests.oracle.market.bench_year out/rural3-year
+
 invariants: setup ## fuzzing and invariants of the contracts
 	forge test
 
@@ -74,6 +77,10 @@ clean: ## remove what was built; the installed tools stay
 	rm -rf .build out cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # --- below: what stands once it is made -----------------------------------------------------------------------------
+
+out/rural3-year/year.parquet: toolchain/make_community.py $(UV)
+	@echo "making a year of simbench's 1-LV-rural3--0-sw"
+	@$(UV) run --quiet toolchain/make_community.py --grid 1-LV-rural3--0-sw --out $(@D) --year
 
 .toolchain/.stamp-tools:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -21,6 +21,7 @@ _COMMANDS = {
     "status": "status",
     "doctor": "doctor",
     "agent": "agent",
+    "compare": "compare",
 }
 
 

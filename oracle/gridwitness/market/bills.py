@@ -17,6 +17,12 @@ def grid_only_bill(net_wh: Iterable[int], params: ZoneParams) -> int:
     return -(-milli // MILLI)
 
 
+def net_metering_bill(net_wh: Iterable[int], params: ZoneParams) -> int:
+    """Bill (token units) of a whole billing period under net metering, rounded up once: exports of any time cancel
+    imports of any other, what is left costs the short price or brings the long price."""
+    return grid_only_bill((sum(net_wh),), params)
+
+
 def market_bill(settlement: Settlement) -> int:
     """Bill (token units) of a settled schedule."""
     return -net_cash(settlement)

@@ -108,6 +108,17 @@ def test_orders__plan_missing_or_for_another_strategy__is_refused() -> None:
         make_orders(forecast_of([1000] * 10), ZONE, Strategy.TRUTHFUL, plan)
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 3000), st.sampled_from([0, 10_000]))
+def test_hedged__slots_of_a_day__are_priced_as_if_each_were_alone(seed: int, spread_wh: int, penalty: int) -> None:
+    params = replace(ZONE, penalty_per_kwh=penalty)
+    draw = np.random.default_rng(seed)
+    centres_wh = draw.integers(-2000, 2000, (SLOTS_PER_DAY, 1))
+    scenarios_wh = np.sort(centres_wh + draw.integers(-spread_wh, spread_wh + 1, (SLOTS_PER_DAY, len(LEVELS))), axis=1)
+    orders = make_orders(Forecast(scenarios_wh.astype(np.float64)), params)
+    assert orders[::8] == tuple(one_order(list(map(float, row)), params) for row in scenarios_wh[::8])
+
+
 @dataclass
 class Village:
     """What trading did to the bundled community: savings (token units) per week and per meter."""

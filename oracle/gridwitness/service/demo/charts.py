@@ -44,7 +44,7 @@ PIXELS_PER_INCH = 72  # matplotlib's SVG unit is the point; the page shows one a
 WIDE, NARROW = 920, 360
 MAX_HOMES_SHOWN = 40
 
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "text.color": INK,
@@ -96,7 +96,7 @@ def _chart(name: str, alt: str, draw: Draw, wide_height: int, narrow_height: int
 
 def _svg(name: str, alt: str, draw: Draw, width: int, height: int) -> str:
     """Inline SVG of one figure; `name` keeps the ids of one page's charts apart."""
-    with mpl.rc_context({**_STYLE, "font.size": 12 if width == WIDE else 11, "svg.hashsalt": name}):
+    with mpl.rc_context({**STYLE, "font.size": 12 if width == WIDE else 11, "svg.hashsalt": name}):
         figure = Figure(figsize=(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure, width == WIDE)
@@ -322,7 +322,7 @@ def write_overview(path: Path, result: DemoResult, homes: Sequence[HomeFigures],
     """The picture for the README: price and volume over the days beside energy per home, 1400 pixels wide."""
     zone = result.clearings["zone"].iloc[0]
     shown = _largest(homes, lambda home: home.import_wh + home.export_wh)[:16]
-    with mpl.rc_context({**_STYLE, "font.size": 14, "figure.facecolor": PAPER}):
+    with mpl.rc_context({**STYLE, "font.size": 14, "figure.facecolor": PAPER}):
         figure = Figure(figsize=(14, 7.2), dpi=100, layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(f" {headline}", x=0.012, ha="left", weight="bold", fontsize="x-large")

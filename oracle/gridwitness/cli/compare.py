@@ -1,0 +1,62 @@
+"""`gridwitness compare`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gridwitness.cli.demo import COMMUNITY
+from gridwitness.cli.zone import zone_rules
+from gridwitness.market.agents import Strategy
+
+
+def compare(
+    community: Annotated[
+        Path, typer.Option(help="Folder of CSV or Parquet with slot_start, meter, import_wh, export_wh")
+    ] = COMMUNITY,
+    days: Annotated[int, typer.Option(min=1, help="Days to trade, one billing period")] = 6,
+    start: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day to trade (UTC); else the sunniest stretch")
+    ] = None,
+    strategy: Annotated[Strategy, typer.Option(help="What agents do with forecasts: truthful or hedged")] = (
+        Strategy.HEDGED
+    ),
+    history_days: Annotated[int, typer.Option(min=1, help="Days to learn from")] = 3,
+    zone: Annotated[int, typer.Option(min=1, max=(1 << 24) - 1, help="Zone whose rules to take")] = 1,
+    rules: Annotated[Path | None, typer.Option(help="TOML or JSON file with the zone's rules")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="deployments/<chain-id>.json, instead of --rules")] = None,
+    rpc: Annotated[str | None, typer.Option(help="Node to read the rules from, with --manifest")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the tables and the picture")] = Path("out/compare"),
+) -> None:
+    """Compare this market with no trading, pay-as-bid and net metering, on the same homes and flows.
+
+    Writes homes.csv, community.csv and comparison.png; the same input gives the same files. Nothing is sent
+    anywhere: clearing and settlement are the reference's, which the contract equals to the unit.
+
+    \b
+    Example: gridwitness compare --rules zone.toml
+    Example: gridwitness compare --community my-street/ --days 30 --manifest deployments/31337.json
+    """
+    # Imported here because pandas and matplotlib would slow the start of every other command.
+    from gridwitness.service.comparison import community_rows, compare_community, write_comparison
+    from gridwitness.sources.community import load_community
+
+    params = zone_rules(zone, rules, manifest, rpc)
+    village = load_community(community)
+    chosen = village.choose_days(days, history_days, start.date() if start else None)
+    comparison = compare_community(village, chosen, params, strategy)
+    write_comparison(out, comparison, village.meters, params)
+    table = Table(title=f"{len(village.meters)} homes, {days} days, {comparison.shared_wh} Wh to share")
+    table.add_column("mechanism", no_wrap=True)
+    for name in ("bill €", "saved €", "other side €", "welfare €", "self-sufficient"):
+        table.add_column(name, justify="right")
+    for row in community_rows(comparison, params):
+        money = (f"{float(row[name]):.2f}" for name in ("bill_eur", "saved_eur", "other_side_eur", "welfare_eur"))
+        table.add_row(row["mechanism"], *money, f"{row['self_sufficiency_bps'] / 100:.1f} %")
+    Console().print(table)
+    typer.echo(f"written to {out}")
