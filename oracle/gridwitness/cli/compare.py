@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from gridwitness.cli.demo import COMMUNITY
-from gridwitness.cli.zone import zone_rules
+from gridwitness.cli.trading import (
+    HistoryDaysOption,
+    ManifestOption,
+    RpcOption,
+    RulesOption,
+    ZoneOption,
+    zone_rules,
+)
 from gridwitness.market.agents import Strategy
 
 
@@ -26,11 +34,11 @@ def compare(
     strategy: Annotated[Strategy, typer.Option(help="What agents do with forecasts: truthful or hedged")] = (
         Strategy.HEDGED
     ),
-    history_days: Annotated[int, typer.Option(min=1, help="Days to learn from")] = 3,
-    zone: Annotated[int, typer.Option(min=1, max=(1 << 24) - 1, help="Zone whose rules to take")] = 1,
-    rules: Annotated[Path | None, typer.Option(help="TOML or JSON file with the zone's rules")] = None,
-    manifest: Annotated[Path | None, typer.Option(help="deployments/<chain-id>.json, instead of --rules")] = None,
-    rpc: Annotated[str | None, typer.Option(help="Node to read the rules from, with --manifest")] = None,
+    history_days: HistoryDaysOption = 3,
+    zone: ZoneOption = 1,
+    rules: RulesOption = None,
+    manifest: ManifestOption = None,
+    rpc: RpcOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the tables and the picture")] = Path("out/compare"),
 ) -> None:
     """Compare this market with no trading, pay-as-bid and net metering, on the same homes and flows.
@@ -51,12 +59,17 @@ def compare(
     chosen = village.choose_days(days, history_days, start.date() if start else None)
     comparison = compare_community(village, chosen, params, strategy)
     write_comparison(out, comparison, village.meters, params)
-    table = Table(title=f"{len(village.meters)} homes, {days} days, {comparison.shared_wh} Wh to share")
+    title = f"{len(village.meters)} homes, {days} days, {comparison.shared_wh} Wh to share"
+    Console().print(_table(title, community_rows(comparison, params)))
+    typer.echo(f"written to {out}")
+
+
+def _table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title=title)
     table.add_column("mechanism", no_wrap=True)
     for name in ("bill €", "saved €", "other side €", "welfare €", "self-sufficient"):
         table.add_column(name, justify="right")
-    for row in community_rows(comparison, params):
+    for row in rows:
         money = (f"{float(row[name]):.2f}" for name in ("bill_eur", "saved_eur", "other_side_eur", "welfare_eur"))
         table.add_row(row["mechanism"], *money, f"{row['self_sufficiency_bps'] / 100:.1f} %")
-    Console().print(table)
-    typer.echo(f"written to {out}")
+    return table

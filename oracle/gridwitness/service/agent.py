@@ -14,7 +14,7 @@ from gridwitness.domain.market import Schedule, ZoneParams
 from gridwitness.domain.slots import SLOTS_PER_DAY, slots_of_day
 from gridwitness.encoding.eip712 import market_domain, schedule_digest
 from gridwitness.errors import ConfigError, InputError
-from gridwitness.market.agents import Strategy, make_orders
+from gridwitness.market.agents import Strategy
 from gridwitness.market.battery import Battery, BatteryPlan, SlotPrices, plan_battery, tariff_prices
 from gridwitness.market.forecast import Forecast, forecast_day, whole_days
 from gridwitness.sources.community import load_community
@@ -22,15 +22,6 @@ from gridwitness.sources.community_data import date_of, time_text
 from gridwitness.sources.prices import load_expected_prices
 
 FORMAT = "gridwitness schedule 1"
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """Who trades where: the device, the account that pays and is paid, the zone."""
-
-    device_id: bytes
-    account: str
-    zone: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +56,27 @@ def forecast_meter(history: Path, meter: str | None, day: int, history_days: int
     return forecast_day(whole_days(community.history_wh(meter, day, history_days)))
 
 
-def expected_prices(path: Path | None, day: int, params: ZoneParams) -> SlotPrices:
-    """Prices a battery is planned for: those of the file, at which it both buys and sells, or else the zone's own."""
-    if path is None:
-        return tariff_prices(params, SLOTS_PER_DAY)
-    prices = load_expected_prices(path, day)
-    return SlotPrices(prices, prices)
+def plan_day(
+    forecast: Forecast, battery: Battery | None, prices: Path | None, day: int, params: ZoneParams
+) -> BatteryPlan | None:
+    """A battery's plan for the median forecast; none without a battery.
+
+    It is planned for the prices of the file, at which it both buys and sells, or else for the zone's own. Raises
+    InputError if there are prices but no battery, which alone looks at them.
+    """
+    if battery is None:
+        if prices is not None:
+            raise InputError(f"prices {prices} are for a battery, and there is none")
+        return None
+    if prices is None:
+        expected = tariff_prices(params, SLOTS_PER_DAY)
+    else:
+        known = load_expected_prices(prices, day)
+        expected = SlotPrices(known, known)
+    return plan_battery(forecast.median_wh(), battery, expected)
 
 
-def propose(
-    forecast: Forecast,
-    params: ZoneParams,
-    party: Party,
-    *,
-    day: int,
-    version: int,
-    strategy: Strategy,
-    battery: Battery | None,
-    prices: SlotPrices,
-) -> Proposal:
-    """The schedule of a day; `prices` are those a battery is planned for."""
-    plan = None if battery is None else plan_battery(forecast.median_wh(), battery, prices)
-    orders = make_orders(forecast, params, strategy, plan)
-    schedule = Schedule(party.device_id, party.account, party.zone, day, version, orders)
-    return Proposal(schedule, forecast, strategy, plan)
-
-
-def seal(schedule: Schedule, chain_id: int, market: str, key: LocalAccount) -> Seal:
+def seal(schedule: Schedule, key: LocalAccount, chain_id: int, market: str) -> Seal:
     """Sign a schedule as owner or delegate, or as the device itself where its id is the key's own address."""
     digest = schedule_digest(market_domain(chain_id, market), schedule)
     signature = bytes(key.unsafe_sign_hash(Hash32(digest)).signature)

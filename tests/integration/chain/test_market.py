@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from eth_account.signers.local import LocalAccount
+from typer.testing import CliRunner, Result
 
 from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import Chain
+from gridwitness.chain.keystore import write_keystore
 from gridwitness.chain.market import Market, schedule_tuple
+from gridwitness.cli import build_app
 from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.market import NO_ORDER, Order, Schedule, Side, SignedSchedule, ZoneParams
 from gridwitness.domain.readings import Profile
@@ -19,9 +25,10 @@ from gridwitness.encoding.eip712 import market_domain, schedule_digest
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import DeviceKey, P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import PROFILE_TYPES, profile_leaf, schema_of
-from gridwitness.errors import Reverted
+from gridwitness.errors import ConfigError, Reverted
 from gridwitness.market.clearing import Book, book_of, clear
 from gridwitness.market.settlement import net_cash, reserve, settle, settle_missing
+from gridwitness.sources.community_data import date_of
 from tests.integration.chain.conftest import GENESIS_TIME
 from tests.integration.chain.parties import Committee, register
 
@@ -191,3 +198,61 @@ def test_spell_schedule__as_the_contract_takes_it__has_the_reserve_of_the_view(
     assert chain.call_many([view(schedule_tuple(row.schedule)) for row in rows]) == [
         reserve(row.schedule, params) for row in rows
     ]
+
+
+@pytest.fixture
+def agent(chain: Chain, anvil: Anvil, owner: LocalAccount, tmp_path: Path) -> Callable[..., Result]:
+    """`gridwitness agent` for the seller: a day of history, manifest, node, and a keystore with the owner's key."""
+    times = pd.date_range(date_of(DAY - 1), periods=96, freq="15min").strftime("%Y-%m-%dT%H:%M:%SZ")
+    history = {"slot_start": times, "meter": "seller", "import_wh": 0, "export_wh": range(500, 596)}
+    pd.DataFrame(history).to_csv(tmp_path / "meter.csv", index=False)
+    contracts = {name: {"address": entry.address, "block": 1} for name, entry in chain.manifest.contracts.items()}
+    (tmp_path / "manifest.json").write_text(json.dumps({"chain_id": chain.chain_id, "contracts": contracts}))
+    (tmp_path / "password").write_text("secret\n")
+    write_keystore(tmp_path / "key.json", bytes(owner.key), tmp_path / "password", light=True)
+
+    def run(zone: int) -> Result:
+        given = {
+            "history": tmp_path / "meter.csv",
+            "day": date_of(DAY),
+            "device": "0x" + SELLER.device_id.hex(),
+            "account": owner.address,
+            "zone": zone,
+            "manifest": tmp_path / "manifest.json",
+            "rpc": anvil.url,
+            "key": tmp_path / "key.json",
+            "password-file": tmp_path / "password",
+            "out": tmp_path / "schedule.json",
+        }
+        words = ["agent", *(str(word) for name, value in given.items() for word in (f"--{name}", value))]
+        return CliRunner().invoke(build_app(words), words)
+
+    return run
+
+
+def test_submit__schedule_of_the_agent_command__counts(
+    chain: Chain,
+    market: Market,
+    owner: LocalAccount,
+    transmitter: LocalAccount,
+    agent: Callable[..., Result],
+    tmp_path: Path,
+) -> None:
+    done = agent(ZONE)
+    assert done.exit_code == 0, done.output
+    content = json.loads((tmp_path / "schedule.json").read_text())
+    orders = tuple(
+        Order(Side[row["side"].upper()], row["tick"], row["energyWh"]) for row in content["schedule"]["orders"]
+    )
+    schedule = Schedule(SELLER.device_id, owner.address, ZONE, DAY, 1, orders)
+    row = SignedSchedule(schedule, bytes.fromhex(content["seal"]["signature"][2:]))
+    assert market.refusals([row]) == [""]
+    assert market.skipped(chain.transact(transmitter, market.submit([row]))) == []
+    assert sum(market.book(ZONE, slots_of_day(DAY)[40])[1]) == orders[40].energy_wh > 0
+
+
+def test_agent__zone_not_open__says_so(market: Market, agent: Callable[..., Result], tmp_path: Path) -> None:
+    error = agent(ZONE + 1).exception
+    assert isinstance(error, ConfigError)
+    assert error.message == f"zone {ZONE + 1} is not open on chain 31337"
+    assert not (tmp_path / "schedule.json").exists()

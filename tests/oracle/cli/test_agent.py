@@ -36,7 +36,14 @@ RULES = {
     "penaltyPerKwh": 10_000,
     "toleranceBps": 1_000,
 }
-BATTERY = ("--strategy", "battery", "--capacity-wh", "10000", "--initial-wh", "2000", "--final-wh", "2000")
+BATTERY = {
+    "capacity_wh": 10_000,
+    "charge_power_w": 5_000,
+    "discharge_power_w": 5_000,
+    "round_trip_bps": 9_000,
+    "initial_wh": 2_000,
+    "final_wh": 2_000,
+}
 
 
 @pytest.fixture
@@ -69,6 +76,12 @@ def run(folder: Path, *extra: str, rules: tuple[str, ...] = (), **changes: str) 
     return CliRunner().invoke(build_app(words), words)
 
 
+def with_battery(folder: Path, **changes: object) -> tuple[str, ...]:
+    values = {name: value for name, value in {**BATTERY, **changes}.items() if value is not None}
+    (folder / "battery.toml").write_text("\n".join(f"{name} = {value}" for name, value in values.items()))
+    return "--strategy", "battery", "--battery", str(folder / "battery.toml")
+
+
 def schedule_of(folder: Path) -> tuple[Schedule, dict[str, Any]]:
     content = json.loads((folder / "schedule.json").read_text())
     said = content["schedule"]
@@ -94,7 +107,7 @@ def test_agent__history_and_rules__writes_the_orders_of_the_strategy(folder: Pat
 def test_agent__battery__writes_states_within_it_and_other_orders(folder: Path) -> None:
     assert run(folder).exit_code == 0
     without, _ = schedule_of(folder)
-    assert run(folder, *BATTERY).exit_code == 0
+    assert run(folder, *with_battery(folder)).exit_code == 0
     schedule, content = schedule_of(folder)
     assert len(content["storedWh"]) == SLOTS_PER_DAY
     assert 0 <= min(content["storedWh"]) <= max(content["storedWh"]) <= 10_000
@@ -107,7 +120,7 @@ def test_agent__battery_with_prices__charges_when_they_are_low_and_gives_when_hi
     times = pd.date_range("2016-08-12T00:00Z", periods=SLOTS_PER_DAY, freq="15min").strftime("%Y-%m-%dT%H:%M:%SZ")
     prices = pd.DataFrame({"slot_start": times, "zone": 1, "price_eur_per_kwh": cents})
     prices.to_csv(folder / "clearings.csv", index=False)
-    done = run(folder, *BATTERY, "--prices", str(folder / "clearings.csv"))
+    done = run(folder, *with_battery(folder), "--prices", str(folder / "clearings.csv"))
     assert done.exit_code == 0, done.output
     stored_wh = schedule_of(folder)[1]["storedWh"]
     assert stored_wh[7] == 0
@@ -117,7 +130,7 @@ def test_agent__battery_with_prices__charges_when_they_are_low_and_gives_when_hi
 
 def test_agent__prices_of_another_time_only__names_the_first_missing(folder: Path) -> None:
     (folder / "p.csv").write_text("slot_start,price_eur_per_kwh\n2016-08-12T00:00:00Z,0.2\n2016-08-13T00:15:00Z,0.2\n")
-    error = fault(folder, *BATTERY, "--prices", str(folder / "p.csv"))
+    error = fault(folder, *with_battery(folder), "--prices", str(folder / "p.csv"))
     assert "no price of 00:15 UTC before 2016-08-13, nor of 94 other" in error.message
 
 
@@ -160,18 +173,41 @@ def fault(folder: Path, *extra: str, rules: tuple[str, ...] = (), **changes: str
         ({"day": "2016-01-01"}, (), "simbench-rural1: no slot 2015-12-31T00:00:00Z"),
         ({"device": "0x07"}, (), "device '0x07' is not 0x and 64 hex digits"),
         ({"account": ACCOUNT.lower()}, (), "is not a checksummed address"),
-        ({}, ("--strategy", "battery"), "--capacity-wh goes with --strategy battery, and no other"),
-        ({}, ("--capacity-wh", "5000"), "--capacity-wh goes with --strategy battery, and no other"),
-        ({}, (*BATTERY, "--final-wh", "10001"), "battery: final_wh 10001 is outside 0 to 10000"),
+        ({}, ("--strategy", "battery"), "strategy battery needs a battery plan"),
+        ({}, ("--strategy", "battery", "--battery", "none.toml"), "battery none.toml not found"),
+        ({}, ("--prices", "none.csv"), "prices none.csv are for a battery, and there is none"),
         ({}, ("--key", "key.json"), "--key, --password-file and --manifest go together"),
         ({}, ("--manifest", "31337.json"), "give the zone's rules by --rules or by --manifest, not both"),
-        ({}, (*BATTERY, "--prices", "none.csv"), "prices none.csv cannot be read: No such file or directory"),
     ],
 )
 def test_agent__wrong_input__is_one_line_and_nothing_is_written(
     folder: Path, changes: dict[str, str], extra: tuple[str, ...], message: str
 ) -> None:
     assert message in fault(folder, *extra, **changes).message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"final_wh": 10_001}, "battery: final_wh 10001 is outside 0 to 10000"),
+        ({"final_wh": None}, "{file}: final_wh is missing"),
+        ({"final_wh": 0.5}, "{file}: final_wh is 0.5"),
+        ({"power_w": 5_000}, "{file}: power_w is not known of a battery"),
+    ],
+)
+def test_agent__bad_battery__names_file_key_and_value(folder: Path, changes: dict[str, object], message: str) -> None:
+    error = fault(folder, *with_battery(folder, **changes))
+    assert error.message == message.format(file=folder / "battery.toml")
+
+
+def test_agent__battery_of_another_strategy__is_refused(folder: Path) -> None:
+    error = fault(folder, *with_battery(folder), "--strategy", "hedged")
+    assert error.message == "strategy hedged takes no battery plan"
+
+
+def test_agent__prices_not_there__says_so(folder: Path) -> None:
+    error = fault(folder, *with_battery(folder), "--prices", "none.csv")
+    assert error.message == "prices none.csv cannot be read: No such file or directory"
 
 
 def test_agent__history_of_several_meters__hint_names_them(folder: Path) -> None:
