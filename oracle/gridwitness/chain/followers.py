@@ -28,15 +28,17 @@ class LogFollower:
         events: Sequence[str],
         *,
         topics: Sequence[str | None] = (),
+        abi: str = "",
         block_range: int = BLOCK_RANGE,
         reorg_depth: int = REORG_DEPTH,
     ) -> None:
-        """`topics` further restrict the indexed arguments, as in eth_getLogs."""
+        """`topics` further restrict the indexed arguments, as in eth_getLogs; `abi` is the events', if another."""
         self.events: list[Event] = []
         self.head_time = 0
         self._chain = chain
         self._contract = contract
-        self._topics = [["0x" + topic_of(contract, event).hex() for event in events], *topics]
+        self._abi = abi or contract
+        self._topics = [["0x" + topic_of(self._abi, event).hex() for event in events], *topics]
         self._first_block = chain.manifest.block(contract)
         self._block_range = block_range
         self._reorg_depth = reorg_depth
@@ -79,7 +81,7 @@ class LogFollower:
             logs = self._chain.node.rpc("eth_getLogs", query)
             if not isinstance(logs, list):
                 raise ChainError(f"eth_getLogs for blocks {first} to {last} answered no list")
-            decoded = (decode_log(self._contract, log) for log in logs)
+            decoded = (decode_log(self._abi, log) for log in logs)
             events += [event for event in decoded if event is not None]
         return events
 

@@ -7,10 +7,11 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-# Name of a contract in the manifest → file of the ABI by which it is used.
+# Name of a contract in the manifest, or of a part of one → file of the ABI by which it is used.
 _FILES = {
     "DeviceRegistry": "IDeviceRegistry",
     "DataAttestation": "IDataAttestation",
+    "StreamBonds": "IStreamBonds",  # at the address of DataAttestation
     "EnergyMarket": "IEnergyMarket",
     "EuroToken": "EuroToken",
     "Token": "EuroToken",  # a token that was there before; it may not have `mint`
