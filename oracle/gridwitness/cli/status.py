@@ -19,9 +19,9 @@ def status(
     url: Annotated[str, typer.Option(help="HTTP address of an oracle")] = "http://127.0.0.1:8101",
     json: Annotated[bool, typer.Option("--json", help="Print the document as it is")] = False,
 ) -> None:
-    """Show how an oracle is doing: what waits, what was refused, how its committee behaves.
+    """Show how an oracle is doing: what waits, what was refused or challenged, how its committee behaves.
 
-    Exit code 1 if the oracle says it is not ready.
+    Exit code 1 if the oracle says it is not ready, or that it cannot answer a challenge.
 
     Example: gridwitness status --url http://127.0.0.1:8101
     """
@@ -30,7 +30,7 @@ def status(
         typer.echo(httpx.Response(200, json=report).text)
     else:
         _print(report, Console())
-    if not report["ready"]:
+    if not report["ready"] or report["challenges"].get("alarms"):
         raise typer.Exit(1)
 
 
@@ -51,7 +51,7 @@ def _print(report: dict[str, Any], console: Console) -> None:
     mode = "dry run" if report["dry_run"] else "live"
     ready = "[green]ready[/green]" if report["ready"] else "[red]not ready[/red]"
     console.print(f"{report['name']} {report['address']} · zone {report['zone']} · {mode} · {ready}", highlight=False)
-    for problem in report["problems"]:
+    for problem in [*report["problems"], *report["challenges"].get("alarms", [])]:
         console.print(f"  [red]✗[/red] {problem}", highlight=False, soft_wrap=True)
     chain, clock, readings = report["chain"], report["clock"], report["readings"]
     console.print(
@@ -63,6 +63,7 @@ def _print(report: dict[str, Any], console: Console) -> None:
     waiting = "none waits" if age is None else f"{readings['unattested']} wait, the oldest since {age} s"
     console.print(f"{readings['stored']} readings, {readings['attested']} attested, {waiting}", highlight=False)
     console.print(_streams(report["streams"]), _rejections(report["rejections"]), _members(report["members"]))
+    _print_challenges(report["challenges"], console)
 
 
 def _streams(streams: dict[str, Any]) -> Table:
@@ -87,6 +88,24 @@ def _members(members: list[dict[str, Any]]) -> Table:
         failures = ", ".join(f"{name} {count}" for name, count in member["failures"].items())
         table.add_row(member["address"], str(member["signed"]), failures, member["last_failure"])
     return table
+
+
+def _print_challenges(challenges: dict[str, Any], console: Console) -> None:
+    if not challenges:  # the chain was not read yet
+        return
+    console.print(
+        f"challenges: {len(challenges['open'])} open, {challenges['answered']} answered, of which "
+        f"{challenges['answered_here']} here, {challenges['convicted']} lost, "
+        f"{challenges['unanswerable']} unanswerable here",
+        highlight=False,
+    )
+    if challenges["open"]:
+        table = Table("challenge", "device", "reading", "batch", "time left", "what the oracle does")
+        for one in challenges["open"]:
+            left = f"{one['left_s'] // 3600}:{one['left_s'] // 60 % 60:02}:{one['left_s'] % 60:02}"
+            short = (one["id"][:10] + "…", one["device_id"][:10] + "…")
+            table.add_row(*short, str(one["counter"]), str(one["batch"]), left, one["action"])
+        console.print(table)
 
 
 def _time(seconds: int) -> str:

@@ -18,6 +18,7 @@ from eth_account.signers.local import LocalAccount
 from eth_keys.backends import get_backend
 
 from gridwitness.chain.attestation import StreamView
+from gridwitness.chain.challenges import read_bond
 from gridwitness.chain.client import Chain
 from gridwitness.chain.keystore import load_account
 from gridwitness.chain.manifest import Manifest
@@ -80,6 +81,7 @@ class Examination:
             ("clock", self._clock),
             ("chain and contracts", self._contracts),
             *((f"stream {name}", partial(self._committee, name)) for name in self._setup.streams),
+            *((f"bond of {name}", partial(self._bond, name)) for name in self._setup.streams[:1]),
             ("balance", self._balance),
         )
         return [_find(name, check) for name, check in checks]
@@ -168,6 +170,18 @@ class Examination:
                 hint="the stream's owner can change the committee",
             )
         return f"member of {committee.threshold} of {len(committee.members)}"
+
+    def _bond(self, name: str) -> str:
+        """What the readings stream stands to lose; nothing of it is wrong."""
+        chain = _needed(self._chain, "contracts")
+        bond = read_bond(chain, chain.manifest.stream(name))
+        if bond is None:
+            return "none: nobody can challenge its readings"
+        exit_text = f"exit at {bond.exit_at}" if bond.exit_at else "no exit announced"
+        return (
+            f"{bond.amount} of token {bond.token}, {bond.answer_window_s} s to answer a challenge, "
+            f"{bond.open_challenges} open, {exit_text}"
+        )
 
     def _balance(self) -> str:
         chain, account = _needed(self._chain, "contracts"), _needed(self._account, "key")

@@ -12,6 +12,7 @@ from eth_account.signers.local import LocalAccount
 
 from gridwitness.api.protocols import CommitteeReply, Document, Verdict
 from gridwitness.chain.attestation import StreamView
+from gridwitness.chain.challenges import ChallengeView
 from gridwitness.chain.client import Chain
 from gridwitness.chain.outbox import Outbox
 from gridwitness.chain.outbox_store import OutboxState
@@ -20,6 +21,7 @@ from gridwitness.encoding.eip712 import attestation_domain, registry_domain
 from gridwitness.encoding.packing import pack_meta
 from gridwitness.errors import ChainError, StoreError
 from gridwitness.service.admission import Admission
+from gridwitness.service.answering import Answerer
 from gridwitness.service.batching import BatchRules
 from gridwitness.service.clock import ChainClock, ChainTime, Clock, SystemClock
 from gridwitness.service.fleet import Fleet
@@ -126,6 +128,14 @@ class OracleNode:
             Proposer(follower, self._voter, self._peers, self._submit, config.takeover_s, config.poll_interval_s)
             for follower in self._followers.values()
         ]
+        self._answerer = Answerer(
+            self._followers[readings_stream],
+            ChallengeView(self._chain, readings_stream, self.address),
+            self._readings,
+            self._outbox,
+            self.address,
+            config.takeover_s,
+        )
         self._prover = Prover(manifest, readings_stream, profile_batches, self._readings, self._profiles, self._batches)
         self._prover_lock = asyncio.Lock()
 
@@ -169,12 +179,14 @@ class OracleNode:
         for follower in self._followers.values():
             if moved or not follower.caught_up:
                 await follower.step(head.number - self.config.confirmations)
+        # Before proposing: a batch can wait, a deadline cannot.
+        await asyncio.to_thread(self._answerer.step, self._chain_time.now(), head.number, moved=moved)
         self._head = head
         if self._outbox is None:
             return
         for proposer in self._proposers:
             await proposer.step(self._clock.now())
-        if moved or any(proposer.submission is not None for proposer in self._proposers):
+        if moved or self._answerer.busy or any(proposer.submission is not None for proposer in self._proposers):
             await asyncio.to_thread(self._outbox.step)
         for proposer in self._proposers:
             await self._check_submission(proposer, self._outbox)
@@ -275,6 +287,7 @@ class OracleNode:
             "streams": {
                 follower.kind.name: describe_stream(follower, self._batches) for follower in self._followers.values()
             },
+            "challenges": self._answerer.report,
             "members": self._peers.report(),
             "outbox": {} if self._outbox is None else self._outbox.counts(),
         }

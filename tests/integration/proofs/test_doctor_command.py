@@ -17,7 +17,7 @@ from gridwitness.chain.keystore import write_keystore
 from gridwitness.cli import build_app
 from tests.integration.oracle.village import Oracle, Village
 
-CHECKS = 12
+CHECKS = 13
 
 
 @pytest.fixture
