@@ -12,7 +12,8 @@ greatest expected gain under a prudent belief: the clearing price lies between l
 that suits the agent less, with a density that falls linearly to zero at the price that suits it best. Integrated, the
 gain is proportional to |c| × (r − long)³ for a bid and to |c| × (short − r)³ for an offer.
 
-`BATTERY` shifts every scenario by its battery's plan, then hedges.
+`BATTERY` shifts every scenario by its battery's plan, then hedges, but buys what it charges for no more, and sells what
+it gives for no less, than that is worth to it later. What then does not fill is not to be charged or given.
 """
 
 from __future__ import annotations
@@ -54,7 +55,21 @@ def make_orders(
         forecast = forecast.shifted(plan.meter_wh)
     if strategy is Strategy.TRUTHFUL:
         return tuple(_truthful_order(median_wh, params) for median_wh in forecast.median_wh())
-    return _hedged_orders(forecast.scenarios_wh, params)
+    orders = _hedged_orders(forecast.scenarios_wh, params)
+    if plan is None:
+        return orders
+    slots = zip(orders, plan.meter_wh, plan.limit_per_kwh, strict=True)
+    return tuple(_limited(order, own_wh, limit_per_kwh, params) for order, own_wh, limit_per_kwh in slots)
+
+
+def _limited(order: Order, own_wh: int, limit_per_kwh: int, params: ZoneParams) -> Order:
+    """An order that carries a battery's energy, at no worse a price than that energy is worth."""
+    price_per_kwh = params.price_of(order.tick)
+    if order.side is Side.BID and own_wh > 0:
+        return _order(order.energy_wh, min(price_per_kwh, limit_per_kwh), params)
+    if order.side is Side.OFFER and own_wh < 0:
+        return _order(-order.energy_wh, max(price_per_kwh, limit_per_kwh), params)
+    return order
 
 
 def _truthful_order(net_wh: int, params: ZoneParams) -> Order:

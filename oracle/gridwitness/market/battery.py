@@ -85,10 +85,12 @@ class SlotPrices:
 
 @dataclass(frozen=True, slots=True)
 class BatteryPlan:
-    """State of charge after each slot, and the battery's energy at the meter in it: charging positive."""
+    """State of charge after each slot, the battery's energy at the meter in it, charging positive, and the price at
+    the meter beyond which that was better left: above it when charging, below it when giving."""
 
     stored_wh: tuple[int, ...]
     meter_wh: tuple[int, ...]
+    limit_per_kwh: tuple[int, ...]
 
 
 def tariff_prices(params: ZoneParams, slots: int) -> SlotPrices:
@@ -107,18 +109,25 @@ def plan_battery(load_wh: Sequence[int], battery: Battery, prices: SlotPrices) -
             f"battery: final_wh {battery.final_wh} is out of reach, charging all day gives {reach_wh}",
             hint="ask for less at the day's end, or give it more charge_power_w",
         )
-    plan = _cheapest_in_band(load_wh, battery, prices, _relaxed_states_wh(load_wh, battery, prices))
-    idle = BatteryPlan((battery.initial_wh,) * len(load_wh), (0,) * len(load_wh))
-    candidates = [idle, plan] if battery.initial_wh >= battery.final_wh else [plan]
-    return min(candidates, key=lambda candidate: _cost_milli(load_wh, candidate, prices))
+    near_wh, worth_per_kwh = _relax(load_wh, battery, prices)
+    stored_wh = _cheapest_in_band(load_wh, battery, prices, near_wh)
+    meter_wh = _meter_wh(np.diff(stored_wh, prepend=battery.initial_wh), battery).tolist()
+    net_wh = [load + own for load, own in zip(load_wh, meter_wh, strict=True)]
+    if battery.initial_wh >= battery.final_wh and prices.cost_milli(load_wh) <= prices.cost_milli(net_wh):
+        stored_wh, meter_wh = [battery.initial_wh] * len(load_wh), [0] * len(load_wh)
+    limits = (
+        round(worth * battery.round_trip_bps / BPS) if own > 0 else round(worth)
+        for worth, own in zip(worth_per_kwh.tolist(), meter_wh, strict=True)
+    )
+    return BatteryPlan(tuple(stored_wh), tuple(meter_wh), tuple(limits))
 
 
-def _cost_milli(load_wh: Sequence[int], plan: BatteryPlan, prices: SlotPrices) -> int:
-    return prices.cost_milli([load + own for load, own in zip(load_wh, plan.meter_wh, strict=True)])
+def _relax(
+    load_wh: Sequence[int], battery: Battery, prices: SlotPrices
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The linear program's states of charge, and what a kWh more in the battery would be worth in each slot.
 
-
-def _relaxed_states_wh(load_wh: Sequence[int], battery: Battery, prices: SlotPrices) -> NDArray[np.float64]:
-    """States of charge of the linear program: per slot, columns stored, given, imported and state.
+    Per slot, columns stored, given, imported and state:
 
     minimise Σ sell × (load + stored / η − given) + (buy − sell) × imported, subject to
     imported ≥ 0, imported ≥ load + stored / η − given, state = state before + stored − given.
@@ -146,13 +155,16 @@ def _relaxed_states_wh(load_wh: Sequence[int], battery: Battery, prices: SlotPri
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         raise GridwitnessError(f"battery: the solver ended with {solver.getModelStatus()}; the program has an optimum")
-    return np.array(solver.getSolution().col_value[3 * slots :])
+    solution = solver.getSolution()
+    # A state's row comes second in its slot; more in the battery lowers the cost.
+    worth_per_kwh: NDArray[np.float64] = -1000 * np.array(solution.row_dual[1::2], np.float64)
+    return np.array(solution.col_value[3 * slots :], np.float64), worth_per_kwh
 
 
 def _cheapest_in_band(
     load_wh: Sequence[int], battery: Battery, prices: SlotPrices, near_wh: NDArray[np.float64]
-) -> BatteryPlan:
-    """The cheapest plan in whole Wh whose states stay within `BAND_WH` of those given."""
+) -> list[int]:
+    """The cheapest states of charge in whole Wh within `BAND_WH` of those given."""
     states_wh = np.array([battery.initial_wh])
     costs = np.zeros(1, np.int64)
     bands_wh, parents = [], []
@@ -174,9 +186,7 @@ def _cheapest_in_band(
     for band_wh, best in zip(reversed(bands_wh), reversed(parents), strict=True):
         stored_wh.append(int(band_wh[place]))
         place = int(best[place])
-    stored_wh.reverse()
-    changes_wh = np.diff(stored_wh, prepend=battery.initial_wh)
-    return BatteryPlan(tuple(stored_wh), tuple(_meter_wh(changes_wh, battery).tolist()))
+    return stored_wh[::-1]
 
 
 def _meter_wh(changes_wh: NDArray[np.int64], battery: Battery) -> NDArray[np.int64]:

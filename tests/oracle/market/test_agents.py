@@ -95,13 +95,27 @@ def test_hedged__any_forecast__never_loses_in_expectation_at_its_limit(scenarios
 
 
 def test_battery__plan_that_serves_the_load__leaves_nothing_to_buy_and_sells_what_it_gives_beyond() -> None:
-    plan = BatteryPlan((0,) * SLOTS_PER_DAY, (-1000,) * 48 + (-1500,) * 48)
+    plan = BatteryPlan((0,) * SLOTS_PER_DAY, (-1000,) * 48 + (-1500,) * 48, (0,) * SLOTS_PER_DAY)
     orders = make_orders(forecast_of([1000] * 10), replace(ZONE, penalty_per_kwh=0), Strategy.BATTERY, plan)
     assert orders == (NO_ORDER,) * 48 + (Order(Side.OFFER, 7, 500),) * 48
 
 
+def test_battery__charging_and_giving__trade_at_what_the_energy_is_worth_later() -> None:
+    free_of_penalty = replace(ZONE, penalty_per_kwh=0)
+    own_wh = (400,) * 40 + (-1500,) * 40 + (0,) * 16
+    plan = BatteryPlan((0,) * SLOTS_PER_DAY, own_wh, (270_000,) * 40 + (300_000,) * 56)
+    orders = make_orders(forecast_of([1000] * 10), free_of_penalty, Strategy.BATTERY, plan)
+    charging, giving, idle = Order(Side.BID, 102, 1400), Order(Side.OFFER, 117, 500), Order(Side.BID, 127, 1000)
+    assert orders == (charging,) * 40 + (giving,) * 40 + (idle,) * 16
+
+
+def test_battery__limit_beyond_the_ticks__is_no_order() -> None:
+    plan = BatteryPlan((0,) * SLOTS_PER_DAY, (400,) * SLOTS_PER_DAY, (65_999,) * SLOTS_PER_DAY)
+    assert set(make_orders(forecast_of([1000] * 10), ZONE, Strategy.BATTERY, plan)) == {NO_ORDER}
+
+
 def test_orders__plan_missing_or_for_another_strategy__is_refused() -> None:
-    plan = BatteryPlan((0,) * SLOTS_PER_DAY, (0,) * SLOTS_PER_DAY)
+    plan = BatteryPlan((0,) * SLOTS_PER_DAY, (0,) * SLOTS_PER_DAY, (0,) * SLOTS_PER_DAY)
     with pytest.raises(InputError, match="strategy battery needs a battery plan"):
         make_orders(forecast_of([1000] * 10), ZONE, Strategy.BATTERY)
     with pytest.raises(InputError, match="strategy truthful takes no battery plan"):

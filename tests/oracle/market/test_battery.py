@@ -66,6 +66,7 @@ def test_plan__any_day__keeps_capacity_power_and_final_state(
 ) -> None:
     plan = plan_battery(load_wh, battery, prices)
     assert_within_limits(battery, plan)
+    assert len(plan.limit_per_kwh) == SLOTS_PER_DAY
     if battery.final_wh <= battery.initial_wh:
         assert prices.cost_milli(with_battery(load_wh, plan)) <= prices.cost_milli(load_wh)
 
@@ -134,6 +135,14 @@ def test_plan__own_surplus_at_noon__is_kept_for_the_evening() -> None:
     saving = saved_wh * ZONE.short_price_per_kwh - stored_from_wh * ZONE.long_price_per_kwh
     spent = prices.cost_milli(load_wh) - prices.cost_milli(with_battery(load_wh, plan))
     assert saving - 16 * ZONE.long_price_per_kwh <= spent <= saving
+
+
+def test_plan__cheap_night_and_dear_day__charges_up_to_the_days_price_less_the_losses() -> None:
+    prices = SlotPrices((100,) * 8 + (300,) * 88, (100,) * 8 + (300,) * 88)
+    plan = plan_battery([0] * SLOTS_PER_DAY, replace(HOME, initial_wh=0, final_wh=0), prices)
+    assert plan.meter_wh[:8] == (1_250,) * 8
+    assert set(plan.limit_per_kwh[:8]) == {270}
+    assert {plan.limit_per_kwh[slot] for slot in range(8, 96) if plan.meter_wh[slot] < 0} == {300}
 
 
 def test_plan__spread_smaller_than_the_losses__stays_idle() -> None:
