@@ -12,8 +12,8 @@ greatest expected gain under a prudent belief: the clearing price lies between l
 that suits the agent less, with a density that falls linearly to zero at the price that suits it best. Integrated, the
 gain is proportional to |c| × (r − long)³ for a bid and to |c| × (short − r)³ for an offer.
 
-`BATTERY` shifts every scenario by its battery's plan, then hedges, but buys what it charges for no more, and sells what
-it gives for no less, than that is worth to it later. What then does not fill is not to be charged or given.
+`BATTERY` shifts every scenario by its battery's plan, then hedges. An order that is mostly the battery's buys for no
+more and sells for no less than the energy is worth to it later; what then does not fill is not to be charged or given.
 """
 
 from __future__ import annotations
@@ -63,7 +63,12 @@ def make_orders(
 
 
 def _limited(order: Order, own_wh: int, limit_per_kwh: int, params: ZoneParams) -> Order:
-    """An order that carries a battery's energy, at no worse a price than that energy is worth."""
+    """An order that is mostly a battery's energy, at no worse a price than that energy is worth.
+
+    An order has one limit: a load should not go without for a little charging, nor a plant for a little giving.
+    """
+    if 2 * abs(own_wh) < order.energy_wh:
+        return order
     price_per_kwh = params.price_of(order.tick)
     if order.side is Side.BID and own_wh > 0:
         return _order(order.energy_wh, min(price_per_kwh, limit_per_kwh), params)

@@ -102,15 +102,15 @@ def test_battery__plan_that_serves_the_load__leaves_nothing_to_buy_and_sells_wha
 
 def test_battery__charging_and_giving__trade_at_what_the_energy_is_worth_later() -> None:
     free_of_penalty = replace(ZONE, penalty_per_kwh=0)
-    own_wh = (400,) * 40 + (-1500,) * 40 + (0,) * 16
+    own_wh = (1000,) * 40 + (-1500,) * 40 + (999,) * 16
     plan = BatteryPlan((0,) * SLOTS_PER_DAY, own_wh, (270_000,) * 40 + (300_000,) * 56)
     orders = make_orders(forecast_of([1000] * 10), free_of_penalty, Strategy.BATTERY, plan)
-    charging, giving, idle = Order(Side.BID, 102, 1400), Order(Side.OFFER, 117, 500), Order(Side.BID, 127, 1000)
-    assert orders == (charging,) * 40 + (giving,) * 40 + (idle,) * 16
+    charging, giving, mostly_load = Order(Side.BID, 102, 2000), Order(Side.OFFER, 117, 500), Order(Side.BID, 127, 1999)
+    assert orders == (charging,) * 40 + (giving,) * 40 + (mostly_load,) * 16
 
 
 def test_battery__limit_beyond_the_ticks__is_no_order() -> None:
-    plan = BatteryPlan((0,) * SLOTS_PER_DAY, (400,) * SLOTS_PER_DAY, (65_999,) * SLOTS_PER_DAY)
+    plan = BatteryPlan((0,) * SLOTS_PER_DAY, (1000,) * SLOTS_PER_DAY, (65_999,) * SLOTS_PER_DAY)
     assert set(make_orders(forecast_of([1000] * 10), ZONE, Strategy.BATTERY, plan)) == {NO_ORDER}
 
 
