@@ -101,7 +101,7 @@ contract RegistryHandler is RegistryModel {
         uint256 key = _key(seed);
         address caller = _party(callerSeed, _expected[key].owner);
         uint256 newKey = NEW_KEY + ++_newKeys;
-        uint40 validFrom = uint40(block.timestamp + lead % 35 days) - (fault % 8 == 0 ? 1 : 0);
+        uint40 validFrom = uint40(fault % 8 == 0 ? block.timestamp - 1 : block.timestamp + lead % 35 days);
         IDeviceRegistry.Rotation memory fields =
             IDeviceRegistry.Rotation(deviceIds[key], DeviceKeys.idOf(newKey), validFrom, block.timestamp);
         bytes memory proof = DeviceKeys.sign(newKey + (fault % 8 == 1 ? 2 : 0), registry.rotateDigest(fields));
@@ -260,12 +260,21 @@ contract RegistryHandler is RegistryModel {
     /// @dev INV-R10, R15: ask about accounts and keys, in any scope, at moments on either side of now.
     function ask(uint256 seed, uint32 scope, uint32 distance) external {
         uint256 key = _key(seed);
-        scope %= 16;
-        for (uint256 i; i < 8; ++i) {
-            uint40 time = uint40(block.timestamp) + distance % 20 days - 10 days + uint40(i) * 2 days;
-            _compare(key, bytes32(uint256(uint160(account(seed / DEVICES + i)))), scope, time);
-            _compare(key, keyIdAt(key, time), scope, time);
-            _compare(key, deviceIds[key], scope, time);
+        uint40 now_ = uint40(block.timestamp);
+        IDeviceRegistry.Standing storage known = _standings[key];
+        uint40[7] memory times = [
+            now_ + distance % 10 days,
+            now_,
+            now_ - distance % 10 days,
+            known.suspendedFrom,
+            (known.suspendedFrom + known.suspendedUntil) / 2,
+            known.suspendedUntil,
+            known.retiredAt
+        ];
+        for (uint256 i; i < times.length; ++i) {
+            _compare(key, bytes32(uint256(uint160(account(seed / DEVICES + i)))), scope % 16, times[i]);
+            _compare(key, keyIdAt(key, times[i]), scope % 16, times[i]);
+            _compare(key, deviceIds[key], scope % 16, times[i]);
         }
     }
 
