@@ -85,7 +85,7 @@ def test_submit__owner_or_delegate_signs__counts_until_the_delegation_expires(
     home = Home(meter, owner.address)
     village.fund(owner)
     expiry = ape.chain.pending_timestamp + 3_600
-    registry.setDelegate(home.device_id, agent.device_id[12:], expiry, sender=owner)
+    registry.setDelegate(home.device_id, agent.device_id[12:], 1, expiry, (0, b""), sender=owner)
 
     first = village.schedule(home, {0: bid(1, 10)})
     second = village.schedule(home, {0: bid(1, 10)}, day=village.day + 1)
@@ -233,7 +233,7 @@ def test_refuse__signature_of_another_device__is_not_authorised(village: Village
 
 
 def test_refuse__retired_device__is_not_authorised(village: Village, registry: Any, home: Home) -> None:
-    registry.retire(home.device_id, sender=home.owner)
+    registry.retire(home.device_id, (0, b""), sender=home.owner)
     schedule = village.schedule(home, {0: bid(1, 1)})
     assert_refused(village, home, schedule, village.market.NotAuthorised, deviceId=home.device_id)
 
