@@ -46,7 +46,6 @@ library P256Precompile {
     /// @dev Whether 0x100 takes `digest || r || s || x || y`; it then answers one word, 1, and else nothing.
     function _isAccepted(bytes memory input) private view returns (bool) {
         // Anything may stand at the address; whatever it does is an answer.
-        // slither-disable-next-line low-level-calls
         (bool success, bytes memory output) = PRECOMPILE.staticcall{gas: SELF_TEST_GAS}(input);
         return success && output.length == 32 && bytes32(output) == bytes32(uint256(1));
     }
