@@ -1,6 +1,7 @@
 """Battery plans: limits in whole Wh for any prices, loads and batteries, and the cost against all other plans."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,9 +10,13 @@ from hypothesis import strategies as st
 from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.errors import InputError
 from gridwitness.market.battery import BAND_WH, Battery, BatteryPlan, SlotPrices, plan_battery, tariff_prices
+from gridwitness.market.bills import grid_only_bill
+from gridwitness.market.forecast import forecast_day
+from gridwitness.sources.community import load_community
 
 from .orders import ZONE
 
+DATA = Path(__file__).parents[3] / "data" / "simbench-rural1"
 HOME = Battery(
     capacity_wh=10_000,
     charge_power_w=5_000,
@@ -183,3 +188,23 @@ def test_battery__impossible_limits__names_value_and_range(changes: dict[str, in
 def test_slot_prices__selling_above_buying__names_slot_and_prices() -> None:
     with pytest.raises(InputError, match=r"slot 1: prices must be 0 ≤ sell \(11\) ≤ buy \(10\)"):
         SlotPrices((10, 10), (10, 11))
+
+
+def test_plan__bundled_weeks__followed_blindly_saves_half_of_what_foresight_would() -> None:
+    community = load_community(DATA)
+    prices = tariff_prices(ZONE, SLOTS_PER_DAY)
+    saved = foreseen = 0
+    for block in community.blocks:
+        for meter in community.meters:
+            for day in block.days[1:]:
+                known_wh = community.days_wh(meter, range(max(block.days.start, day - 3), day))
+                real_wh = community.days_wh(meter, range(day, day + 1))[0].tolist()
+                without = grid_only_bill(real_wh, ZONE)
+                plans = (
+                    plan_battery(load_wh, HOME, prices) for load_wh in (forecast_day(known_wh).median_wh(), real_wh)
+                )
+                by_forecast, by_foresight = (grid_only_bill(with_battery(real_wh, plan), ZONE) for plan in plans)
+                saved += without - by_forecast
+                foreseen += without - by_foresight
+    print("saved EUR:", saved / 1e6, "with foresight:", foreseen / 1e6)
+    assert saved > foreseen / 2 > 0
