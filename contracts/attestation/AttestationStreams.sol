@@ -121,6 +121,8 @@ abstract contract AttestationStreams is IDataAttestation, EIP712 {
         state.head = head.withConfig(config);
         state.terms[config] =
             Term({committee: committee, firstSeq: firstSeq, since: uint40(block.timestamp), compromisedFrom: 0});
+        // What was there before and is there now is no news.
+        // slither-disable-next-line unused-return
         state.configs.push(firstSeq, config);
     }
 
