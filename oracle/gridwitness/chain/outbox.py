@@ -100,6 +100,15 @@ class Outbox:
             self._store.forget_attempts(intent)
             return True
 
+    def reopen(self, key: str) -> bool:
+        """Send the bytes of an intent again that was final, but that the chain has no more; whether it was one."""
+        with self._step_lock:
+            intent = self._store.find(key)
+            if intent is None or intent.state is not OutboxState.FINAL or self._receipt(intent) is not None:
+                return False
+            self._store.record_state(intent, OutboxState.SIGNED)
+            return True
+
     def step(self) -> None:
         """Take every intent as far as it gets now. Raises ChainError if the node does not answer; step again later."""
         with self._step_lock:

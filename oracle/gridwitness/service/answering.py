@@ -66,6 +66,9 @@ class Sender(Protocol):
     def retry(self, key: str) -> bool:
         """Send anew what failed for good."""
 
+    def reopen(self, key: str) -> bool:
+        """Send again what was final, but fell to a reorganisation."""
+
 
 @dataclass(slots=True)
 class _Case:
@@ -80,11 +83,6 @@ class _Case:
     objection: str = ""
     action: str = ""
     is_lost: bool = False
-
-    @property
-    def key(self) -> str:
-        """Key under which the outbox sends the answer at most once."""
-        return f"answer:{to_hex(self.challenge.challenge_id)}"
 
 
 class Answerer:
@@ -125,7 +123,7 @@ class Answerer:
             self._refresh(head_number)
         self.busy = False
         for case in self._cases.values():
-            self._note(case, self._advance(case, now, head_number, moved=moved))
+            self._note(case, self._advance(case, now, moved=moved))
         alarms = [_alarm(case) for case in self._cases.values() if case.is_lost]
         self.report = {
             **self._ended,
@@ -194,7 +192,7 @@ class Answerer:
             )
         return ""
 
-    def _advance(self, case: _Case, now: int, head_number: int, *, moved: bool) -> str:
+    def _advance(self, case: _Case, now: int, *, moved: bool) -> str:
         """Send the answer if it is due; what is done about the challenge, in words."""
         left_s = case.challenge.deadline - now
         case.is_lost = left_s < 0 or bool(case.objection)
@@ -206,33 +204,27 @@ class Answerer:
             return "waits until the log has caught up with the chain"
         if self._outbox is None:
             return "dry run: another must answer"
-        key, status = self._newest(case, self._outbox, head_number)
+        return self._send(case, self._outbox, left_s, moved=moved)
+
+    def _send(self, case: _Case, outbox: Sender, left_s: int, *, moved: bool) -> str:
+        """See that the answer is under way once it is due. At a head that moved the challenge is still open."""
+        key = f"answer:{to_hex(case.challenge.challenge_id)}"
+        status = outbox.status(key)
         if status is None:
             wait_s = 0.0 if left_s * _URGENT_DIVISOR < case.challenge.window_s else self._wait_s(case)
             if wait_s > 0:
                 return "waits for its turn"
-            self._outbox.enqueue(key, self._challenges.address, case.calldata)
+            outbox.enqueue(key, self._challenges.address, case.calldata)
             self.busy = True
             return "answer queued"
-        if status.state is OutboxState.FAILED and moved and self._outbox.retry(key):  # the challenge is still open
+        if status.state is OutboxState.FAILED and moved and outbox.retry(key):
             self.busy = True
             return f"answer failed, sent again: {status.error}"
+        if status.state is OutboxState.FINAL and moved and outbox.reopen(key):
+            self.busy = True
+            return "answer fell to a reorganisation, sent again"
         self.busy = status.state not in _OVER_ON_CHAIN or self.busy
         return f"answer {status.state}" + (f": {status.error}" if status.error else "")
-
-    def _newest(self, case: _Case, outbox: Sender, head_number: int) -> tuple[str, OutboxStatus | None]:
-        """Key and state of the answer's newest intent.
-
-        An answer final by few confirmations, of a challenge that a later head has open, fell to a reorganisation: only
-        then is there another.
-        """
-        key, again = case.key, 0
-        while True:
-            status = outbox.status(key)
-            if status is None or status.state is not OutboxState.FINAL or (status.block_number or 0) > head_number:
-                return key, status
-            again += 1
-            key = f"{case.key}:{again}"
 
     def _wait_s(self, case: _Case) -> float:
         """Seconds until it is this oracle's turn: members in an order of their own for each challenge, others last."""
