@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
+from typer.testing import CliRunner, Result
 
 from gridwitness.chain.abi import abi_of
 from gridwitness.chain.attestation import StreamView, proof_tuple
 from gridwitness.chain.client import Chain
+from gridwitness.cli import build_app
 from gridwitness.domain.batches import Proof
 from gridwitness.domain.challenges import ChallengeStatus
 from gridwitness.domain.readings import SignedReading
@@ -87,6 +89,10 @@ def payouts(chain: Chain, bonds: Any, committee: list[Oracle]) -> list[int]:
     return [chain.call(bonds.functions.payout(token, oracle.account.address)) for oracle in committee]
 
 
+def gridwitness(*arguments: str) -> Result:
+    return CliRunner().invoke(build_app(list(arguments)), list(arguments))
+
+
 def answers_sent(oracle: Oracle) -> int:
     """Answers a stopped oracle ever queued."""
     with sqlite3.connect(oracle.folder / "outbox.sqlite") as database:
@@ -108,6 +114,10 @@ def test_answer__good_readings_challenged__one_member_answers_each_and_gets_its_
     assert [STAKE * report["answered_here"] for report in reports] == payouts(chain, bonds, committee)
     assert sum(payouts(chain, bonds, committee)) == 2 * STAKE
     assert chain.call(bonds.functions.bond(bonded))[4] == BOND
+    shown = gridwitness("status", "--url", committee[0].url)
+    here = reports[0]["answered_here"]
+    assert shown.exit_code == 0, shown.output
+    assert f"challenges: 0 open, 2 answered, of which {here} here, 0 lost, 0 unanswerable here" in shown.output
     for oracle in committee:
         oracle.stop()
     assert sum(answers_sent(oracle) for oracle in committee) == 2
@@ -166,6 +176,17 @@ def test_answer__leaf_no_device_signed__is_not_answered_and_named(
         assert reason in alarm
         eventually(lambda oracle=oracle: "challenge_unanswerable" in oracle.log(), "the log to have it")
     assert status_of(chain, bonds, challenge_id) is ChallengeStatus.OPEN
+    shown = gridwitness("status", "--url", committee[0].url)
+    assert shown.exit_code == 1
+    assert f"✗ challenge 0x{challenge_id.hex()} of reading 1 of device 0x" in shown.output
+    assert "challenges: 1 open, 0 answered, of which 0 here, 0 lost, 1 unanswerable here" in shown.output
     for oracle in committee:
         oracle.stop()
     assert [answers_sent(oracle) for oracle in committee] == [0, 0, 0]
+
+
+def test_examine__bonded_stream__says_what_is_at_stake(committee: list[Oracle], chain: Chain, bonded: bytes) -> None:
+    shown = gridwitness("doctor", "--config", str(committee[0].folder / "oracle.toml"))
+    token = chain.manifest.address("EuroToken")
+    assert shown.exit_code == 0, shown.output
+    assert f"{BOND} of token {token}, {WINDOW_S} s to answer a challenge, 0 open, no exit announced" in shown.output
