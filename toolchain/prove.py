@@ -49,7 +49,7 @@ def prove(contract: str, environment: dict[str, str]) -> tuple[list[dict[str, An
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         command = [str(HALMOS / "halmos"), "--root", str(ROOT), "--forge-build-out", OUT, "--contract", contract]
-        command += ["--solver-command", SOLVER, "--no-status", "--json-output", str(answer)]
+        command += ["--solver-command", SOLVER, "--no-status", "--early-exit", "--json-output", str(answer)]
         run = subprocess.run(  # noqa: S603
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
         )

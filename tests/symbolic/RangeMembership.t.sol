@@ -4,7 +4,8 @@ pragma solidity 0.8.37;
 import {MerkleMountainRange} from "../../contracts/libraries/MerkleMountainRange.sol";
 import {VM} from "./SymbolicCheats.sol";
 
-/// @dev What {MerkleMountainRange-verify} accepts, for every range of 1 to 7 batches with any roots and metas.
+/// @dev What {MerkleMountainRange-verify} accepts, for every range of up to 7 batches with any roots and metas; and that
+/// {MerkleMountainRange-taint} of a batch shows in each proof of it.
 /// Assumed: Keccak-256 has no collision, not even in its upper 255 bits, and no hash of zero in them.
 contract RangeMembershipProofs {
     using MerkleMountainRange for MerkleMountainRange.Range;
@@ -16,7 +17,7 @@ contract RangeMembershipProofs {
     bytes32[] private hashes;
 
     /// @custom:halmos --loop 8 --array-lengths proof={0,1,2,3}
-    function check_verify__any_leaf_place_and_proof__only_what_was_appended(
+    function check_verify__any_leaf_place_and_proof__only_what_was_appended_and_its_taint(
         bytes32[BATCHES] calldata roots,
         uint256[BATCHES] calldata metas,
         uint8 count,
@@ -36,6 +37,9 @@ contract RangeMembershipProofs {
         for (uint256 i = 0; i < count; ++i) {
             if (i == place) assert(root == roots[i] && meta == metas[i]);
         }
+        range.taint(count, place);
+        (bool still, bool tainted) = range.verify(place, leaf, proof);
+        assert(still && tainted);
     }
 
     function _append(uint256 count, bytes32[BATCHES] calldata roots, uint256[BATCHES] calldata metas) private {
