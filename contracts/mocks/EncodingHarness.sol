@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IDataAttestation} from "../interfaces/IDataAttestation.sol";
 import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
@@ -9,6 +8,7 @@ import {BatchHash} from "../libraries/BatchHash.sol";
 import {DeviceSignature} from "../libraries/DeviceSignature.sol";
 import {DeviceTypedData} from "../libraries/DeviceTypedData.sol";
 import {MerkleMountainRange} from "../libraries/MerkleMountainRange.sol";
+import {MerkleMultiproof} from "../libraries/MerkleMultiproof.sol";
 import {MerklePath} from "../libraries/MerklePath.sol";
 import {StandardLeaf} from "../libraries/StandardLeaf.sol";
 
@@ -80,7 +80,12 @@ contract EncodingHarness {
     function multiRoots(Multi[] calldata rows) external pure returns (bytes32[] memory out) {
         out = new bytes32[](rows.length);
         for (uint256 i = 0; i < rows.length; ++i) {
-            out[i] = MerkleProof.processMultiProofCalldata(rows[i].siblings, rows[i].flags, rows[i].leaves);
+            Multi calldata row = rows[i];
+            bytes32[] memory queue = new bytes32[](row.leaves.length + row.flags.length);
+            for (uint256 j = 0; j < row.leaves.length; ++j) {
+                queue[j] = row.leaves[j];
+            }
+            out[i] = MerkleMultiproof.fold(queue, row.siblings, row.flags);
         }
     }
 
