@@ -58,7 +58,7 @@ interface IEnergyMarket {
         uint256[12] orders;
     }
 
-    /// @notice A schedule with the signature of the device, its owner or a delegate (see IDeviceRegistry.isAuthorised).
+    /// @notice A schedule with the signature of the device, its owner or a delegate (see IDeviceRegistry.verifySignature).
     struct SignedSchedule {
         Schedule schedule;
         bytes signature;
