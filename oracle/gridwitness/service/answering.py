@@ -74,7 +74,7 @@ class Sender(Protocol):
 class _Case:
     """An open challenge: the calldata that answers it, or why this oracle has none, and what it does about it.
 
-    `is_lost` if it cannot be answered, or not any more.
+    `is_urgent` with less than a quarter of the window left, `is_hindered` if something keeps the answer from the chain.
     """
 
     challenge: Challenge
@@ -82,7 +82,14 @@ class _Case:
     calldata: bytes = b""
     objection: str = ""
     action: str = ""
-    is_lost: bool = False
+    is_urgent: bool = False
+    is_late: bool = False
+    is_hindered: bool = False
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether the bond is lost unless somebody else does something."""
+        return self.is_late or bool(self.objection) or (self.is_urgent and self.is_hindered)
 
 
 class Answerer:
@@ -123,24 +130,15 @@ class Answerer:
             self._refresh(head_number)
         self.busy = False
         for case in self._cases.values():
-            self._note(case, self._advance(case, now, moved=moved))
-        alarms = [_alarm(case) for case in self._cases.values() if case.is_lost]
+            known, case.action = (case.action, case.is_alarming), self._advance(case, now, moved=moved)
+            if (case.action, case.is_alarming) != known:
+                _announce(case)
         self.report = {
             **self._ended,
-            "unanswerable": len(alarms),
-            "alarms": alarms,
+            "unanswerable": sum(bool(case.objection) for case in self._cases.values()),
+            "alarms": [_alarm(case) for case in self._cases.values() if case.is_alarming],
             "open": [_document(case, now) for case in self._cases.values()],
         }
-
-    @staticmethod
-    def _note(case: _Case, action: str) -> None:
-        if action == case.action:
-            return
-        case.action = action
-        if case.is_lost:
-            _log.error("challenge_unanswerable", problem=_alarm(case))
-        else:
-            _log.info("challenge_open", challenge=to_hex(case.challenge.challenge_id), action=action)
 
     def _refresh(self, head_number: int) -> None:
         self._challenges.sync(head_number)
@@ -161,6 +159,7 @@ class Answerer:
         signed = self._logged(case.challenge)
         if signed is None and not self._follower.caught_up:
             return
+        case.calldata = b""
         if signed is None:
             case.objection = "the reading is not in this oracle's log"
             return
@@ -195,8 +194,9 @@ class Answerer:
     def _advance(self, case: _Case, now: int, *, moved: bool) -> str:
         """Send the answer if it is due; what is done about the challenge, in words."""
         left_s = case.challenge.deadline - now
-        case.is_lost = left_s < 0 or bool(case.objection)
-        if left_s < 0:
+        case.is_urgent, case.is_late = left_s * _URGENT_DIVISOR < case.challenge.window_s, left_s < 0
+        case.is_hindered = True  # until it is known to be under way
+        if case.is_late:
             return "was not answered in time"
         if case.objection:
             return f"cannot be answered here: {case.objection}"
@@ -204,19 +204,14 @@ class Answerer:
             return "waits until the log has caught up with the chain"
         if self._outbox is None:
             return "dry run: another must answer"
-        return self._send(case, self._outbox, left_s, moved=moved)
+        return self._send(case, self._outbox, moved=moved)
 
-    def _send(self, case: _Case, outbox: Sender, left_s: int, *, moved: bool) -> str:
+    def _send(self, case: _Case, outbox: Sender, *, moved: bool) -> str:
         """See that the answer is under way once it is due. At a head that moved the challenge is still open."""
         key = f"answer:{to_hex(case.challenge.challenge_id)}"
         status = outbox.status(key)
         if status is None:
-            wait_s = 0.0 if left_s * _URGENT_DIVISOR < case.challenge.window_s else self._wait_s(case)
-            if wait_s > 0:
-                return "waits for its turn"
-            outbox.enqueue(key, self._challenges.address, case.calldata)
-            self.busy = True
-            return "answer queued"
+            return self._begin(case, outbox, key)
         if status.state is OutboxState.FAILED and moved and outbox.retry(key):
             self.busy = True
             return f"answer failed, sent again: {status.error}"
@@ -224,7 +219,19 @@ class Answerer:
             self.busy = True
             return "answer fell to a reorganisation, sent again"
         self.busy = status.state not in _OVER_ON_CHAIN or self.busy
+        case.is_hindered = bool(status.error)
         return f"answer {status.state}" + (f": {status.error}" if status.error else "")
+
+    def _begin(self, case: _Case, outbox: Sender, key: str) -> str:
+        case.is_hindered = False
+        if not case.is_urgent and self._wait_s(case) > 0:
+            return "waits for its turn"
+        self._examine(case)  # a suspension may have come since: what the registry says now is what it will judge
+        if case.objection:
+            return f"cannot be answered here: {case.objection}"
+        outbox.enqueue(key, self._challenges.address, case.calldata)
+        self.busy = True
+        return "answer queued"
 
     def _wait_s(self, case: _Case) -> float:
         """Seconds until it is this oracle's turn: members in an order of their own for each challenge, others last."""
@@ -235,10 +242,17 @@ class Answerer:
         return case.seen_at + rank * self._turn_s - self._monotonic()
 
 
+def _announce(case: _Case) -> None:
+    if case.is_alarming:
+        _log.error("challenge_alarm", problem=_alarm(case))
+    else:
+        _log.info("challenge_open", challenge=to_hex(case.challenge.challenge_id), action=case.action)
+
+
 def _alarm(case: _Case) -> str:
     device_id, counter, *_ = case.challenge.leaf
     reading = f"reading {counter} of device {to_hex(device_id)}"
-    return f"challenge {to_hex(case.challenge.challenge_id)} of {reading} {case.action}"
+    return f"challenge {to_hex(case.challenge.challenge_id)} of {reading}: {case.action}"
 
 
 def _document(case: _Case, now: int) -> dict[str, object]:

@@ -174,7 +174,7 @@ def test_answer__leaf_no_device_signed__is_not_answered_and_named(
         (alarm,) = oracle.status()["challenges"]["alarms"]
         assert "0x" + challenge_id.hex() in alarm
         assert reason in alarm
-        eventually(lambda oracle=oracle: "challenge_unanswerable" in oracle.log(), "the log to have it")
+        eventually(lambda oracle=oracle: "challenge_alarm" in oracle.log(), "the log to have it")
     assert status_of(chain, bonds, challenge_id) is ChallengeStatus.OPEN
     shown = gridwitness("status", "--url", committee[0].url)
     assert shown.exit_code == 1

@@ -188,6 +188,9 @@ async def test_answer__dry_run__sends_nothing_and_says_so(oracle: Parts) -> None
     bench = Bench(oracle, is_dry_run=True)
     bench.doubt(await bench.begin())
     assert bench.step() == "dry run: another must answer"
+    assert bench.alarms == []
+    assert bench.step(NOW + WINDOW_S * 3 // 4 + 1) == "dry run: another must answer"
+    assert len(bench.alarms) == 1
 
 
 async def test_answer__failed_while_the_challenge_is_open__is_sent_again_at_a_new_head_only(bench: Bench) -> None:
@@ -210,6 +213,34 @@ async def test_answer__final_but_taken_back_by_a_reorganisation__is_sent_again(b
     assert bench.step() == "answer fell to a reorganisation, sent again"
     assert bench.answerer.busy
     assert len(bench.outbox.calls) == 1
+
+
+async def test_answer__held_up_with_less_than_a_quarter_of_the_window_left__is_an_alarm(bench: Bench) -> None:
+    challenge = bench.doubt(await bench.begin())
+    bench.step()
+    late = NOW + WINDOW_S * 3 // 4 + 1
+    for state, error, now, alarms in (
+        (OutboxState.QUEUED, "the fee is too high", late - 1, 0),
+        (OutboxState.QUEUED, "the fee is too high", late, 1),
+        (OutboxState.SENT, "", late, 0),
+        (OutboxState.FAILED, "ran out of gas", late, 1),
+    ):
+        bench.outbox.becomes(key_of(challenge), state, error=error)
+        bench.step(now)
+        assert len(bench.alarms) == alarms
+    assert bench.alarms[0].endswith("answer failed, sent again: ran out of gas")
+    assert bench.answerer.report["unanswerable"] == 0
+
+
+async def test_answer__suspended_while_it_waited_for_its_turn__is_not_sent(oracle: Parts) -> None:
+    bench = Bench(oracle, members=OTHERS)
+    bench.doubt(await bench.begin())
+    assert bench.step() == "waits for its turn"
+    bench.chain.verdict = False
+    bench.real_time = 2 * TURN_S
+    assert "would lose the bond at once" in bench.step(moved=False)
+    assert bench.outbox.calls == []
+    assert len(bench.alarms) == 1
 
 
 async def test_answer__deadline_is_the_last_second__then_it_is_an_alarm(bench: Bench) -> None:
