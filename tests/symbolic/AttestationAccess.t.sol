@@ -16,6 +16,7 @@ contract AttestationAccessProofs {
         SVM.enableSymbolicStorage(address(attestation));
     }
 
+    /// @dev INV-A8.
     /// @custom:halmos --loop 4 --array-lengths committee.members={0,1,2,3}
     function check_setCommittee__any_caller__is_the_owner(
         address caller,
@@ -28,6 +29,7 @@ contract AttestationAccessProofs {
         assert(caller == owner && owner != address(0));
     }
 
+    /// @dev INV-A8.
     /// @custom:halmos --loop 33
     function check_markCompromised__any_caller__is_the_owner(
         address caller,
@@ -41,6 +43,7 @@ contract AttestationAccessProofs {
         assert(caller == owner && owner != address(0));
     }
 
+    /// @dev INV-A8, INV-A17.
     /// @custom:halmos --loop 4 --array-lengths committee.members={0,1,2,3}
     function check_openStream__any_caller__takes_over_no_stream(
         address caller,
@@ -59,8 +62,8 @@ contract AttestationAccessProofs {
         assert(_same(term, attestation.term(streamId, config)));
     }
 
-    /// @dev For the first two batches of a stream, superseding none, one signer and at most one who did not sign; what
-    /// appending writes is proven for every length in MerkleMountainRangeProofs.
+    /// @dev INV-A1, INV-A11, INV-A17: for the first two batches of a stream, superseding none, one signer and at most
+    /// one who did not sign; what appending writes is proven for every length in MerkleMountainRangeProofs.
     /// @custom:halmos --loop 4 --array-lengths quorum.signatures={65},quorum.nonSigners={0,1}
     function check_attest__any_batch_and_quorum__moves_the_sequence_alone(
         address caller,

@@ -10,7 +10,8 @@ contract MerkleMountainRangeProofs {
 
     MerkleMountainRange.Range private range;
 
-    /// @dev Any peaks, any leaf, any count the library takes: one peak is written, with what the recursion says.
+    /// @dev INV-A12, INV-A15: any peaks, any leaf, any count the library takes: one peak is written, with what the
+    /// recursion says.
     /// @custom:halmos --loop 33
     function check_append__any_range__writes_the_merged_peak_alone(uint32 count, bytes32 leaf) external {
         if (count == type(uint32).max) return;

@@ -16,6 +16,7 @@ contract RangeMembershipProofs {
     // Hashes of the range before their lowest bit is cleared.
     bytes32[] private hashes;
 
+    /// @dev INV-A6.
     /// @custom:halmos --loop 8 --array-lengths proof={0,1,2,3}
     function check_verify__any_leaf_place_and_proof__only_what_was_appended_and_its_taint(
         bytes32[BATCHES] calldata roots,

@@ -40,6 +40,7 @@ contract RegistryAccessProofs {
         );
     }
 
+    /// @dev INV-R9.
     /// @custom:halmos --array-lengths consent.signature={0,65}
     function check_retire__any_caller__has_the_owners_consent(
         address caller,
@@ -54,6 +55,7 @@ contract RegistryAccessProofs {
         assert(registry.device(id).status == IDeviceRegistry.Status.Retired);
     }
 
+    /// @dev INV-R9.
     /// @custom:halmos --array-lengths consent.signature={0,65}
     function check_setDelegate__any_caller__has_the_owners_consent(
         address caller,
@@ -71,6 +73,7 @@ contract RegistryAccessProofs {
         assert(_consents(device.owner, caller, structHash, consent.deadline, consent.signature));
     }
 
+    /// @dev INV-R9.
     /// @custom:halmos --array-lengths consent.signature={0,65}
     function check_offerTransfer__any_caller__has_the_owners_consent(
         address caller,
@@ -86,6 +89,7 @@ contract RegistryAccessProofs {
         assert(_consents(device.owner, caller, structHash, consent.deadline, consent.signature));
     }
 
+    /// @dev INV-R2, INV-R16.
     /// @custom:halmos --array-lengths consent.signature={0,65}
     function check_acceptTransfer__any_caller__has_the_consent_of_who_it_was_offered_to(
         address caller,
@@ -102,6 +106,7 @@ contract RegistryAccessProofs {
         assert(registry.device(id).owner == offer.to && offer.to != address(0) && block.timestamp <= offer.expiresAt);
     }
 
+    /// @dev INV-R9.
     /// @custom:halmos --array-lengths consent.signature={0,65}
     function check_setPayee__any_caller__has_the_owners_consent(
         address caller,
@@ -116,6 +121,7 @@ contract RegistryAccessProofs {
         assert(_consents(device.owner, caller, structHash, consent.deadline, consent.signature));
     }
 
+    /// @dev INV-R9.
     /// @custom:halmos --array-lengths newKeySignature={65,128},consent.signature={0,65}
     function check_rotate__any_caller__has_the_owners_consent(
         address caller,
@@ -134,6 +140,7 @@ contract RegistryAccessProofs {
         assert(_consents(device.owner, caller, structHash, rotation.deadline, consent.signature));
     }
 
+    /// @dev INV-R13.
     function check_suspend__any_caller__is_a_steward(address caller, bytes32 id, uint8 reason) external {
         bool isSteward = registry.hasRole(keccak256("STEWARD_ROLE"), caller);
         VM.assume(reason < 7);
@@ -142,6 +149,7 @@ contract RegistryAccessProofs {
         assert(isSteward);
     }
 
+    /// @dev INV-R13.
     function check_reinstate__any_caller__is_a_steward(address caller, bytes32 id) external {
         bool isSteward = registry.hasRole(keccak256("STEWARD_ROLE"), caller);
         VM.prank(caller);
@@ -149,6 +157,7 @@ contract RegistryAccessProofs {
         assert(isSteward);
     }
 
+    /// @dev INV-R4.
     /// @custom:halmos --array-lengths proof=0 --default-array-lengths 1 --default-bytes-lengths 0,65
     function check_call__any_function__leaves_a_retired_device_retired(address caller, bytes32 id) external {
         IDeviceRegistry.Device memory before = registry.device(id);

@@ -44,6 +44,7 @@ def test_hash_batch__any_fields__python_equals_solidity(
     assert feed.attestation.batchDigest(batch_args(batch), batch.config) == batch_digest(attestation_domain_712, batch)
 
 
+# INV-A1, INV-A2
 def test_attest__three_batches__move_the_stream_and_link(attestation: Any, feed: Feed) -> None:
     for seq in range(1, 4):
         receipt = feed.attest([keccak(bytes([seq]))])
@@ -55,6 +56,19 @@ def test_attest__three_batches__move_the_stream_and_link(attestation: Any, feed:
         assert receipt.events == [
             attestation.BatchAttested(feed.stream_id, seq, batch.root, pack_meta(batch.meta), digest, 0b111)
         ]
+
+
+# INV-A12
+def test_attest__each_batch__takes_a_new_slot_only_when_the_length_grows_by_a_bit(feed: Feed) -> None:
+    written: set[str] = set()
+    for seq in range(1, 18):
+        receipt = feed.attest([keccak(bytes([seq]))])
+        trace = receipt.provider.make_request("debug_traceTransaction", [receipt.txn_hash, {}])
+        slots = {step["stack"][-1] for step in trace["structLogs"] if step["op"] == "SSTORE"}
+        if seq > 1:  # the first writes the head too, which openStream made
+            assert len(slots - written) == (seq.bit_count() == 1)
+        assert len(slots) == 2  # the head and one peak
+        written |= slots
 
 
 @pytest.mark.parametrize("signers", [*combinations(range(5), 3), (0, 1, 3, 4), (0, 1, 2, 3, 4)])
@@ -74,6 +88,7 @@ def test_attest__carried_by_a_stranger__is_accepted(attestation: Any, feed: Feed
     assert attestation.stream(feed.stream_id).seq == 1
 
 
+# INV-A4
 def test_attest__newest_batch_again__changes_and_announces_nothing(attestation: Any, feed: Feed) -> None:
     feed.attest([ROOT])
     feed.attest([ROOT])
@@ -86,6 +101,7 @@ def test_attest__newest_batch_again__changes_and_announces_nothing(attestation: 
         assert [attestation.peak(feed.stream_id, height) for height in range(32)] == peaks
 
 
+# INV-A1
 @pytest.mark.parametrize("given_seq", [0, 1, 2, 4, 2**32 - 1])
 def test_attest__stale_or_skipped_sequence__is_refused(attestation: Any, feed: Feed, given_seq: int) -> None:
     feed.attest([ROOT])
@@ -95,6 +111,7 @@ def test_attest__stale_or_skipped_sequence__is_refused(attestation: Any, feed: F
         attestation.attest(*feed.call(batch), sender=feed.transmitter)
 
 
+# INV-A1
 def test_attest__older_batch_again__is_refused(attestation: Any, feed: Feed) -> None:
     feed.attest([ROOT])
     feed.attest([ROOT])
@@ -102,6 +119,7 @@ def test_attest__older_batch_again__is_refused(attestation: Any, feed: Feed) -> 
         attestation.attest(*feed.call(feed.batches[0]), sender=feed.transmitter)
 
 
+# INV-A2
 def test_attest__wrong_previous__is_refused(attestation: Any, feed: Feed) -> None:
     feed.attest([ROOT])
     batch = feed.draft(ROOT, previous=keccak(b"a fork")[:20])
@@ -124,18 +142,21 @@ def refuse_committee(attestation: Any, feed: Feed, batch: Batch, call: tuple[Any
         attestation.attest(*call, sender=feed.transmitter)
 
 
+# INV-A3
 def test_attest__below_threshold__is_refused(attestation: Any, feed: Feed) -> None:
     for signers in [(), (4,), (0, 3)]:
         with refused(attestation.ThresholdNotMet, signatures=len(signers), threshold=3):
             attestation.attest(*feed.call(feed.draft(ROOT), signers), sender=feed.transmitter)
 
 
+# INV-A3
 def test_attest__threshold_lowered_by_the_caller__is_refused(attestation: Any, feed: Feed) -> None:
     batch, (_, mask, signatures, others) = feed.call(feed.draft(ROOT), (0, 1))
     call = (batch, (2, mask, signatures, others))
     refuse_committee(attestation, feed, feed.draft(ROOT), call, feed.committee.members)
 
 
+# INV-A3
 def test_attest__duplicate_signer__is_refused(attestation: Any, feed: Feed) -> None:
     draft = feed.draft(ROOT)
     one, two = (feed.committee.keys[i].sign(feed.attestation.batchDigest(batch_args(draft), 1)) for i in (0, 1))
@@ -151,6 +172,7 @@ def test_attest__duplicate_signer__is_refused(attestation: Any, feed: Feed) -> N
     refuse_committee(attestation, feed, draft, call, [members[0], members[1], *members[1:]])
 
 
+# INV-A3
 def test_attest__non_member_signer__is_refused(attestation: Any, feed: Feed) -> None:
     draft = feed.draft(ROOT)
     digest = batch_digest(feed.domain, draft)
@@ -171,6 +193,7 @@ def test_attest__signatures_out_of_order__are_refused(attestation: Any, feed: Fe
     refuse_committee(attestation, feed, draft, call, [members[1], members[0], *members[2:]])
 
 
+# INV-A3
 @pytest.mark.parametrize("fault", ["zeros", "high_s", "v0"])
 def test_attest__malformed_signature__counts_as_nobody(attestation: Any, feed: Feed, fault: str) -> None:
     draft = feed.draft(ROOT)
@@ -186,6 +209,7 @@ def test_attest__malformed_signature__counts_as_nobody(attestation: Any, feed: F
     refuse_committee(attestation, feed, draft, call, ["0x" + "00" * 20, *feed.committee.members[1:]])
 
 
+# INV-A3
 @pytest.mark.parametrize("field", ["root", "meta"])
 def test_attest__field_changed_after_signing__is_refused(attestation: Any, feed: Feed, field: str) -> None:
     draft = feed.draft(ROOT)
@@ -234,6 +258,7 @@ def test_attest__nobody_named__is_refused(attestation: Any, feed: Feed) -> None:
     refuse_committee(attestation, feed, draft, (batch_args(draft), (3, 0, b"", [])), [])
 
 
+# INV-A7
 def test_attest__rotated_out_committee__is_refused(
     attestation: Any, feed: Feed, deployer: Any, committee: Committee
 ) -> None:
@@ -251,6 +276,7 @@ def test_attest__rotated_out_committee__is_refused(
     assert attestation.stream(feed.stream_id).seq == 2
 
 
+# INV-A7
 def test_attest__committee_that_returns__needs_signatures_of_its_new_number(
     attestation: Any, feed: Feed, deployer: Any, committee: Committee
 ) -> None:
@@ -263,6 +289,7 @@ def test_attest__committee_that_returns__needs_signatures_of_its_new_number(
     assert attestation.stream(feed.stream_id).seq == 1
 
 
+# INV-A9
 @pytest.mark.parametrize(
     "fault",
     [
@@ -278,6 +305,7 @@ def test_attest__meta_that_contradicts_itself__is_refused(attestation: Any, feed
         attestation.attest(*feed.call(batch), sender=feed.transmitter)
 
 
+# INV-A9
 def test_attest__score_beyond_full_scale__is_refused(attestation: Any, feed: Feed) -> None:
     batch, signed = feed.call(feed.draft(ROOT))
     stream_id, seq, root, previous, meta, *others = batch
@@ -286,6 +314,7 @@ def test_attest__score_beyond_full_scale__is_refused(attestation: Any, feed: Fee
         attestation.attest((stream_id, seq, root, previous, meta, *others), signed, sender=feed.transmitter)
 
 
+# INV-A9
 def test_attest__more_than_15_minutes_ahead__is_refused(attestation: Any, feed: Feed) -> None:
     now = ape.chain.pending_timestamp + 10
     for ahead in (901, 900):
@@ -300,6 +329,7 @@ def test_attest__more_than_15_minutes_ahead__is_refused(attestation: Any, feed: 
     assert attestation.stream(feed.stream_id).latestTime == now + 900
 
 
+# INV-A11
 def test_attest__batch_of_late_readings__does_not_set_the_clock_back(attestation: Any, feed: Feed) -> None:
     feed.attest([ROOT])
     newest = feed.batches[-1].meta.time_to

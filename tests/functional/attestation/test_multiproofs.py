@@ -50,6 +50,7 @@ def test_verify_readings__any_of_a_batch__are_proven(feed: Feed, indices: Sequen
     assert feed.attestation.verifyReadings(*proof_of(feed, indices))
 
 
+# INV-A6
 @pytest.mark.parametrize("changed", range(5))
 def test_verify_readings__one_leaf_changed__are_not_proven(feed: Feed, changed: int) -> None:
     leaves, proof = proof_of(feed, (1, 2, 3, 5, 8))
@@ -85,6 +86,7 @@ def test_verify_readings__leaf_of_another_batch__are_not_proven(feed: Feed) -> N
     assert not feed.attestation.verifyReadings(others, crossed)
 
 
+# INV-A6
 def test_verify_readings__malformed_proof__reverts(feed: Feed) -> None:
     leaves, (stream_id, seq, meta, siblings, flags, range_proof) = proof_of(feed, (1, 2, 8))
     malformed = {
@@ -101,6 +103,7 @@ def test_verify_readings__malformed_proof__reverts(feed: Feed) -> None:
         assert INVALID_MULTIPROOF in str(info.value), fault
 
 
+# INV-A13
 def test_verify_readings__superseded_batch__are_not_proven(feed: Feed) -> None:
     feed.attest([keccak(b"instead")], supersedes=2)
     leaves, proof = proof_of(feed, (1, 2, 8))

@@ -59,6 +59,7 @@ def is_proven(feed: Feed, scored: ScoredReading, proof: Proof) -> bool:
     return bool(feed.attestation.verifyReading(reading_fields(scored), proof_args(proof)))
 
 
+# INV-A5
 def test_verify_reading__every_reading_of_every_batch__is_proven(
     history: tuple[Feed, list[list[ScoredReading]]],
 ) -> None:
@@ -68,6 +69,7 @@ def test_verify_reading__every_reading_of_every_batch__is_proven(
             assert is_proven(feed, scored, feed.proof(seq, index))
 
 
+# INV-A5
 def test_verify_reading__old_batch_after_many_more__needs_a_proof_of_the_present_length(
     history: tuple[Feed, list[list[ScoredReading]]],
 ) -> None:
@@ -81,6 +83,7 @@ def test_verify_reading__old_batch_after_many_more__needs_a_proof_of_the_present
     assert is_proven(feed, batches[8][0], feed.proof(9))
 
 
+# INV-A5
 def test_verify_leaf__proof_for_an_earlier_length__holds_until_its_peak_is_overwritten(feed: Feed) -> None:
     leaves = [keccak(bytes([seq])) for seq in range(5)]
     for leaf in leaves[:3]:
@@ -96,6 +99,7 @@ def test_verify_leaf__proof_for_an_earlier_length__holds_until_its_peak_is_overw
     assert feed.attestation.verifyLeaf(leaves[2], proof_args(feed.proof(3)))
 
 
+# INV-A6
 def test_verify_leaf__stale_peak__proves_nothing_but_its_own_batches(feed: Feed) -> None:
     leaves = [keccak(bytes([seq])) for seq in range(4)]
     for leaf in leaves:
@@ -119,6 +123,7 @@ def test_read_peak__after_each_batch__equals_pythons_range(feed: Feed) -> None:
                 assert feed.attestation.peak(feed.stream_id, height) == feed.range.peak(height)
 
 
+# INV-A18
 def test_read_range_root__after_each_batch__equals_pythons_range(feed: Feed) -> None:
     assert feed.attestation.rangeRoot(feed.stream_id) == (0, bytes(32))
     for seq in range(1, 18):
@@ -126,6 +131,7 @@ def test_read_range_root__after_each_batch__equals_pythons_range(feed: Feed) -> 
         assert feed.attestation.rangeRoot(feed.stream_id) == (seq, feed.range.root())
 
 
+# INV-A6
 @pytest.mark.parametrize("field", range(7))
 def test_verify_reading__any_field_changed__is_not_proven(
     history: tuple[Feed, list[list[ScoredReading]]], field: int
@@ -163,6 +169,7 @@ WRONG_PROOFS: dict[str, Callable[[Proof, Feed], Proof]] = {
 }
 
 
+# INV-A6
 @pytest.mark.parametrize("fault", WRONG_PROOFS)
 def test_verify_reading__wrong_proof__is_false_and_no_revert(
     history: tuple[Feed, list[list[ScoredReading]]], fault: str
@@ -193,6 +200,7 @@ def test_verify_reading__of_another_stream__is_not_proven(
     assert not is_proven(feed, batches[4][3], replace(feed.proof(5, 3), stream_id=other.stream_id))
 
 
+# INV-A10
 def test_verify_leaf__node_of_the_range_as_batch__is_not_proven(feed: Feed) -> None:
     leaves = [keccak(bytes([seq])) for seq in range(4)]
     for leaf in leaves:
@@ -206,6 +214,7 @@ def test_verify_leaf__node_of_the_range_as_batch__is_not_proven(feed: Feed) -> N
         assert not feed.attestation.verifyLeaf(parent, proof_args(replace(parent_proof, seq=seq)))
 
 
+# INV-A10
 def test_verify_reading__inner_node_of_a_tree__cannot_be_a_reading(
     history: tuple[Feed, list[list[ScoredReading]]],
 ) -> None:
@@ -222,6 +231,7 @@ def test_verify_reading__inner_node_of_a_tree__cannot_be_a_reading(
     assert not feed.attestation.verifyLeaf(keccak(inner), proof_args(above))
 
 
+# INV-A6
 def test_verify_profile__attested_and_changed__are_told_apart(feed: Feed, meter: Device, charger: Device) -> None:
     profiles = [Profile(device.device_id, 19_700 * 96, tuple(range(-48, 48)), 120) for device in (meter, charger)]
     feed.attest([profile_leaf(profile) for profile in profiles])

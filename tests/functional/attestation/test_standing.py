@@ -53,6 +53,7 @@ def rotate(feed: Feed, owner: Any, committee: Committee = SUCCESSORS) -> None:
 # --- superseding ---------------------------------------------------------------------------------------------------
 
 
+# INV-A13, INV-A14
 def test_attest__superseding_batch__takes_the_earlier_ones_place(attestation: Any, feed: Feed) -> None:
     attest(feed, 3)
     receipt = attest(feed, 1, supersedes=2)
@@ -62,6 +63,7 @@ def test_attest__superseding_batch__takes_the_earlier_ones_place(attestation: An
     assert attestation.batchStatus(feed.stream_id, 2).supersededBy == 4
 
 
+# INV-A18
 def test_read_range__superseded_batch__stays_under_the_same_peaks(attestation: Any, feed: Feed) -> None:
     attest(feed, 3)
     attest(feed, 1, supersedes=2)
@@ -71,6 +73,7 @@ def test_read_range__superseded_batch__stays_under_the_same_peaks(attestation: A
         assert attestation.peak(feed.stream_id, height) == feed.range.peak(height)
 
 
+# INV-A13, INV-A15
 @pytest.mark.parametrize("superseded", range(1, 8))
 def test_verify_leaf__superseded_batch_after_many_more__never_verifies_again(feed: Feed, superseded: int) -> None:
     attest(feed, 7)
@@ -80,6 +83,7 @@ def test_verify_leaf__superseded_batch_after_many_more__never_verifies_again(fee
         assert [seq for seq, proven in enumerate(verdicts(feed), start=1) if not proven] == [superseded]
 
 
+# INV-A13
 def test_verify_leaf__stale_peak_over_a_superseded_batch__does_not_verify(feed: Feed) -> None:
     attest(feed, 3)
     early = proof_args(feed.proof(3))
@@ -116,6 +120,7 @@ def test_attest__superseding_a_batch_of_the_committee_before__is_accepted(feed: 
 # --- compromise ----------------------------------------------------------------------------------------------------
 
 
+# INV-A7, INV-A13
 def test_mark_compromised__committee_in_force__takes_no_batch_until_another_is_set(
     attestation: Any, feed: Feed, deployer: Any, committee: Committee
 ) -> None:
@@ -138,6 +143,7 @@ def test_mark_compromised__committee_in_force__takes_no_batch_until_another_is_s
     assert verdicts(feed) == [True, False, False, True]
 
 
+# INV-A7
 def test_attest__empty_quorum_in_a_vacant_term__is_refused(attestation: Any, feed: Feed, deployer: Any) -> None:
     attestation.markCompromised(feed.stream_id, 1, 1, sender=deployer)
     batch = feed.draft(leaf_of(1), config=2)
@@ -171,6 +177,7 @@ def test_mark_compromised__from_a_batch_after_the_term__disowns_none_of_it(
     assert verdicts(feed) == [True] * 4
 
 
+# INV-A17
 def test_mark_compromised__again__may_only_reach_further_back(attestation: Any, feed: Feed, deployer: Any) -> None:
     attest(feed, 4)
     rotate(feed, deployer)
@@ -199,6 +206,7 @@ def test_mark_compromised__no_such_term__is_refused(attestation: Any, feed: Feed
         attestation.markCompromised(feed.stream_id, config, 1, sender=deployer)
 
 
+# INV-A8
 def test_mark_compromised__by_anyone_else__is_refused(
     attestation: Any, feed: Feed, deployer: Any, intruder: Any
 ) -> None:
@@ -206,6 +214,7 @@ def test_mark_compromised__by_anyone_else__is_refused(
         attestation.markCompromised(feed.stream_id, 1, 1, sender=intruder)
 
 
+# INV-A14
 def test_verify_leaf__superseded_by_a_compromised_committee__stands_again(
     attestation: Any, feed: Feed, deployer: Any
 ) -> None:
@@ -234,6 +243,7 @@ def test_read_status__batch_not_attested__is_unknown(attestation: Any, feed: Fee
 # --- validity and time ---------------------------------------------------------------------------------------------
 
 
+# INV-A16
 @pytest.mark.parametrize(("lead", "accepted"), [(-61, False), (-60, True), (0, True), (60, True), (61, False)])
 def test_attest__expired_or_not_yet_valid__is_refused(attestation: Any, feed: Feed, lead: int, accepted: bool) -> None:
     now = ape.chain.pending_timestamp + 1_000
@@ -249,6 +259,7 @@ def test_attest__expired_or_not_yet_valid__is_refused(attestation: Any, feed: Fe
         attestation.attest(*call, sender=feed.transmitter)
 
 
+# INV-A4
 def test_attest__newest_batch_again_after_it_expired__changes_nothing(attestation: Any, feed: Feed) -> None:
     now = ape.chain.pending_timestamp
     attest(feed, 1, valid_until=now + 60)
@@ -278,6 +289,7 @@ def test_attest__fate_changed_after_signing__is_refused(attestation: Any, feed: 
         attestation.attest(batch_args(forged), quorum, sender=feed.transmitter)
 
 
+# INV-A11
 def test_read_latest_time__late_and_early_batches__never_runs_back(attestation: Any, feed: Feed) -> None:
     assert attestation.latestTime(feed.stream_id) == 0
     newest = 0

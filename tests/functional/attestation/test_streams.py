@@ -40,6 +40,7 @@ def test_open_stream__anyone__is_announced_with_its_committee(
     ]
 
 
+# INV-A8
 def test_open_stream__same_name_by_two_owners__are_two_streams(
     attestation: Any, committee: Committee, prosumer: Any, neighbour: Any
 ) -> None:
@@ -49,6 +50,7 @@ def test_open_stream__same_name_by_two_owners__are_two_streams(
     assert attestation.stream(stream_id_of(neighbour)).owner == neighbour
 
 
+# INV-A8
 def test_open_stream__same_name_again__is_refused(attestation: Any, committee: Committee, prosumer: Any) -> None:
     attestation.openStream(NAME, SCHEMA, committee.args, sender=prosumer)
     with refused(attestation.StreamAlreadyOpen, streamId=stream_id_of(prosumer)):
@@ -91,6 +93,7 @@ def test_set_committee__by_owner__replaces_digest_and_number(attestation: Any, f
     assert receipt.events == [attestation.CommitteeSet(feed.stream_id, 2, 2, successors.members)]
 
 
+# INV-A17
 def test_read_term__each_committee_that_served__is_kept_with_its_time(
     attestation: Any, feed: Feed, deployer: Any, committee: Committee
 ) -> None:
@@ -120,6 +123,7 @@ def test_read_term__committee_replaced_before_it_signed__served_no_batch(
     assert attestation.configAt(b"\x01" * 32, 1) == 0
 
 
+# INV-A8
 def test_set_committee__by_anyone_else__is_refused(
     attestation: Any, feed: Feed, deployer: Any, intruder: Any, committee: Committee
 ) -> None:

@@ -56,6 +56,7 @@ def assert_convicted(stream: BondedStream, evidence: Evidence, challenger: Any, 
     assert (stream.payout(challenger), stream.payout(operator)) == (BOND + STAKE, 0)
 
 
+# INV-B5
 def test_answer__device_signature__pays_who_brings_it(
     attestation: Any, bonded: BondedStream, any_device: Device, watchdog: Any, operator: Any
 ) -> None:
@@ -70,6 +71,7 @@ def test_answer__device_signature__pays_who_brings_it(
     assert bonded.is_proven(evidence, 1)
 
 
+# INV-B5
 @pytest.mark.parametrize("document", [COSE, OCMF], ids=["cose", "ocmf"])
 def test_answer__document_the_device_signed__is_good_and_made_public(
     attestation: Any, bonded: BondedStream, any_device: Device, watchdog: Any, operator: Any, document: bytes
@@ -95,6 +97,7 @@ def test_answer__last_second_and_after__is_taken_and_refused(
         bonded.answer(second, two, operator)
 
 
+# INV-B3
 def test_answer__twice_or_unasked__is_refused(
     attestation: Any, bonded: BondedStream, readings: Readings, watchdog: Any, operator: Any
 ) -> None:
@@ -145,6 +148,7 @@ def test_answer__evidence_that_is_not_the_leafs__is_refused(
         refuse_evidence(bonded, second, documented.leaf, brought, operator)
 
 
+# INV-B5
 def test_answer__hash_of_a_document_brought_as_a_false_signature__does_not_convict(
     attestation: Any, bonded: BondedStream, charger: Device, watchdog: Any
 ) -> None:
@@ -158,6 +162,7 @@ def test_answer__hash_of_a_document_brought_as_a_false_signature__does_not_convi
         attestation.answer(challenge_id, evidence.leaf, disguised, b"", sender=watchdog)
 
 
+# INV-B4, INV-B6
 def test_answer__signature_of_another_device__convicts_at_once(
     attestation: Any, bonded: BondedStream, false_reading: Evidence, watchdog: Any, operator: Any
 ) -> None:
@@ -232,6 +237,7 @@ def rotate(device: Device, owner: Any, new_key: P256Key | Secp256k1Key) -> int:
 
 
 # The old key counts up to 900 s beyond its end, the new one from its first second.
+# INV-B5
 @pytest.mark.parametrize(
     ("key", "offset", "is_good"),
     [
@@ -289,6 +295,7 @@ def test_answer__time_at_the_ends_of_its_type__is_judged_by_the_first_or_the_las
     assert_answered(bonded, signed(charger.domain, key, reading_of(charger.device_id, time=time)), watchdog, operator)
 
 
+# INV-B5
 def test_answer__retired_device__is_good_for_what_it_said(
     bonded: BondedStream, charger: Device, prosumer: Any, readings: Readings, watchdog: Any, operator: Any
 ) -> None:

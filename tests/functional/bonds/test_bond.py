@@ -88,6 +88,7 @@ def test_deposit__nothing_or_too_much__is_refused(attestation: Any, bonded: Bond
         attestation.depositBond(bonded.stream_id, amount, sender=bonded.owner)
 
 
+# INV-B1
 def test_deposit__fee_taking_token__credits_what_arrived(
     with_terms: OpenBonded, deployer: Any, project: Any, attestation: Any
 ) -> None:
@@ -96,6 +97,7 @@ def test_deposit__fee_taking_token__credits_what_arrived(
     assert stream.bond.amount == 9_900 == stream.token.balanceOf(attestation)
 
 
+# INV-B7
 def test_announce_exit__by_owner__is_due_after_two_windows(attestation: Any, bonded: BondedStream) -> None:
     receipt = attestation.announceExit(bonded.stream_id, sender=bonded.owner)
     exit_at = receipt.timestamp + 2 * WINDOW
@@ -117,6 +119,7 @@ def test_announce_exit__by_anyone_else_or_without_a_bond__is_refused(
         attestation.announceExit(stream.stream_id, sender=stream.owner)
 
 
+# INV-B7
 def test_withdraw__before_it_is_due__is_refused(attestation: Any, bonded: BondedStream) -> None:
     now = ape.chain.pending_timestamp = ape.chain.pending_timestamp + 10
     with refused(attestation.ExitNotDue, streamId=bonded.stream_id, exitAt=0, timestamp=now):
@@ -128,6 +131,7 @@ def test_withdraw__before_it_is_due__is_refused(attestation: Any, bonded: Bonded
         attestation.withdrawBond(bonded.stream_id, bonded.owner, sender=bonded.owner)
 
 
+# INV-B7
 def test_withdraw__when_due__pays_the_owner_and_drops_the_terms(
     attestation: Any, bonded: BondedStream, euro: Any, neighbour: Any, intruder: Any
 ) -> None:
@@ -146,6 +150,7 @@ def test_withdraw__when_due__pays_the_owner_and_drops_the_terms(
     assert bonded.bond.amount == 7
 
 
+# INV-B7
 def test_withdraw__while_a_challenge_is_open__is_refused(
     attestation: Any, bonded: BondedStream, readings: Callable[[int], list[Evidence]], watchdog: Any, operator: Any
 ) -> None:

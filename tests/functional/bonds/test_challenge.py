@@ -168,6 +168,7 @@ def test_challenge__while_an_exit_runs__is_taken_until_it_is_due(
         attestation.challenge(*bonded.challenge_args(two, seq, 1), sender=watchdog)
 
 
+# INV-A13, INV-B6, INV-B7
 def test_convict__silence__gives_stake_and_bond_and_ends_the_batch(
     attestation: Any, bonded: BondedStream, readings: Readings, false_reading: Evidence, watchdog: Any, intruder: Any
 ) -> None:
@@ -188,6 +189,7 @@ def test_convict__silence__gives_stake_and_bond_and_ends_the_batch(
     assert not bonded.is_proven(two, seq)
 
 
+# INV-B3
 def test_convict__while_the_answer_may_come__is_refused(
     attestation: Any, bonded: BondedStream, readings: Readings, watchdog: Any
 ) -> None:
@@ -216,6 +218,7 @@ def test_convict__second_leaf_of_the_batch__gives_the_stake_back_and_what_is_bon
     assert (bonded.marks, bonded.bond.openChallenges) == (2, 0)
 
 
+# INV-A14, INV-B6
 def test_convict__batch_superseded_meanwhile__costs_the_bond_all_the_same(
     bonded: BondedStream, readings: Readings, false_reading: Evidence, watchdog: Any
 ) -> None:

@@ -40,6 +40,7 @@ def refuse_pair(stream: BondedStream, a: Batch, b: Batch, prover: Any) -> None:
         prove(stream, a, b, prover)
 
 
+# INV-A7, INV-B4, INV-B7
 def test_prove__two_contents_for_the_next_number__costs_the_bond_and_the_committee(
     attestation: Any, bonded: BondedStream, readings: Readings, watchdog: Any
 ) -> None:
@@ -62,6 +63,7 @@ def test_prove__two_contents_for_the_next_number__costs_the_bond_and_the_committ
         attestation.attest(*call, sender=watchdog)
 
 
+# INV-A14
 def test_prove__batch_attested_and_another__disowns_it_and_what_came_after(
     bonded: BondedStream, readings: Readings, watchdog: Any
 ) -> None:
@@ -83,6 +85,7 @@ def test_prove__any_part_of_the_content__is_enough(bonded: BondedStream, watchdo
     assert bonded.payout(watchdog) == BOND
 
 
+# INV-A8
 def test_prove__same_content_signed_again__is_no_fault(bonded: BondedStream, watchdog: Any) -> None:
     a = bonded.feed.draft(ROOT)
     later = {"valid_from": a.valid_from + 60, "valid_until": a.valid_until + 60}
@@ -102,12 +105,14 @@ def test_prove__valid_after_one_another__is_no_fault(bonded: BondedStream, watch
     assert bonded.payout(watchdog) == BOND
 
 
+# INV-A8
 def test_prove__of_two_numbers_or_streams__is_no_fault(bonded: BondedStream, watchdog: Any) -> None:
     a = bonded.feed.draft(ROOT)
     refuse_pair(bonded, a, replace(a, root=OTHER, seq=a.seq + 1), watchdog)
     refuse_pair(bonded, a, replace(a, root=OTHER, stream_id=b"\x01" * 32), watchdog)
 
 
+# INV-A8
 def test_prove__one_of_them_below_the_threshold__is_refused(
     attestation: Any, bonded: BondedStream, watchdog: Any
 ) -> None:
@@ -157,6 +162,7 @@ def test_prove__unknown_stream__is_refused(attestation: Any, bonded: BondedStrea
         prove(bonded, a, replace(a, root=OTHER), watchdog)
 
 
+# INV-A17, INV-B4
 def test_prove__again__only_moves_the_mark_and_costs_no_second_bond(
     attestation: Any, bonded: BondedStream, readings: Readings, euro: Any, watchdog: Any, operator: Any
 ) -> None:
@@ -228,6 +234,7 @@ def test_prove__stream_without_terms__marks_it_all_the_same(
     assert stream.bond == attestation.bond(b"\x01" * 32)  # as of no stream at all
 
 
+# INV-B4
 def test_prove__while_a_challenge_is_open__leaves_it_its_verdict(
     bonded: BondedStream, false_reading: Evidence, watchdog: Any, intruder: Any
 ) -> None:

@@ -33,6 +33,7 @@ def stopped(callback_token: Any, with_terms: OpenBonded) -> tuple[BondedStream, 
     return stream, stop
 
 
+# INV-B1
 def test_challenge__fee_taking_token__is_refused(
     with_terms: OpenBonded, deployer: Any, project: Any, attestation: Any, readings: Readings, watchdog: Any
 ) -> None:
@@ -120,6 +121,7 @@ def test_reenter__from_the_token__is_refused(
     assert callback_token.balanceOf(attestation) == held
 
 
+# INV-B1
 def test_pay__streams_of_two_tokens__never_out_of_each_others_till(
     attestation: Any,
     bonded: BondedStream,

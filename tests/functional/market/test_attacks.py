@@ -37,6 +37,7 @@ def energies(values: dict[int, int]) -> tuple[int, ...]:
     return tuple(values.get(index, 0) for index in range(96))
 
 
+# INV-M7, INV-M11
 def test_attack__last_block_shading__an_order_at_the_closing_second_is_too_late(
     village: Village, home: Home, next_home: Home
 ) -> None:
@@ -59,6 +60,7 @@ def test_attack__last_block_shading__an_order_at_the_closing_second_is_too_late(
     assert village.market.clearing(village.zone, village.first_slot + 10).volumeWh == 0
 
 
+# INV-M6
 def test_attack__dust_orders__cost_the_backstop_less_than_one_wh_each(
     village: Village, make_homes: MakeHomes, home: Home, deployer: Any
 ) -> None:
@@ -103,6 +105,7 @@ def test_attack__self_trade__moves_no_price_and_earns_nothing(
     assert cash == 0
 
 
+# INV-M19
 @pytest.mark.parametrize("parts", [(1_000,), (250, 250, 250, 250), (1, 1, 499, 499), (997, 1, 1, 1)])
 def test_attack__sybil_splitting__never_gains_more_than_rounding(
     village: Village, make_homes: MakeHomes, parts: tuple[int, ...]
@@ -120,6 +123,7 @@ def test_attack__sybil_splitting__never_gains_more_than_rounding(
     assert whole_wh == 1_000 * 1_111 // 1_777
 
 
+# INV-M14
 def test_attack__false_metering__is_held_and_pays_nothing(
     village: Village, home: Home, next_home: Home, deployer: Any
 ) -> None:
@@ -152,6 +156,7 @@ def test_attack__strategic_non_delivery__costs_more_than_the_sale_brings(
     assert (settlement.uncollected, village.balance(next_home.owner)) == (0, (bond - 61_000, 0))
 
 
+# INV-M15
 def test_attack__oracle_withholds_data__money_is_free_after_the_deadline(
     village: Village, home: Home, next_home: Home, deployer: Any, intruder: Any
 ) -> None:
@@ -197,6 +202,7 @@ def test_attack__push_payment_denial__nobody_can_block_a_settlement(
         assert there.status(schedule) == SETTLED
 
 
+# INV-M13
 def test_attack__signature_for_another_market__is_not_authorised(
     village: Village, deployer: Any, operator: Any, registry: Any, attestation: Any, project: Any, home: Home
 ) -> None:
@@ -220,6 +226,7 @@ def test_attack__signature_for_another_action__is_not_authorised(
         assert refusal == encoded(village.market.NotAuthorised, home.device_id)
 
 
+# INV-M12, INV-M13
 def test_attack__replay_after_replace_and_settle__nothing_is_usable_twice(
     village: Village, home: Home, deployer: Any
 ) -> None:

@@ -38,6 +38,7 @@ def slot_orders(draw: st.DrawFn) -> tuple[Order, ...]:
     return tuple(draw(st.lists(order | st.just(NO_ORDER), min_size=TRADERS, max_size=TRADERS)))
 
 
+# INV-M4, INV-M5, INV-M6
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(day=st.lists(slot_orders(), min_size=96, max_size=96), arrival=st.permutations(range(TRADERS)))
 def test_clear__any_day_of_books__equals_reference_and_brute_force(
@@ -111,6 +112,7 @@ def test_clear__more_bids_than_offers__shares_the_margin(village: Village, trade
     assert (result.marginalOfferFilledWh, result.marginalOfferWh) == (0, 0)
 
 
+# INV-M7
 def test_clear__result__is_announced_once(village: Village, traders: list[Home]) -> None:
     village.place(traders[0], {0: bid(70, 1_000)})
     village.place(traders[1], {0: offer(70, 400)})
@@ -137,6 +139,7 @@ def test_clear__open_to_all__anyone_may(village: Village, intruder: Any) -> None
     assert all(village.market.clearing(village.zone, slot).cleared for slot in slots)
 
 
+# INV-M7
 def test_clear__gate_open__names_slot_and_second(village: Village) -> None:
     warp(village.gate_closes_at(3))
     with refused(village.market.GateStillOpen, slot=village.first_slot + 4, closesAt=village.gate_closes_at(4)):
@@ -158,6 +161,7 @@ def test_clear__older_than_the_ring_keeps__names_the_oldest(village: Village) ->
         village.market.clear(village.zone, [slot], sender=village.transmitter)
 
 
+# INV-M8
 def test_order__next_lap_of_the_ring__finds_an_empty_book(village: Village, traders: list[Home]) -> None:
     village.place(traders[0], {0: bid(70, 1_000), 1: bid(3, 5)})
     village.place(traders[1], {0: offer(20, 400)})
@@ -174,6 +178,7 @@ def test_order__next_lap_of_the_ring__finds_an_empty_book(village: Village, trad
     assert sum(village.market.book(village.zone, old_slot).bidsWh) == 0
 
 
+# INV-M8
 def test_order__same_slot_cleared_a_lap_ago__clears_anew(village: Village, traders: list[Home]) -> None:
     village.place(traders[0], {0: bid(70, 1_000)})
     village.place(traders[1], {0: offer(20, 400)})

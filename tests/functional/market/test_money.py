@@ -89,6 +89,7 @@ def test_withdraw__free_money__goes_to_the_receiver(village: Village, prosumer: 
     assert village.balance(prosumer) == (3 * EUR, 0)
 
 
+# INV-M10
 def test_withdraw__reserved_money__names_need_and_free(village: Village, home: Home) -> None:
     village.fund(home.owner, 1_000)
     village.place(home, {0: bid(8, 1_000)})
@@ -118,6 +119,7 @@ def test_open_zone__by_another__is_refused(market: Any, intruder: Any, params: Z
         market.openZone(11, params_args(params), sender=intruder)
 
 
+# INV-M18
 def test_open_zone__twice__is_refused(market: Any, operator: Any, params: ZoneParams, open_zone: int) -> None:
     with refused(market.ZoneAlreadyOpen, zone=open_zone):
         market.openZone(open_zone, params_args(params), sender=operator)
@@ -190,6 +192,7 @@ def test_withdraw_backstop__nothing_outstanding__pays_the_operator(
     assert village.market.backstop(village.zone).balance == EUR
 
 
+# INV-M17
 def test_withdraw_backstop__schedules_unsettled__names_their_number(
     village: Village, home: Home, next_home: Home, operator: Any
 ) -> None:
@@ -206,6 +209,7 @@ def test_withdraw_backstop__more_than_there_is__names_both(village: Village, ope
         village.market.withdrawBackstop(village.zone, EUR + 1, operator, sender=operator)
 
 
+# INV-M17
 def test_withdraw_backstop__by_another__is_refused(village: Village, intruder: Any) -> None:
     role = village.market.ZONE_OPERATOR_ROLE()
     with refused(village.market.AccessControlUnauthorizedAccount, account=intruder.address, neededRole=role):
@@ -225,6 +229,7 @@ def other_market(deployer: Any, operator: Any, registry: Any, attestation: Any, 
     return deploy
 
 
+# INV-M1
 def test_deposit__fee_taking_token__credits_what_arrived(
     other_market: Any, deployer: Any, operator: Any, prosumer: Any, project: Any, params: ZoneParams
 ) -> None:

@@ -30,6 +30,7 @@ def send(village: Village, home: Home, new: Schedule, old: Schedule) -> Any:
     return village.market.replace(village.sign(home, new), list(pack_orders(old.orders)), sender=village.transmitter)
 
 
+# INV-M10
 def test_replace__other_orders__moves_energy_and_reserve(village: Village, home: Home, next_home: Home) -> None:
     old = village.place(home, {10: bid(60, 1_500), 11: bid(60, 1_500), 12: bid(60, 700)})
     village.place(next_home, {10: bid(60, 40)})
@@ -69,6 +70,7 @@ def test_replace__dearer_than_the_balance__names_both(village: Village, home: Ho
     assert village.balance(home.owner) == (70, 69_930)
 
 
+# INV-M10
 def test_cancel__whole_schedule__frees_everything_for_good(village: Village, home: Home) -> None:
     old = village.place(home, {0: bid(8, 1_000), 50: offer(3, 2_000)})
     free, reserved = village.balance(home.owner)
@@ -82,6 +84,7 @@ def test_cancel__whole_schedule__frees_everything_for_good(village: Village, hom
     assert village.market.scheduleOf(home.device_id, village.day).version == 2
 
 
+# INV-M12
 def test_cancel__then_the_old_signature_again__never_comes_back(village: Village, home: Home) -> None:
     old = village.place(home, {0: bid(8, 1_000)})
     row = village.sign(home, old)
@@ -93,6 +96,7 @@ def test_cancel__then_the_old_signature_again__never_comes_back(village: Village
     assert village.market.book(village.zone, village.first_slot).bidsWh[8] == 500
 
 
+# INV-M11
 def test_replace__after_some_gates__keeps_closed_slots(village: Village, home: Home) -> None:
     old = village.place(home, {5: bid(8, 1_000), 6: bid(8, 1_000), 7: offer(8, 1_000)})
     village.fund(home.owner)
@@ -113,6 +117,7 @@ def test_replace__after_some_gates__keeps_closed_slots(village: Village, home: H
     assert sum(books[2].offersWh) == 0
 
 
+# INV-M11
 def test_cancel__after_some_gates__closed_orders_stay(village: Village, home: Home) -> None:
     old = village.place(home, {5: bid(8, 1_000), 7: bid(8, 1_000)})
     warp(village.gate_closes_at(5))
@@ -143,6 +148,7 @@ def test_replace__beyond_horizon__names_the_last_slot(village: Village, home: Ho
         send(village, home, new, old)
 
 
+# INV-M12
 @pytest.mark.parametrize("version", [0, 6, 7])
 def test_replace__version_not_higher__names_both(village: Village, home: Home, version: int) -> None:
     old = village.place(home, {0: bid(8, 1_000)}, version=7)

@@ -107,6 +107,7 @@ def test_settle__fraction_of_a_unit__is_rounded_against_the_account(
     assert village.settlement(village.settle(sold, energies({1: -1}))).traded_cash == 192
 
 
+# INV-M1
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_settle__any_day__equals_reference_and_conserves_cash(
@@ -183,6 +184,7 @@ def test_settle__many_rows_and_days__settles_each_on_its_own(
     ]
 
 
+# INV-M14
 def test_settle__suspicious_profile__is_held_until_a_better_one(
     village: Village, home: Home, trade: tuple[Any, Any]
 ) -> None:
@@ -198,6 +200,7 @@ def test_settle__suspicious_profile__is_held_until_a_better_one(
     assert village.balance(home.owner) == (0, 0)
 
 
+# INV-M9
 def test_settle__twice__is_not_open(village: Village, home: Home, trade: tuple[Any, Any]) -> None:
     bought, _ = trade
     village.settle(bought, energies({10: 1_000}))
@@ -265,6 +268,7 @@ def test_settle__result_no_longer_kept__is_expired(village: Village, home: Home)
         village.settle(bought, NOTHING)
 
 
+# INV-M14
 def test_settle__altered_profile__is_not_proven(village: Village, home: Home, trade: tuple[Any, Any]) -> None:
     bought, _ = trade
     energy, score, proof = village.meter(bought, energies({10: 1_000}), 9_950)
@@ -274,6 +278,7 @@ def test_settle__altered_profile__is_not_proven(village: Village, home: Home, tr
             village.market.settle([schedule_args(bought)], [forged], sender=village.transmitter)
 
 
+# INV-M14
 def test_settle__profile_of_another_device_or_day__is_not_proven(
     village: Village, home: Home, trade: tuple[Any, Any]
 ) -> None:
@@ -284,6 +289,7 @@ def test_settle__profile_of_another_device_or_day__is_not_proven(
             village.market.settle([schedule_args(bought)], [metered], sender=village.transmitter)
 
 
+# INV-M14
 def test_settle__profile_of_a_stream_anyone_opened__is_not_proven(
     village: Village, home: Home, trade: tuple[Any, Any], open_feed: OpenFeed
 ) -> None:
@@ -323,6 +329,7 @@ def test_settle__backstop_too_small__waits_for_the_payers(village: Village, home
     assert village.market.backstop(village.zone).balance == 0
 
 
+# INV-M15
 def test_settle_missing__before_final__names_the_second(village: Village, trade: tuple[Any, Any]) -> None:
     bought, _ = trade
     final_at = village.end_of_day() + village.params.final_after_seconds
@@ -363,6 +370,7 @@ def test_settle_missing__slot_not_cleared__names_it_while_it_is_kept(village: Vi
         village.market.settleMissing(schedule_args(bought), sender=village.transmitter)
 
 
+# INV-M15
 def test_settle_missing__slot_never_cleared_in_time__is_void_and_frees_the_reserve(
     village: Village, home: Home
 ) -> None:

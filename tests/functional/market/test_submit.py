@@ -122,6 +122,7 @@ def test_submit__many_zones_and_days__keeps_them_apart(
     assert (market.backstop(ZONE).outstanding, market.backstop(8).outstanding) == (4, 1)
 
 
+# INV-M16
 def test_submit__one_bad_row__skips_it_and_takes_the_others(village: Village, make_homes: MakeHomes) -> None:
     good, poor, late = make_homes(3)
     village.fund(good.owner)
@@ -145,6 +146,7 @@ def test_submit__one_bad_row__skips_it_and_takes_the_others(village: Village, ma
     assert sum(village.market.book(village.zone, village.first_slot).bidsWh) == 1_000
 
 
+# INV-M13, INV-M16
 def test_submit__two_rows_of_one_device__takes_the_first(village: Village, home: Home) -> None:
     village.fund(home.owner)
     first = village.schedule(home, {0: bid(8, 1_000)})
@@ -171,6 +173,7 @@ def test_submit_own__one_slot__needs_no_signature(village: Village, home: Home) 
     assert village.status(schedule) == OPEN
 
 
+# INV-M12
 def test_submit__without_energy__burns_the_version_and_nothing_else(village: Village, home: Home) -> None:
     village.fund(home.owner)
     withdrawn = village.schedule(home, {0: bid(8, 1_000)}, version=1)
@@ -238,6 +241,7 @@ def test_refuse__retired_device__is_not_authorised(village: Village, registry: A
     assert_refused(village, home, schedule, village.market.NotAuthorised, deviceId=home.device_id)
 
 
+# INV-M11
 def test_refuse__closed_gate__names_slot_and_second(village: Village, home: Home) -> None:
     village.fund(home.owner)
     at = village.gate_closes_at(30)
@@ -354,6 +358,7 @@ def test_submit__field_changed_on_the_way__is_refused(
     assert market.refusal((schedule_args(schedule), signature)) == b""
 
 
+# INV-M13
 def test_submit__signed_for_another_chain__is_not_authorised(village: Village, home: Home) -> None:
     village.fund(home.owner)
     schedule = village.schedule(home, {0: bid(1, 1)})

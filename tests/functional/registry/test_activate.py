@@ -57,6 +57,7 @@ def test_enrol_fleet__any_size__is_recorded_and_announced(registry: Any, fleet: 
     assert receipt.events == [registry.FleetEnrolled(fleet.fleet_id, manufacturer, fleet.tree.root, 2**32 - 1)]
 
 
+# INV-R11
 def test_enrol_fleet__same_root_again__is_refused(registry: Any, enrolled: Fleet, manufacturer: Any) -> None:
     with refused(registry.FleetAlreadyEnrolled, fleetId=enrolled.fleet_id):
         registry.enrolFleet(enrolled.tree.root, 1, sender=manufacturer)
@@ -67,6 +68,7 @@ def test_enrol_fleet__no_devices__is_refused(registry: Any, fleet: Fleet, manufa
         registry.enrolFleet(fleet.tree.root, 0, sender=manufacturer)
 
 
+# INV-R11
 def test_enrol_fleet__root_copied_first_by_a_stranger__hinders_nobody(
     registry: Any, fleet: Fleet, meter: Device, manufacturer: Any, prosumer: Any, intruder: Any
 ) -> None:
@@ -178,6 +180,7 @@ def test_activate__wrong_proof__is_refused(
         registry.activate(registration, manufacturer, wrong, signature, sender=prosumer)
 
 
+# INV-R6
 def test_activate__signature_made_for_register__is_refused(
     registry: Any, enrolled: Fleet, meter: Device, prosumer: Any, intruder: Any
 ) -> None:
@@ -192,6 +195,7 @@ def test_activate__signature_made_for_register__is_refused(
         )
 
 
+# INV-R6
 def test_register__signature_made_for_activate__is_refused(
     registry: Any, enrolled: Fleet, meter: Device, prosumer: Any, intruder: Any
 ) -> None:
@@ -200,6 +204,7 @@ def test_register__signature_made_for_activate__is_refused(
         registry.register(registration, signature, sender=intruder)
 
 
+# INV-R1
 def test_activate__signature_made_for_another_fleet__is_refused(
     registry: Any, enrolled: Fleet, meter: Device, prosumer: Any, intruder: Any
 ) -> None:
@@ -210,6 +215,7 @@ def test_activate__signature_made_for_another_fleet__is_refused(
         registry.activate(registration, intruder, [], signature, sender=intruder)
 
 
+# INV-R1
 @pytest.mark.parametrize("field", ["owner", "zone", "deadline"])
 def test_activate__front_run_with_a_changed_field__is_refused(
     registry: Any, enrolled: Fleet, meter: Device, prosumer: Any, intruder: Any, field: str
@@ -226,6 +232,7 @@ def test_activate__front_run_with_a_changed_field__is_refused(
         )
 
 
+# INV-R3
 def test_activate__device_already_registered__is_refused(
     registry: Any, enrolled: Fleet, meter: Device, prosumer: Any
 ) -> None:

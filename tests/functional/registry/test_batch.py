@@ -69,6 +69,7 @@ def test_register_batch__device_named_twice__is_entered_once(
     assert [event.deviceIds for event in receipt.events] == [[crowd[0].device_id]]
 
 
+# INV-R3, INV-R5
 def test_register_batch__device_the_owner_has_in_another_zone__keeps_its_record(
     registry: Any, crowd: list[Device], prosumer: Any, deadline: int
 ) -> None:
@@ -79,6 +80,7 @@ def test_register_batch__device_the_owner_has_in_another_zone__keeps_its_record(
     assert crowd[1].device_id not in [device_id for event in receipt.events for device_id in event.deviceIds]
 
 
+# INV-R3
 def test_register_batch__device_of_another_owner__is_refused_whole(
     registry: Any, crowd: list[Device], prosumer: Any, neighbour: Any, deadline: int
 ) -> None:
@@ -88,6 +90,7 @@ def test_register_batch__device_of_another_owner__is_refused_whole(
     assert registry.device(crowd[0].device_id).status == DeviceStatus.UNKNOWN
 
 
+# INV-R3, INV-R4
 def test_register_batch__retired_device__is_refused_whole(
     registry: Any, crowd: list[Device], prosumer: Any, deadline: int
 ) -> None:
@@ -97,6 +100,7 @@ def test_register_batch__retired_device__is_refused_whole(
         registry.registerBatch(*batch(crowd, prosumer, deadline), sender=prosumer)
 
 
+# INV-R1
 @pytest.mark.parametrize("field", ["owner", "kind", "zone", "deadline"])
 def test_register_batch__front_run_with_a_changed_field__is_refused(
     registry: Any, crowd: list[Device], prosumer: Any, intruder: Any, deadline: int, field: str
@@ -108,6 +112,7 @@ def test_register_batch__front_run_with_a_changed_field__is_refused(
         registry.registerBatch((*fields.values(), ids), signatures, sender=intruder)
 
 
+# INV-R1
 def test_register_batch__signatures_in_another_order__are_refused(
     registry: Any, crowd: list[Device], prosumer: Any, deadline: int
 ) -> None:
@@ -149,6 +154,7 @@ def test_register_batch__expired_deadline__is_refused(
         registry.registerBatch(*call, sender=prosumer)
 
 
+# INV-R2
 def test_register_batch__zero_owner__is_refused(
     registry: Any, crowd: list[Device], transmitter: Any, deadline: int
 ) -> None:

@@ -40,6 +40,7 @@ def own_call(scene: Scene, kind: str, sender: Any) -> Any:
     raise AssertionError(kind)
 
 
+# INV-R6
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_sign__permit_for_one_action__is_no_permit_for_another(scene: Scene, source: str, target: str) -> None:
     scene.prepare(target)
@@ -49,6 +50,7 @@ def test_sign__permit_for_one_action__is_no_permit_for_another(scene: Scene, sou
     assert scene.send(target, scene.digest(target)).events
 
 
+# INV-R18
 @pytest.mark.parametrize("kind", SIGNED)
 def test_sign__owner_or_acceptor__anyone_may_carry_it_once(scene: Scene, kind: str) -> None:
     scene.prepare(kind)
@@ -60,6 +62,7 @@ def test_sign__owner_or_acceptor__anyone_may_carry_it_once(scene: Scene, kind: s
     assert scene.nonce == nonce + 1
 
 
+# INV-R18
 @pytest.mark.parametrize("kind", ["OfferTransfer", "SetDelegate", "SetPayee"])
 def test_sign__reused_nonce__is_refused(scene: Scene, kind: str) -> None:
     scene.prepare(kind)
@@ -70,6 +73,7 @@ def test_sign__reused_nonce__is_refused(scene: Scene, kind: str) -> None:
         scene.send(kind, digest)
 
 
+# INV-R18
 @pytest.mark.parametrize("kind", SIGNED)
 @pytest.mark.parametrize("step", [-1, 1])
 def test_sign__any_other_nonce__is_refused(scene: Scene, kind: str, step: int) -> None:
@@ -80,6 +84,7 @@ def test_sign__any_other_nonce__is_refused(scene: Scene, kind: str, step: int) -
         scene.send(kind, scene.digest(kind, nonce=scene.nonce + step))
 
 
+# INV-R18
 @pytest.mark.parametrize("kind", SIGNED)
 def test_sign__expired_deadline__is_refused(scene: Scene, kind: str) -> None:
     scene.prepare(kind)
@@ -89,6 +94,7 @@ def test_sign__expired_deadline__is_refused(scene: Scene, kind: str) -> None:
         scene.send(kind, scene.digest(kind, deadline=deadline), deadline=deadline)
 
 
+# INV-R9, INV-R16
 @pytest.mark.parametrize("kind", SIGNED)
 def test_sign__by_a_stranger__is_refused(scene: Scene, kind: str, intruder: Any) -> None:
     scene.prepare(kind)
@@ -109,6 +115,7 @@ FORGED = [
 ]
 
 
+# INV-R9, INV-R16
 @pytest.mark.parametrize(("kind", "field"), FORGED)
 def test_sign__front_run_with_a_changed_field__is_refused(scene: Scene, kind: str, field: dict[str, Any]) -> None:
     scene.prepare(kind)
@@ -118,6 +125,7 @@ def test_sign__front_run_with_a_changed_field__is_refused(scene: Scene, kind: st
         scene.send(kind, scene.digest(kind, **changes))
 
 
+# INV-R9
 @pytest.mark.parametrize("kind", BY_OWNER)
 def test_call__by_anyone_but_the_owner__is_refused(scene: Scene, kind: str, intruder: Any) -> None:
     scene.prepare(kind)
@@ -138,6 +146,7 @@ def test_call__of_an_unknown_device__is_refused(scene: Scene, kind: str, intrude
         own_call(scene, kind, intruder)
 
 
+# INV-R18
 def test_invalidate_nonce__by_the_owner__voids_what_was_signed(plant: Scene) -> None:
     digest = plant.digest("Retire")
     receipt = plant.registry.invalidateNonce(plant.device.device_id, sender=plant.owner)
@@ -147,6 +156,7 @@ def test_invalidate_nonce__by_the_owner__voids_what_was_signed(plant: Scene) -> 
         plant.send("Retire", digest)
 
 
+# INV-R9
 def test_invalidate_nonce__by_anyone_else__is_refused(plant: Scene, intruder: Any) -> None:
     with refused(plant.registry.NotOwner, deviceId=plant.device.device_id, caller=intruder, owner=plant.owner):
         plant.registry.invalidateNonce(plant.device.device_id, sender=intruder)

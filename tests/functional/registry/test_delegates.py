@@ -52,6 +52,7 @@ def test_set_delegate__zero_delegate__is_refused(plant: Scene) -> None:
         delegate(plant, NOBODY)
 
 
+# INV-R4
 def test_set_delegate__retired_device__is_refused(plant: Scene, agent: Any) -> None:
     device_id = plant.device.device_id
     plant.registry.retire(device_id, OWN_CALL, sender=plant.owner)
@@ -64,12 +65,14 @@ def test_scopes__of_the_registry__are_single_bits_apart(registry: Any) -> None:
     assert scopes == SCOPES
 
 
+# INV-R15
 def test_verify_signature__device_key_or_owner__counts_in_every_scope(plant: Scene) -> None:
     for scope in (*SCOPES, ALL_SCOPES, 0):
         assert counts(plant, plant.device.key.sign(DIGEST), scope)
         assert counts(plant, key_signature(plant.owner, DIGEST), scope)
 
 
+# INV-R8
 @pytest.mark.parametrize("granted", [TRADE, DATA | CONSENT, ALL_SCOPES])
 def test_verify_signature__delegate__counts_in_its_scopes_only(plant: Scene, agent: Any, granted: int) -> None:
     delegate(plant, agent, granted)
@@ -90,6 +93,7 @@ def test_verify_signature__over_another_digest__does_not_count(plant: Scene) -> 
     assert not counts(plant, key_signature(plant.owner, other))
 
 
+# INV-R15
 def test_verify_signature__stranger__does_not_count(plant: Scene, intruder: Any) -> None:
     assert not counts(plant, key_signature(intruder, DIGEST))
     # the owner's name before a stranger's signature
@@ -102,6 +106,7 @@ def test_verify_signature__garbage_of_any_length__does_not_count(plant: Scene, l
         assert not counts(plant, filling * length)
 
 
+# INV-R8
 def test_verify_signature__delegate__counts_until_the_last_second(plant: Scene, agent: Any) -> None:
     expires_at, signature = ape.chain.pending_timestamp + HOUR_SECONDS, key_signature(agent, DIGEST)
     assert not counts(plant, signature)
@@ -122,6 +127,7 @@ def test_verify_signature__withdrawn_delegate__does_not_count(
     assert not counts(plant, key_signature(agent, DIGEST))
 
 
+# INV-R8
 def test_is_authorized__withdrawn_delegate__was_until_the_second_before(plant: Scene, agent: Any) -> None:
     start = ape.chain.pending_timestamp + 10
     ape.chain.pending_timestamp = start
@@ -166,6 +172,7 @@ def test_withdraw__never_a_delegate__leaves_nothing(plant: Scene, agent: Any) ->
     assert not plant.registry.isAuthorized(plant.device.device_id, account_id(agent), 0, FOREVER)
 
 
+# INV-R8
 def test_verify_signature__delegate_of_another_device__does_not_count(
     plant: Scene, agent: Any, registry_domain_712: Any
 ) -> None:
@@ -176,6 +183,7 @@ def test_verify_signature__delegate_of_another_device__does_not_count(
     assert counts(plant, key_signature(agent, DIGEST)) and not authorized
 
 
+# INV-R10
 def test_verify_signature__retired_or_unknown_device__does_not_count(
     plant: Scene, agent: Any, registry_domain_712: Any
 ) -> None:

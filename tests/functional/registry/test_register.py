@@ -39,6 +39,7 @@ def test_register__new_device__fills_one_record(registry: Any, any_device: Devic
     assert (record.nonce, record.rotations) == (0, 0)
 
 
+# INV-R12
 def test_register__new_device__writes_one_storage_slot(any_device: Device, prosumer: Any) -> None:
     receipt = any_device.register(prosumer)
     trace = receipt.provider.make_request("debug_traceTransaction", [receipt.txn_hash, {}])
@@ -62,6 +63,7 @@ def test_register__carried_by_a_stranger__still_belongs_to_the_signed_owner(
     assert registry.device(any_device.device_id).owner == prosumer
 
 
+# INV-R1
 @pytest.mark.parametrize("field", ["owner", "kind", "zone", "deadline"])
 def test_register__front_run_with_a_changed_field__is_refused(
     registry: Any, any_device: Device, prosumer: Any, intruder: Any, field: str
@@ -78,6 +80,7 @@ def test_register__front_run_with_a_changed_field__is_refused(
         registry.register(registration_args(forged), any_device.sign_registration(signed), sender=intruder)
 
 
+# INV-R1
 @pytest.mark.parametrize("length", [65, 128])
 @pytest.mark.parametrize("filling", [0x00, 0x01, 0xFF])
 def test_register__zero_identity_with_garbage_signature__is_refused(
@@ -88,12 +91,14 @@ def test_register__zero_identity_with_garbage_signature__is_refused(
         registry.register(registration_args(nobody), bytes([filling]) * length, sender=intruder)
 
 
+# INV-R2
 def test_register__zero_owner__is_refused(registry: Any, any_device: Device, transmitter: Any) -> None:
     nobody = any_device.registration(NOBODY)
     with refused(registry.ZeroOwner, deviceId=any_device.device_id):
         registry.register(registration_args(nobody), any_device.sign_registration(nobody), sender=transmitter)
 
 
+# INV-R1
 def test_register__another_devices_signature__is_refused(
     registry: Any, meter: Device, charger: Device, prosumer: Any
 ) -> None:
@@ -102,6 +107,7 @@ def test_register__another_devices_signature__is_refused(
         registry.register(registration_args(claimed), meter.sign_registration(claimed), sender=prosumer)
 
 
+# INV-R7
 def test_register__malleable_high_s_signature__is_refused(registry: Any, any_device: Device, prosumer: Any) -> None:
     order = P256_ORDER if any_device.key.key_type == KeyType.P256 else SECP256K1_ORDER
     registration = any_device.registration(prosumer)
@@ -152,6 +158,7 @@ def test_register__last_second_of_the_deadline__is_accepted(registry: Any, any_d
     assert registry.device(any_device.device_id).status == DeviceStatus.ACTIVE
 
 
+# INV-R3
 def test_register__same_signature_again__is_refused(
     registry: Any, any_device: Device, prosumer: Any, intruder: Any
 ) -> None:
@@ -169,6 +176,7 @@ def test_register__kind_beyond_the_enum__is_refused(registry: Any, any_device: D
     assert registry.device(any_device.device_id).status == DeviceStatus.UNKNOWN
 
 
+# INV-R7
 def test_verify_device_signature__python_and_solidity__agree(registry: Any, any_device: Device) -> None:
     digest = keccak(b"any message")
     good = any_device.key.sign(digest)

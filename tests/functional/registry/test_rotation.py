@@ -35,6 +35,7 @@ def test_rotate__by_owner__announces_and_counts(plant: Scene, key: DeviceKey) ->
     assert record.keyType == plant.device.key.key_type
 
 
+# INV-R14
 def test_is_device_signature__before_and_after_a_rotation__is_by_the_key_of_the_time(plant: Scene) -> None:
     old, new = plant.device.key, plant.new_key
     starts = ape.chain.pending_timestamp + DAY_SECONDS
@@ -44,6 +45,7 @@ def test_is_device_signature__before_and_after_a_rotation__is_by_the_key_of_the_
     assert [speaks(plant, new, time) for time in (0, starts - 1, starts, FOREVER)] == [False, False, True, True]
 
 
+# INV-R14
 def test_key_at__several_rotations__is_the_last_that_began(plant: Scene) -> None:
     keys = [plant.device.key, *(P256Key(0x4000 + n) if n % 2 else Secp256k1Key(0x4000 + n) for n in range(7))]
     start = ape.chain.pending_timestamp + HOUR_SECONDS
@@ -77,6 +79,7 @@ def test_verify_signature__rotated_key__counts_from_its_first_second(plant: Scen
     assert counting() == [False, True]
 
 
+# INV-R14
 @pytest.mark.parametrize("lead", [-1, LATEST_SECONDS + 1])
 def test_rotate__from_a_time_past_or_far_ahead__is_refused(plant: Scene, lead: int) -> None:
     now = ape.chain.pending_timestamp + 5
@@ -93,6 +96,7 @@ def test_rotate__from_the_first_or_last_second_allowed__is_accepted(plant: Scene
     assert plant.registry.keyAt(plant.device.device_id, now + lead) == plant.new_key.device_id
 
 
+# INV-R14
 def test_rotate__not_after_the_last_rotation__is_refused(plant: Scene) -> None:
     now = ape.chain.pending_timestamp + 5
     first, second, _ = new_keys()
@@ -107,6 +111,7 @@ def test_rotate__not_after_the_last_rotation__is_refused(plant: Scene) -> None:
         ape.chain.provider.make_request("anvil_removeBlockTimestampInterval", [])
 
 
+# INV-R14
 @pytest.mark.parametrize("lead", [0, HOUR_SECONDS, 2 * DAY_SECONDS])
 def test_rotate__before_the_announced_one_began__takes_its_place(plant: Scene, lead: int) -> None:
     announced, urgent, _ = new_keys()
@@ -122,6 +127,7 @@ def test_rotate__before_the_announced_one_began__takes_its_place(plant: Scene, l
     assert [speaks(plant, urgent, time) for time in (now + lead - 1, now + lead)] == [False, True]
 
 
+# INV-R14
 def test_rotate__once_the_announced_one_began__comes_after_it(plant: Scene) -> None:
     first, second, _ = new_keys()
     begins = ape.chain.pending_timestamp + HOUR_SECONDS
@@ -142,6 +148,7 @@ def test_rotate__to_the_key_in_force__is_refused(plant: Scene) -> None:
         rotate(plant, plant.new_key, plant.time)
 
 
+# INV-R14
 def test_rotate__key_not_held__is_refused(plant: Scene, intruder: Any) -> None:
     claimed, held, _ = new_keys()
     fields = (plant.device.device_id, claimed.device_id, plant.time, plant.deadline)
@@ -162,6 +169,7 @@ def test_rotate__new_keys_signature_of_no_curves_length__is_refused(plant: Scene
         plant.registry.rotate(fields, bytes(64), OWN_CALL, sender=plant.owner)
 
 
+# INV-R7
 @pytest.mark.parametrize("key", new_keys()[:2], ids=["p256", "secp256k1"])
 def test_rotate__malleable_high_s_signature__is_refused(plant: Scene, key: DeviceKey) -> None:
     plant.new_key = key
@@ -171,6 +179,7 @@ def test_rotate__malleable_high_s_signature__is_refused(plant: Scene, key: Devic
         plant.registry.rotate(fields, high_s(key.sign(plant.digest("Rotate")), order), OWN_CALL, sender=plant.owner)
 
 
+# INV-R18
 def test_rotate__new_keys_signature_again__is_refused(plant: Scene) -> None:
     first, second, _ = new_keys()
     plant.new_key = first
@@ -195,6 +204,7 @@ def test_rotate__255_times__is_the_last_time(plant: Scene) -> None:
         assert plant.registry.keyAt(plant.device.device_id, start + n) == Secp256k1Key(0x5000 + n).device_id
 
 
+# INV-R13
 def test_rotate__suspended_device__takes_a_new_key(plant: Scene, steward: Any) -> None:
     plant.registry.suspend(plant.device.device_id, 1, sender=steward)
     rotate(plant, plant.new_key, plant.time)
@@ -202,6 +212,7 @@ def test_rotate__suspended_device__takes_a_new_key(plant: Scene, steward: Any) -
     assert plant.record.status == DeviceStatus.SUSPENDED
 
 
+# INV-R4
 def test_rotate__retired_device__is_refused(plant: Scene) -> None:
     plant.registry.retire(plant.device.device_id, OWN_CALL, sender=plant.owner)
     with refused(plant.registry.DeviceNotActive, deviceId=plant.device.device_id, status=DeviceStatus.RETIRED):

@@ -32,6 +32,7 @@ def authorities(scene: Scene, agent: Any, time: int) -> set[bool]:
     return {registry.isAuthorized(device_id, signer, DATA, time) for signer in signers}
 
 
+# INV-R3, INV-R4
 def test_retire__by_owner__is_final(plant: Scene, steward: Any) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     receipt = registry.retire(device_id, OWN_CALL, sender=plant.owner)
@@ -51,6 +52,7 @@ def test_retire__by_owner__is_final(plant: Scene, steward: Any) -> None:
         registry.reinstate(device_id, sender=steward)
 
 
+# INV-R10
 def test_is_authorized__retired_device__was_until_then(plant: Scene, agent: Any) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     registry.setDelegate(device_id, agent, DATA, FOREVER, OWN_CALL, sender=plant.owner)
@@ -61,6 +63,7 @@ def test_is_authorized__retired_device__was_until_then(plant: Scene, agent: Any)
         assert authorities(plant, agent, retired - 1) == {True}
 
 
+# INV-R10, INV-R13
 def test_suspend__by_a_steward__takes_authority_from_all(plant: Scene, steward: Any, agent: Any) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     registry.setDelegate(device_id, agent, TRADE | DATA, FOREVER, OWN_CALL, sender=plant.owner)
@@ -81,6 +84,7 @@ def test_suspend__by_a_steward__takes_authority_from_all(plant: Scene, steward: 
     assert counting() == {True}
 
 
+# INV-R10
 def test_is_authorized__suspended_for_a_while__was_before_and_is_after(plant: Scene, steward: Any, agent: Any) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     registry.setDelegate(device_id, agent, DATA, FOREVER, OWN_CALL, sender=plant.owner)
@@ -96,6 +100,7 @@ def test_is_authorized__suspended_for_a_while__was_before_and_is_after(plant: Sc
     assert authorities(plant, agent, start) == authorities(plant, agent, start + 49) == {False}
 
 
+# INV-R13
 def test_retire__suspended_device__is_open_to_its_owner(plant: Scene, steward: Any) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     suspended = registry.suspend(device_id, TAMPERED, sender=steward).timestamp
@@ -104,6 +109,7 @@ def test_retire__suspended_device__is_open_to_its_owner(plant: Scene, steward: A
     assert plant.record.status == DeviceStatus.RETIRED
 
 
+# INV-R13
 @pytest.mark.parametrize("call", ["offerTransfer", "setDelegate", "setPayee"])
 def test_govern__suspended_device__is_refused(plant: Scene, steward: Any, agent: Any, call: str) -> None:
     registry, device_id = plant.registry, plant.device.device_id
@@ -113,6 +119,7 @@ def test_govern__suspended_device__is_refused(plant: Scene, steward: Any, agent:
         getattr(registry, call)(device_id, *fields, OWN_CALL, sender=plant.owner)
 
 
+# INV-R13
 def test_suspend__by_anyone_else__is_refused(plant: Scene, deployer: Any, intruder: Any) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     for caller in (plant.owner, deployer, intruder):
@@ -122,6 +129,7 @@ def test_suspend__by_anyone_else__is_refused(plant: Scene, deployer: Any, intrud
             registry.reinstate(device_id, sender=caller)
 
 
+# INV-R13
 def test_suspend__twice_or_unknown__is_refused(scene: Scene, steward: Any) -> None:
     registry, device_id = scene.registry, scene.device.device_id
     with refused(registry.DeviceNotActive, deviceId=device_id, status=DeviceStatus.UNKNOWN):
@@ -134,10 +142,12 @@ def test_suspend__twice_or_unknown__is_refused(scene: Scene, steward: Any) -> No
         registry.suspend(device_id, TAMPERED, sender=steward)
 
 
+# INV-R10
 def test_is_authorized__unknown_device__nobody_is(scene: Scene, agent: Any) -> None:
     assert authorities(scene, agent, FOREVER) == {False}
 
 
+# INV-R15
 def test_is_authorized__before_registration__only_the_key_is(plant: Scene) -> None:
     registry, device_id, entered = plant.registry, plant.device.device_id, plant.record.registeredAt
     owner = account_id(plant.owner)

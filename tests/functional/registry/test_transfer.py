@@ -26,6 +26,7 @@ def accept(scene: Scene, sender: Any) -> Any:
     return scene.registry.acceptTransfer(scene.device.device_id, OWN_CALL, sender=sender)
 
 
+# INV-R16
 def test_accept_transfer__by_whom_it_was_offered_to__changes_the_owner(plant: Scene) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     receipt = offer(plant, plant.other)
@@ -42,6 +43,7 @@ def test_accept_transfer__by_whom_it_was_offered_to__changes_the_owner(plant: Sc
         registry.retire(device_id, OWN_CALL, sender=plant.owner)
 
 
+# INV-R16
 def test_accept_transfer__wrong_acceptor__is_refused(plant: Scene, intruder: Any) -> None:
     offer(plant, plant.other)
     device_id = plant.device.device_id
@@ -50,6 +52,7 @@ def test_accept_transfer__wrong_acceptor__is_refused(plant: Scene, intruder: Any
             accept(plant, caller)
 
 
+# INV-R16
 def test_accept_transfer__never_offered__is_refused(plant: Scene) -> None:
     device_id, error = plant.device.device_id, plant.registry.TransferNotOffered
     with refused(error, deviceId=device_id, caller=plant.other, to=NOBODY):
@@ -58,6 +61,7 @@ def test_accept_transfer__never_offered__is_refused(plant: Scene) -> None:
         plant.send("AcceptTransfer", plant.digest("AcceptTransfer"))
 
 
+# INV-R16
 def test_accept_transfer__expired_offer__is_refused(plant: Scene) -> None:
     expires_at = ape.chain.pending_timestamp + 60
     offer(plant, plant.other, expires_at)
@@ -78,6 +82,7 @@ def test_accept_transfer__last_second_of_the_offer__is_accepted(plant: Scene) ->
     assert accept(plant, plant.other).timestamp == expires_at
 
 
+# INV-R16
 def test_accept_transfer__withdrawn_offer__is_refused(plant: Scene) -> None:
     offer(plant, plant.other)
     offer(plant, NOBODY)
@@ -95,6 +100,7 @@ def test_accept_transfer__offered_to_another_since__is_refused(plant: Scene, int
         accept(plant, intruder)
 
 
+# INV-R13
 def test_accept_transfer__suspended_in_between__waits_for_reinstatement(plant: Scene, steward: Any) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     offer(plant, plant.other)
@@ -115,6 +121,7 @@ def test_accept_transfer__retired_in_between__is_refused(plant: Scene) -> None:
         accept(plant, plant.other)
 
 
+# INV-R8, INV-R17, INV-R18
 def test_transfer__there_and_back__revives_no_signature_delegate_or_payee(plant: Scene, agent: Any) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     registry.setDelegate(device_id, agent, TRADE | DATA, FOREVER, OWN_CALL, sender=plant.owner)
@@ -136,6 +143,7 @@ def test_transfer__there_and_back__revives_no_signature_delegate_or_payee(plant:
         plant.send("Retire", stale)
 
 
+# INV-R5
 def test_transfer__device_keeps_its_keys_and_standing(plant: Scene) -> None:
     device_id = plant.device.device_id
     before = plant.record
@@ -158,6 +166,7 @@ def test_transfer__255_times__is_the_last_time(plant: Scene) -> None:
         accept(plant, plant.owner)
 
 
+# INV-R17
 def test_set_payee__by_owner__is_paid_until_taken_back(plant: Scene, agent: Any) -> None:
     registry, device_id = plant.registry, plant.device.device_id
     assert registry.payeeOf(device_id) == plant.owner

@@ -78,6 +78,7 @@ def _signed_part(batch: Batch | AttestedBatch) -> tuple[object, ...]:
     return batch.stream_id, batch.seq, batch.root, batch.meta, batch.supersedes, batch.config
 
 
+# INV-A13
 def test_view_stream__batch_superseded__both_stay_visible_and_only_the_second_counts(
     chain: Chain, committee: Committee, transmitter: LocalAccount
 ) -> None:

@@ -57,6 +57,7 @@ def pooled(anvil: Anvil) -> list[str]:
     return [entry["hash"] for kind in content.values() for sender in kind.values() for entry in sender.values()]
 
 
+# INV-O9
 def test_enqueue__same_key_twice__is_sent_once(chain: Chain, open_outbox: OpenOutbox, mint: Any) -> None:
     outbox = open_outbox()
     for _ in range(3):
@@ -109,6 +110,7 @@ def test_step__many_intents__are_mined_in_order_with_bounded_pool(
     assert supply(chain) == MAX_IN_FLIGHT + 4
 
 
+# INV-O9
 def test_step__transaction_dropped_from_the_pool__is_resent_with_the_same_bytes(
     chain: Chain, anvil: Anvil, open_outbox: OpenOutbox, mint: Any
 ) -> None:
@@ -127,6 +129,7 @@ def test_step__transaction_dropped_from_the_pool__is_resent_with_the_same_bytes(
     assert supply(chain) == 5
 
 
+# INV-O9
 def test_step__reorganised_away__is_resent_with_the_same_bytes(
     chain: Chain, anvil: Anvil, open_outbox: OpenOutbox, mint: Any
 ) -> None:
@@ -183,6 +186,7 @@ def test_step__fails_when_mined__names_the_error_and_a_reorganisation_gives_it_a
     assert chain.call(functions.balanceOf(transmitter.address)) == 5
 
 
+# INV-O9
 def test_step__stuck_in_the_pool__is_replaced_by_a_dearer_one_of_the_same_nonce(
     chain: Chain, anvil: Anvil, open_outbox: OpenOutbox, mint: Any, transmitter: LocalAccount
 ) -> None:
@@ -290,6 +294,7 @@ def test_step__refused_while_another_is_under_way__is_judged_only_after_that(
     assert (state_of(outbox, "money"), state_of(outbox, "spend")) == (OutboxState.FINAL, OutboxState.FAILED)
 
 
+# INV-O9
 def test_step__nonce_used_past_the_outbox__is_signed_anew_once_that_is_buried(
     chain: Chain, anvil: Anvil, open_outbox: OpenOutbox, mint: Any, token: Any, transmitter: LocalAccount
 ) -> None:

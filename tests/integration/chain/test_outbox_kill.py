@@ -14,6 +14,7 @@ from tests.integration.chain.kill_switch import Work, run_until_killed
 from tests.integration.chain.parties import supply
 
 
+# INV-O9, INV-O10
 def test_kill__at_every_point_in_turn__sends_each_intent_exactly_once(
     chain: Chain, anvil: Anvil, manifest: Manifest, mint: Any, transmitter: LocalAccount, tmp_path: Path
 ) -> None:

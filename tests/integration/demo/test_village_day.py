@@ -40,6 +40,7 @@ def test_demo__village_day__every_reading_is_accepted_attested_and_provable(vill
     assert summary["batches_attested"] > 96
 
 
+# INV-M1
 def test_demo__village_day__money_and_energy_are_conserved_to_the_unit(village_day: FinishedDemo) -> None:
     summary = village_day.summary
     assert summary["cash_in"] == summary["cash_out"] + summary["cash_left"]
@@ -47,6 +48,7 @@ def test_demo__village_day__money_and_energy_are_conserved_to_the_unit(village_d
     assert summary["energy_conserved"] is True
 
 
+# INV-M4
 def test_demo__village_day__clearing_equals_brute_force_and_settlement_the_reference(
     village_day: FinishedDemo,
 ) -> None:

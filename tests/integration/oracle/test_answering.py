@@ -99,6 +99,7 @@ def answers_sent(oracle: Oracle) -> int:
         return int(database.execute("SELECT COUNT(*) FROM intents WHERE key LIKE 'answer:%'").fetchone()[0])
 
 
+# INV-O13
 def test_answer__good_readings_challenged__one_member_answers_each_and_gets_its_stake(
     committee: list[Oracle], village: Village, chain: Chain, bonds: Any, bonded: bytes, challenge: Challenge
 ) -> None:
@@ -123,6 +124,7 @@ def test_answer__good_readings_challenged__one_member_answers_each_and_gets_its_
     assert sum(answers_sent(oracle) for oracle in committee) == 2
 
 
+# INV-O10, INV-O13
 def test_answer__challenged_while_all_were_down__one_restarted_and_killed_again_still_answers_once(
     committee: list[Oracle], village: Village, chain: Chain, bonds: Any, bonded: bytes, challenge: Challenge
 ) -> None:
@@ -145,6 +147,7 @@ def test_answer__challenged_while_all_were_down__one_restarted_and_killed_again_
     assert chain.call(bonds.functions.bond(bonded))[4] == BOND
 
 
+# INV-O13
 @pytest.mark.parametrize("forged", ["value", "signature"])
 def test_answer__leaf_no_device_signed__is_not_answered_and_named(
     committee: list[Oracle],

@@ -62,6 +62,7 @@ def test_attest__one_oracle_killed__others_go_on_and_it_catches_up(committee: li
     assert committee[1].status()["readings"] == committee[0].status()["readings"]
 
 
+# INV-O10
 def test_attest__all_killed_between_post_and_attestation__nothing_acknowledged_is_lost(
     committee: list[Oracle], village: Village
 ) -> None:
@@ -97,6 +98,7 @@ def test_attest__a_device_tells_oracles_different_things__they_agree_on_one(
     assert sum("equivocation" in oracle.status()["rejections"] for oracle in committee) >= 1
 
 
+# INV-O6
 def test_attest__late_reading__goes_into_the_next_batch_with_its_own_time(
     committee: list[Oracle], village: Village
 ) -> None:
@@ -114,6 +116,7 @@ def test_attest__late_reading__goes_into_the_next_batch_with_its_own_time(
     assert view.attested(0)[1].meta.time_from == late.reading.time
 
 
+# INV-O11
 def test_attest__a_whole_day__profiles_prove_on_chain(committee: list[Oracle], village: Village) -> None:
     start_all(committee)
     day = day_of(village.first_slot()) + 1

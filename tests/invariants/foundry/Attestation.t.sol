@@ -37,6 +37,7 @@ contract AttestationTest {
         assert(attestation.stream(streamId).seq == 1);
     }
 
+    /// @dev INV-A3.
     function test_attest__any_signatures__move_nothing(uint32 mask, bytes calldata garbage, address[] calldata others)
         external
     {
@@ -48,6 +49,7 @@ contract AttestationTest {
         assert(attestation.stream(streamId).seq == 0);
     }
 
+    /// @dev INV-A6.
     function test_verify__any_proof__never_reverts_nor_counts(bytes32 leaf, IDataAttestation.Proof calldata proof)
         external
     {
@@ -60,7 +62,8 @@ contract AttestationTest {
         assert(!attestation.verifyLeaf(leaf, ours));
     }
 
-    /// @dev A leaf's words are hashed as they come; one that does not fit its type must not pass for the one that does.
+    /// @dev INV-A6: a leaf's words are hashed as they come; one that does not fit its type must not pass for the one
+    /// that does.
     function test_verify__reading_with_a_word_too_wide__is_not_proven(
         IDataAttestation.ReadingLeaf calldata leaf,
         uint8 bit
@@ -121,7 +124,8 @@ contract AttestationInvariants {
         targets[0] = address(handler);
     }
 
-    /// @dev The sequence counts the batches, the head is the newest one's digest, and time never runs back.
+    /// @dev INV-A1, INV-A2, INV-A11, INV-A18: the sequence counts the batches, the head is the newest one's digest, and
+    /// time never runs back.
     function invariant_stream__after_any_calls__stands_at_its_newest_batch() external view {
         for (uint256 i = 0; i < handler.STREAMS(); ++i) {
             bytes32 streamId = handler.streamIds(i);
@@ -138,7 +142,8 @@ contract AttestationInvariants {
         }
     }
 
-    /// @dev Of the newest batch and one at random: it verifies if it stands, and only then; neither marks nor merges hide it.
+    /// @dev INV-A5, INV-A13, INV-A15: of the newest batch and one at random: it verifies if it stands, and only then;
+    /// neither marks nor merges hide it.
     function invariant_batch__ever_attested__verifies_exactly_while_it_stands() external view {
         for (uint256 i = 0; i < handler.STREAMS(); ++i) {
             uint256 count = handler.count(i);
@@ -148,6 +153,7 @@ contract AttestationInvariants {
         }
     }
 
+    /// @dev INV-A14.
     function invariant_status__of_every_batch__is_the_models() external view {
         for (uint256 i = 0; i < handler.STREAMS(); ++i) {
             for (uint256 seq = 0; seq < handler.count(i) + 2; ++seq) {
@@ -157,6 +163,7 @@ contract AttestationInvariants {
         }
     }
 
+    /// @dev INV-A3, INV-A7, INV-A8, INV-A16.
     function invariant_call__right_or_wrong__goes_as_it_must() external view {
         assert(handler.surprises() == 0);
     }

@@ -135,7 +135,7 @@ contract BondsInvariants {
         }
     }
 
-    /// @dev INV-B5 among others: what is signed and answered in time is never convicted.
+    /// @dev INV-B5, INV-B7: what is signed and answered in time is never convicted, and no bond leaves before its time.
     function invariant_call__right_or_wrong__goes_as_it_must() external view {
         assert(handler.surprises() == 0);
     }

@@ -56,6 +56,7 @@ contract CommitteeSignaturesTest {
         committee = this.digest(config, IDataAttestation.Committee(quorum.threshold, members));
     }
 
+    /// @dev INV-A3.
     function test_recover__any_mix_of_signatures__equals_the_plain_twin(
         bytes32 message,
         uint24 config,

@@ -58,7 +58,7 @@ contract MarketInvariants {
         else _handler.passLap(a);
     }
 
-    /// @dev What accounts and backstops hold is what the market holds, to the unit.
+    /// @dev INV-M1: what accounts and backstops hold is what the market holds, to the unit.
     function _requireCashConserved() private view {
         uint256 held;
         for (uint256 i; i < 4; ++i) {
@@ -72,7 +72,8 @@ contract MarketInvariants {
         require(held == _handler.token().balanceOf(address(_market)), "cash");
     }
 
-    /// @dev Reserves and outstanding counts are those of the schedules that stand, no more and no less.
+    /// @dev INV-M10, INV-M12: reserves and outstanding counts are those of the schedules that stand, no more and no
+    /// less.
     function _requireReservesOfStandingSchedules() private view {
         uint256[4] memory reserves;
         uint256[3] memory outstanding;
@@ -94,7 +95,7 @@ contract MarketInvariants {
         }
     }
 
-    /// @dev Settled stays settled until its place in the ring of days is taken by a later day.
+    /// @dev INV-M9: settled stays settled until its place in the ring of days is taken by a later day.
     function _requireSettledFinal() private view {
         uint256 count = _handler.settledCount();
         for (uint256 i = count > 8 ? count - 8 : 0; i < count; ++i) {
@@ -104,8 +105,8 @@ contract MarketInvariants {
         }
     }
 
-    /// @dev The book of a slot that may still be ordered in holds exactly the standing orders, whatever lap it is. One
-    /// slot a call, another each time.
+    /// @dev INV-M8: the book of a slot that may still be ordered in holds exactly the standing orders, whatever lap it
+    /// is. One slot a call, another each time.
     function _requireBooksOfStandingOrders() private view {
         uint256 random = uint256(keccak256(abi.encode(block.timestamp, _handler.standingCount())));
         uint24 zone = uint24(1 + random % 2);

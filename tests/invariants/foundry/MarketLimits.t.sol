@@ -60,6 +60,7 @@ contract MarketLimits {
         row.signature = abi.encodePacked(r, s, v);
     }
 
+    /// @dev INV-M16.
     function test_submit__tick_sum_overflows__skips_the_row_whole_and_names_slot_and_tick() external {
         IEnergyMarket.SignedSchedule[] memory rows = new IEnergyMarket.SignedSchedule[](DEVICES);
         for (uint256 i; i < DEVICES; ++i) {
@@ -106,6 +107,7 @@ contract MarketLimits {
         require(bids[3] == LARGEST, "the standing order");
     }
 
+    /// @dev INV-M13.
     function test_submit__chain_forks_to_another_id__signature_is_worth_nothing() external {
         IEnergyMarket.SignedSchedule memory row = _row(1, 5);
         require(_market.refusal(row).length == 0, "valid at home");

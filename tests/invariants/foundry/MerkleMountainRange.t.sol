@@ -44,11 +44,13 @@ contract MerkleMountainRangeTest {
         }
     }
 
+    /// @dev INV-A18.
     function test_root__any_number_of_leaves__equals_the_naive_fold(uint8 count, bytes32 seed) external {
         bytes32[] memory leaves = _append(count, seed);
         assert(range.root(count) == RangeTwin.rangeRoot(leaves, 0));
     }
 
+    /// @dev INV-A5.
     function test_verify__every_leaf__is_contained(uint8 count, bytes32 seed) external {
         count = count % 70;
         bytes32[] memory leaves = _append(count, seed);
@@ -58,7 +60,7 @@ contract MerkleMountainRangeTest {
         }
     }
 
-    /// @dev The range binds an index as far as its mountain is high; the rest is up to the leaf.
+    /// @dev INV-A6: the range binds an index as far as its mountain is high; the rest is up to the leaf.
     function test_verify__another_leaf_or_place__is_not_contained(uint8 count, uint8 index, uint8 other, bytes32 seed)
         external
     {
@@ -70,6 +72,7 @@ contract MerkleMountainRangeTest {
         assert(isContained(other, leaves[place], proof) == isSameUnderPeak);
     }
 
+    /// @dev INV-A6.
     function test_verify__changed_sibling__is_not_contained(uint8 count, uint8 index, uint8 level, bytes32 seed)
         external
     {
@@ -80,7 +83,7 @@ contract MerkleMountainRangeTest {
         assert(!isContained(place, leaves[place], proof));
     }
 
-    /// @dev It may meet a stale peak, which was once the leaf's own: then it says nothing but the truth.
+    /// @dev INV-A6: it may meet a stale peak, which was once the leaf's own: then it says nothing but the truth.
     function test_verify__any_other_length_of_proof__meets_at_most_an_older_peak(
         uint8 count,
         uint8 index,
@@ -106,6 +109,7 @@ contract MerkleMountainRangeTest {
         assert(!contained && !tainted);
     }
 
+    /// @dev INV-A10.
     function test_verify__inner_node_at_any_place__is_not_contained(
         uint8 count,
         uint8 index,
@@ -123,6 +127,7 @@ contract MerkleMountainRangeTest {
         assert(!isContained(claimed, RangeTwin.root(leaves, start, 2), proof));
     }
 
+    /// @dev INV-A15.
     function test_taint_all__any_moment__marks_all_there_was_for_good_and_hides_nothing(
         uint8 before,
         uint8 later,
@@ -149,6 +154,7 @@ contract MerkleMountainRangeTest {
         }
     }
 
+    /// @dev INV-A15.
     function test_taint_all__stale_peaks__are_marked_as_well(uint8 count, bytes32 seed) external {
         _append(count, seed);
         range.taintAll(count);
@@ -157,7 +163,7 @@ contract MerkleMountainRangeTest {
         }
     }
 
-    /// @dev Marked are the leaves that share a stored peak with the one, at any length from then on.
+    /// @dev INV-A15: marked are the leaves that share a stored peak with the one, at any length from then on.
     function test_taint__any_leaf__marks_each_peak_over_it_and_no_other(
         uint8 before,
         uint8 later,

@@ -77,6 +77,7 @@ contract RegistryTest {
         assert(registry.keyAt(deviceId, uint40(block.timestamp)) == fields.newKeyId);
     }
 
+    /// @dev INV-R6.
     function test_register__signed_for_another_registry__is_refused(uint8 keySeed) external {
         uint256 key = 1 + keySeed % 6;
         DeviceRegistry other = new DeviceRegistry(address(this));
@@ -178,7 +179,8 @@ contract RegistryInvariants {
         targets[0] = address(handler);
     }
 
-    /// @dev INV-R1 to R5, R9, R13: what a device is follows from its entry and its owner's and stewards' calls alone.
+    /// @dev INV-R1, INV-R2, INV-R3, INV-R4, INV-R5, INV-R9, INV-R13, INV-R16: what a device is follows from its entry and
+    /// its owner's and stewards' calls alone.
     function invariant_record__of_every_device__is_as_its_parties_left_it() external view {
         for (uint256 key = 1; key <= handler.DEVICES(); ++key) {
             bytes32 deviceId = handler.deviceIds(key);
@@ -191,7 +193,7 @@ contract RegistryInvariants {
         }
     }
 
-    /// @dev INV-R8, R17: delegates and payee are the present owner's.
+    /// @dev INV-R8, INV-R17: delegates and payee are the present owner's.
     function invariant_delegation__of_every_device__is_its_present_owners() external view {
         for (uint256 key = 1; key <= handler.DEVICES(); ++key) {
             bytes32 deviceId = handler.deviceIds(key);
@@ -223,7 +225,8 @@ contract RegistryInvariants {
         }
     }
 
-    /// @dev INV-R9 to R16: every call, and every answer on who may act, against the model's plain word.
+    /// @dev INV-R9, INV-R10, INV-R13, INV-R14, INV-R15, INV-R16, INV-R18: every call, and every answer on who may act,
+    /// against the model's plain word.
     function invariant_call__right_or_wrong__goes_as_it_must() external view {
         assert(handler.surprises() == 0);
     }

@@ -257,7 +257,7 @@ contract RegistryHandler is RegistryModel {
         }
     }
 
-    /// @dev INV-R10, R15: ask about accounts and keys, in any scope, at moments on either side of now.
+    /// @dev INV-R8, INV-R10, INV-R15: ask about accounts and keys, in any scope, at moments on either side of now.
     function ask(uint256 seed, uint32 scope, uint32 distance) external {
         uint256 key = _key(seed);
         uint40 now_ = uint40(block.timestamp);

@@ -85,7 +85,7 @@ contract RegistryTwins {
         assert(StandardLeaf.hash(deviceId, kind) == StandardLeaf.hash(abi.encode(deviceId, kind)));
     }
 
-    /// @dev INV-R12: a device is one word; every change touches its own field alone.
+    /// @dev INV-R12: a device's record is one word; every change touches its own field alone.
     function testFuzz_pack_device__any_changes__leave_other_fields_alone(
         address owner,
         bool isP256,

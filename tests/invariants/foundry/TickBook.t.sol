@@ -137,6 +137,7 @@ contract TickBookTest {
         require(result.marginalOfferFilledWh() == expected.offerFilledWh, "offer filled");
     }
 
+    /// @dev INV-M4.
     function testFuzz_clear__every_other_price__volume_is_maximal(uint256 seed, uint256 count, uint256 band) external {
         uint256[] memory orders = _orders(seed, count, band, seed >> 128);
         _place(SLOT, orders);
@@ -147,6 +148,7 @@ contract TickBookTest {
         }
     }
 
+    /// @dev INV-M2, INV-M3, INV-M6.
     function testFuzz_fill__every_order__within_quantity_and_limit(uint256 seed, uint256 count, uint256 band) external {
         uint256[] memory orders = _orders(seed, count, band, seed >> 128);
         _place(SLOT, orders);
@@ -174,6 +176,7 @@ contract TickBookTest {
         require(bought + orders.length >= volume && sold + orders.length >= volume, "dust beyond 1 Wh an order");
     }
 
+    /// @dev INV-M5.
     function testFuzz_add__other_order_and_grouping__same_result(uint256 seed, uint256 count, uint256 band) external {
         uint256[] memory orders = _orders(seed, count, band, seed >> 128);
         _place(SLOT, orders);
@@ -190,6 +193,7 @@ contract TickBookTest {
         );
     }
 
+    /// @dev INV-M8.
     function testFuzz_add__next_lap__old_quantity_never_returns(uint256 seed, uint256 count, uint8 laps) external {
         uint256[] memory old = _orders(seed, 39, 127, seed >> 128);
         uint256[] memory orders = _orders(~seed, count % 6, seed, seed >> 128);
@@ -225,7 +229,7 @@ contract TickBookTest {
         }
     }
 
-    /// @dev 256 orders of 2^24 − 1 Wh fit one tick; what a refused schedule placed before is taken back whole.
+    /// @dev INV-M16: 256 orders of 2^24 − 1 Wh fit one tick; what a refused schedule placed before is taken back whole.
     function test_add__tick_sum_overflows__nothing_of_the_schedule_remains() external {
         uint256 largest = (uint256(1) << 31) | (5 << 24) | 0xffffff;
         uint256[12][] memory schedules = new uint256[12][](257);

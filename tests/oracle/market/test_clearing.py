@@ -24,6 +24,7 @@ def offer(tick: int, energy_wh: int) -> Order:
     return Order(Side.OFFER, tick, energy_wh)
 
 
+# INV-M4
 @thorough
 @given(order_lists)
 def test_clear__any_orders__matches_the_most_energy_any_price_can(orders: list[Order]) -> None:
@@ -39,6 +40,7 @@ def test_clear__any_orders__takes_the_middle_of_all_clearing_prices(orders: list
     assert clear(book_of(orders), ZONE).tick == (optimum.ticks[0] + optimum.ticks[-1]) // 2
 
 
+# INV-M2, INV-M3, INV-M6
 @thorough
 @given(order_lists)
 def test_fill__any_orders__stays_within_quantity_limit_and_volume(orders: list[Order]) -> None:
@@ -64,6 +66,7 @@ def test_fill__any_orders__serves_strictly_better_ones_whole(orders: list[Order]
             assert fill_wh(order, clearing) == order.energy_wh
 
 
+# INV-M19
 @thorough
 @given(order_lists.filter(bool), st.data())
 def test_fill__order_split_in_two__gains_nothing(orders: list[Order], data: st.DataObject) -> None:
@@ -76,6 +79,7 @@ def test_fill__order_split_in_two__gains_nothing(orders: list[Order], data: st.D
     assert sum(fill_wh(part, clearing) for part in parts) <= fill_wh(whole, clearing)
 
 
+# INV-M5
 @thorough
 @given(balanced_orders(), st.randoms())
 def test_clear__other_order_of_arrival__same_result(orders: list[Order], random: Random) -> None:

@@ -60,6 +60,7 @@ def test_score__all__are_between_0_and_10000_with_a_reason(scored: tuple[list[Sc
     assert all(0 <= score.score_bps <= MAX_SCORE_BPS and score.reason for score in scored[0])
 
 
+# INV-O7
 def test_score__prefix_of_the_readings__gives_the_prefix_of_the_scores(
     zone: RuralZone, scored: tuple[list[Score], Scorer]
 ) -> None:
@@ -69,6 +70,7 @@ def test_score__prefix_of_the_readings__gives_the_prefix_of_the_scores(
         assert prefix == scored[0][: len(prefix)]
 
 
+# INV-O7
 @pytest.mark.parametrize("cut", [1, 97, TEST_DAY + 70, TEST_DAY + 90])
 def test_restore__at_any_cut__goes_on_as_if_nothing_happened(
     zone: RuralZone, scored: tuple[list[Score], Scorer], cut: int
@@ -83,6 +85,7 @@ def test_restore__at_any_cut__goes_on_as_if_nothing_happened(
     assert second.state_hash == scored[1].state_hash
 
 
+# INV-O7
 def test_restore__before_every_batch__gives_the_same_scores(
     zone: RuralZone, scored: tuple[list[Score], Scorer]
 ) -> None:
@@ -155,6 +158,7 @@ def test_flag_score__of_a_profile__needs_an_hour() -> None:
     assert profile_score([FLAG_SCORE_BPS + 1] * 4 + [0] * 92) > FLAG_SCORE_BPS
 
 
+# INV-O7
 def test_source__of_the_scoring_package__computes_in_integers_only() -> None:
     found = []
     for file in sorted(Path(gridwitness.scoring.__file__).parent.glob("*.py")):

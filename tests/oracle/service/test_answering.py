@@ -252,6 +252,7 @@ async def test_answer__deadline_is_the_last_second__then_it_is_an_alarm(bench: B
     assert bench.alarms == []
 
 
+# INV-O13
 @pytest.mark.parametrize(
     ("index", "value", "reason"),
     [
@@ -277,6 +278,7 @@ async def test_answer__leaf_that_the_log_does_not_bear_out__is_named_and_never_s
     assert bench.answerer.report["unanswerable"] == 1
 
 
+# INV-O13
 async def test_answer__registry_does_not_find_it_signed__is_not_sent_until_it_does(bench: Bench) -> None:
     bench.doubt(await bench.begin())
     bench.chain.verdict = False

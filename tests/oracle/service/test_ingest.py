@@ -55,6 +55,7 @@ BAD = {
 }
 
 
+# INV-O3
 @pytest.mark.parametrize("reason", BAD)
 async def test_submit__bad_reading__is_refused_and_counted_under_its_reason(oracle: Parts, reason: str) -> None:
     signed, words = BAD[reason]
@@ -70,6 +71,7 @@ async def test_submit__signed_for_another_chain__is_a_wrong_signature(oracle: Pa
     assert (await _verdict(oracle, sign(home_key(), _reading(), elsewhere)))[1] == "wrong_signature"
 
 
+# INV-O12
 @pytest.mark.parametrize("curve", [home_key, plant_key])
 async def test_submit__device_retired__its_readings_of_before_are_taken_and_no_others(
     oracle: Parts, curve: Callable[[], DeviceKey]
@@ -82,6 +84,7 @@ async def test_submit__device_retired__its_readings_of_before_are_taken_and_no_o
     assert (await _verdict(oracle, net_energy(curve(), 1, FIRST_SLOT - 1, 5)))[0] == "accepted"
 
 
+# INV-O12
 async def test_submit__device_suspended_for_a_while__its_readings_of_that_time_are_refused(oracle: Parts) -> None:
     oracle.registry.suspend(home_key(), slot_start(FIRST_SLOT - 2), slot_start(FIRST_SLOT - 1))
     oracle.registry.sync()
@@ -96,6 +99,7 @@ async def test_submit__suspension_just_lifted__is_looked_up_again(oracle: Parts)
     assert (await _verdict(oracle, net_energy(home_key(), 1, FIRST_SLOT, 5)))[0] == "accepted"
 
 
+# INV-O12
 async def test_submit__key_rotated__each_key_is_good_for_its_own_time_only(oracle: Parts) -> None:
     device, new = home_key(), Secp256k1Key(778)
     oracle.registry.rotate(device, new, slot_start(FIRST_SLOT))
@@ -107,6 +111,7 @@ async def test_submit__key_rotated__each_key_is_good_for_its_own_time_only(oracl
     assert reasons == ["", "wrong_signature", "wrong_signature", ""]
 
 
+# INV-O12
 @pytest.mark.parametrize("begun_s", [-859, 0, 30, 40])
 @pytest.mark.parametrize("signer", [home_key(), Secp256k1Key(779)])
 async def test_submit__reading_of_a_time_whose_key_may_change__waits_until_the_chain_has_passed_it(
@@ -143,6 +148,7 @@ async def test_submit__device_of_another_zone__is_refused(oracle: Parts) -> None
     assert "stands in zone 2; this oracle serves zone 1" in message
 
 
+# INV-O2
 async def test_submit__counter_or_slot_used_before__is_refused(oracle: Parts) -> None:
     await _verdict(oracle, net_energy(home_key(), 1, FIRST_SLOT, 5))
     assert (await _verdict(oracle, net_energy(home_key(), 1, FIRST_SLOT, 6)))[1] == "replayed_counter"
@@ -188,6 +194,7 @@ async def test_submit__many_calls_at_once__share_transactions(oracle: Parts) -> 
     assert len(transactions) < 200
 
 
+# INV-O1
 async def test_submit__disk_full__is_an_error_and_not_an_acknowledgement(oracle: Parts) -> None:
     with oracle.database.write() as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -199,6 +206,7 @@ async def test_submit__disk_full__is_an_error_and_not_an_acknowledgement(oracle:
     assert {verdict.status for verdict in await oracle.ingest.submit(payloads)} == {"accepted"}
 
 
+# INV-O3
 async def test_submit__body_that_holds_no_readings__is_counted_as_malformed(oracle: Parts) -> None:
     with pytest.raises(InputError, match="the body is not a reading"):
         await oracle.ingest.submit_body(b'{"device_id": 1}')

@@ -28,6 +28,7 @@ def _attest_day(oracle: Parts, *, without: tuple[int, int] | None = None) -> Non
         oracle.attest(oracle.reading_batches, keys)
 
 
+# INV-O11
 def test_due__day_complete_for_all__holds_every_device_with_its_96_values(oracle: Parts) -> None:
     _attest_day(oracle)
     keys = oracle.profile_batches.due(DAY_END)
@@ -44,6 +45,7 @@ def test_due__day_complete_for_all__holds_every_device_with_its_96_values(oracle
     assert oracle.profile_batches.due(DAY_END) is None
 
 
+# INV-O11
 def test_due__a_device_lacks_a_reading__others_go_after_the_grace_and_it_follows_when_complete(oracle: Parts) -> None:
     _attest_day(oracle, without=(0, 40))
     assert oracle.profile_batches.due(DAY_END + RULES.profile_grace_s - 1) is None
@@ -53,6 +55,7 @@ def test_due__a_device_lacks_a_reading__others_go_after_the_grace_and_it_follows
     assert oracle.profile_batches.due(DAY_END + 100_000) is None
     slot = slots_of_day(DAY)[40]
     oracle.readings.append([net_energy(oracle.keys[0], slot, slot, 40)], DAY_END)
+    assert oracle.profile_batches.due(DAY_END + 100_000) is None  # not before it is attested
     late = oracle.reading_batches.due(DAY_END + RULES.max_wait_s)
     assert late is not None
     oracle.attest(oracle.reading_batches, late)

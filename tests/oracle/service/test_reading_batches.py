@@ -76,6 +76,7 @@ def test_due__more_readings_than_fit__the_oldest_go_first(oracle: Parts) -> None
     assert _count(oracle.reading_batches.due(slot_end(FIRST_SLOT + 199))) == 100
 
 
+# INV-O4
 def test_prepare__two_oracles_with_readings_in_other_order__agree_bit_for_bit(oracle: Parts, peer: Parts) -> None:
     for slot in range(FIRST_SLOT, FIRST_SLOT + 5):
         readings = _slot(oracle, slot)
@@ -119,6 +120,7 @@ def test_prepare__no_reading_or_one_twice__is_refused(oracle: Parts, number: int
         oracle.reading_batches.prepare(oracle.next_seq(oracle.reading_batches), keys, {})
 
 
+# INV-O6
 def test_prepare__reading_attested_before__is_refused_naming_the_batch(oracle: Parts) -> None:
     oracle.readings.append(_slot(oracle, FIRST_SLOT), 0)
     keys = oracle.reading_batches.due(slot_end(FIRST_SLOT)) or ""
@@ -142,6 +144,7 @@ def test_decode__malformed_keys__are_an_input_error(oracle: Parts, keys: str) ->
         oracle.reading_batches.missing(keys, {})
 
 
+# INV-O7
 def test_roll_back__two_batches__readings_wait_again_and_score_the_same(oracle: Parts) -> None:
     digests = []
     for slot in range(FIRST_SLOT, FIRST_SLOT + 3):
@@ -155,6 +158,7 @@ def test_roll_back__two_batches__readings_wait_again_and_score_the_same(oracle: 
         assert oracle.attest(oracle.reading_batches, keys).content == digests[slot - FIRST_SLOT]
 
 
+# INV-O6
 def test_commit__readings_already_taken__raises_and_leaves_the_log_as_it_was(oracle: Parts) -> None:
     oracle.readings.append(_slot(oracle, FIRST_SLOT), 0)
     keys = oracle.reading_batches.due(slot_end(FIRST_SLOT)) or ""

@@ -38,6 +38,7 @@ async def member(oracle: Parts) -> Member:
     return made
 
 
+# INV-O5
 async def test_sign__content_in_the_log__is_signed_and_the_vote_is_on_disk(member: Member) -> None:
     readings = make_readings(member.parts)
     member.parts.readings.append(readings, 0)
@@ -64,6 +65,7 @@ def _one_less(oracle: Parts) -> str:
     return encode_keys(ReadingKeys([to_hex(oracle.keys[0].device_id)], [key_of(one) for one in rest]))
 
 
+# INV-O5
 async def test_sign__other_content_while_the_first_may_be_attested__is_refused_even_after_a_restart(
     member: Member, oracle: Parts
 ) -> None:
@@ -134,6 +136,7 @@ async def test_sign__window_too_long_ahead_or_over__is_an_objection(
     assert oracle.batches.votes(READINGS_STREAM, 1) == []
 
 
+# INV-O4
 async def test_sign__readings_not_here__are_named_and_taken_when_attached(member: Member, oracle: Parts) -> None:
     readings = make_readings(oracle)
     oracle.readings.append(readings[:1], 0)
@@ -145,6 +148,7 @@ async def test_sign__readings_not_here__are_named_and_taken_when_attached(member
     assert oracle.readings.counts()["stored"] == 3
 
 
+# INV-O4
 async def test_sign__attached_reading_nobody_signed__is_refused_and_not_logged(member: Member, oracle: Parts) -> None:
     good, *others = make_readings(oracle)
     forged = SignedReading(good.reading, others[0].signature)
@@ -253,6 +257,7 @@ async def test_follow__chain_takes_the_batch_back__readings_wait_again(member: M
     assert oracle.readings.counts()["attested"] == 3
 
 
+# INV-O8
 async def test_follow__batch_made_by_hand_takes_anothers_place__is_recorded_and_the_next_is_scored_on(
     member: Member, oracle: Parts
 ) -> None:
@@ -282,6 +287,7 @@ def _content(item: AttestedBatch, readings: list[SignedReading], keys: str) -> b
     return encode_message(content)
 
 
+# INV-O8
 async def test_follow__content_unknown__is_fetched_and_only_what_gives_the_root_is_taken(
     oracle: Parts, peer: Parts
 ) -> None:

@@ -41,6 +41,7 @@ asyncio.run(main())
 _ACKNOWLEDGEMENTS = (1, 20, 150)
 
 
+# INV-O1, INV-O10
 def test_ingest__killed_in_the_middle__every_acknowledged_reading_is_there(tmp_path: Path) -> None:
     path = tmp_path / "oracle.sqlite"
     for count in _ACKNOWLEDGEMENTS:

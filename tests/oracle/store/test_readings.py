@@ -40,6 +40,7 @@ def test_append__new_reading__is_found_by_counter_time_and_device(log: ReadingLo
     assert log.unattested(1 << 62, 10) == [found[0]]
 
 
+# INV-O2
 def test_append__same_reading_twice__is_stored_once(log: ReadingLog) -> None:
     signed = net_energy(home_key(), 1, FIRST_SLOT, 5)
     assert log.append([signed, signed], 1) == [Append.STORED, Append.DUPLICATE]
@@ -47,6 +48,7 @@ def test_append__same_reading_twice__is_stored_once(log: ReadingLog) -> None:
     assert log.counts() == {"stored": 1, "attested": 0, "unattested": 1}
 
 
+# INV-O2
 def test_append__counter_or_slot_used_before__is_refused_naming_both(log: ReadingLog) -> None:
     key = home_key()
     log.append([net_energy(key, 1, FIRST_SLOT, 5)], 1)
@@ -74,6 +76,7 @@ def test_append__many_rejections__keeps_the_last_twenty_messages(log: ReadingLog
     assert entry["last"] == [f"message {number}" for number in range(49, 29, -1)]
 
 
+# INV-O1
 def test_append__disk_full__raises_and_keeps_nothing_of_the_transaction(log: ReadingLog, database: Database) -> None:
     with database.write() as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
