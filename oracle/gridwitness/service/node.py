@@ -124,20 +124,25 @@ class OracleNode:
             self._admission,
             self._fleet,
         )
+        self._prover = Prover(manifest, readings_stream, profile_batches, self._readings, self._profiles, self._batches)
+        self._prover_lock = asyncio.Lock()
+        self._make_workers(self._followers[readings_stream])
+
+    def _make_workers(self, readings: Follower) -> None:
+        """What sends transactions."""
+        config = self.config
         self._proposers = [
             Proposer(follower, self._voter, self._peers, self._submit, config.takeover_s, config.poll_interval_s)
             for follower in self._followers.values()
         ]
         self._answerer = Answerer(
-            self._followers[readings_stream],
-            ChallengeView(self._chain, readings_stream, self.address),
+            readings,
+            ChallengeView(self._chain, readings.kind.stream_id, self.address),
             self._readings,
             self._outbox,
             self.address,
             config.takeover_s,
         )
-        self._prover = Prover(manifest, readings_stream, profile_batches, self._readings, self._profiles, self._batches)
-        self._prover_lock = asyncio.Lock()
 
     async def run(self) -> None:
         """Follow, propose and submit until `stop` is called. Trouble with chain or disk is logged and tried again."""
