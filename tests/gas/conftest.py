@@ -27,8 +27,8 @@ class GasRecord:
     """Compares the calls of one contract with the snapshot.
 
     `record.compare("EnergyMarket", {"clear/10": record.of(receipt), ...})` fails on a drift beyond 1 %, on a call that
-    the snapshot lacks, and on one it has of the same function that was not measured. GRIDWITNESS_WRITE_GAS=1 rewrites
-    instead.
+    the snapshot lacks, and on one it has of the same function that was not measured. GRIDWITNESS_WRITE_GAS=1
+    writes what was measured as well, so that the next run passes and the difference is there to commit.
     """
 
     def __init__(self, project: Any) -> None:
@@ -65,7 +65,6 @@ class GasRecord:
         if os.environ.get("GRIDWITNESS_WRITE_GAS") == "1":
             others = {key: call for key, call in snapshot["calls"].items() if key not in kept}
             write_snapshot(others | calls, snapshot["bytecode"] | {contract: size})
-            return
         assert calls.keys() == kept.keys()
         drifts = [
             f"{key} {unit}: {value} measured, {kept[key][unit]} in gas.json"
@@ -75,7 +74,7 @@ class GasRecord:
         ]
         if drifted(size, snapshot["bytecode"].get(contract, 0)):
             drifts.append(f"{contract} bytecode: {size} measured, {snapshot['bytecode'].get(contract)} in gas.json")
-        assert not drifts, "\n".join([*drifts, "if meant, rerun with GRIDWITNESS_WRITE_GAS=1 and commit gas.json"])
+        assert not drifts, "\n".join([*drifts, "if meant: make gas, and commit gas.json"])
 
 
 def drifted(value: int, kept: int) -> bool:

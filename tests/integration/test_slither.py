@@ -14,14 +14,19 @@ SUPPRESSIONS = [
     (path.relative_to(ROOT), number)
     for path in sorted((ROOT / "contracts").rglob("*.sol"))
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines())
-    if "slither-disable" in line
+    if re.search(r"slither-disable(?!-end)", line)
 ]
+MOST_LINES = 8  # of a block put aside
 
 
 @pytest.mark.parametrize(("path", "number"), SUPPRESSIONS, ids=lambda value: str(value))
-def test_suppress_finding__in_a_contract__is_of_one_line_with_its_reason_above(path: Path, number: int) -> None:
+def test_suppress_finding__in_a_contract__is_of_a_few_lines_with_its_reason_above(path: Path, number: int) -> None:
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
-    assert re.fullmatch(r"\s*// slither-disable-next-line [a-z0-9-]+", lines[number])
+    found = re.fullmatch(r"\s*// slither-disable-(next-line|start) ([a-z0-9-]+)", lines[number])
+    assert found
+    if found[1] == "start":
+        end = f"// slither-disable-end {found[2]}"
+        assert end in (line.strip() for line in lines[number : number + MOST_LINES])
     assert re.fullmatch(r"\s*//(?!.*slither-disable).*\w{3}.*", lines[number - 1])
 
 
