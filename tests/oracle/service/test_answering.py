@@ -215,6 +215,7 @@ async def test_answer__final_but_taken_back_by_a_reorganisation__is_sent_again(b
     assert len(bench.outbox.calls) == 1
 
 
+# INV-O14
 async def test_answer__held_up_with_less_than_a_quarter_of_the_window_left__is_an_alarm(bench: Bench) -> None:
     challenge = bench.doubt(await bench.begin())
     bench.step()
@@ -243,6 +244,7 @@ async def test_answer__suspended_while_it_waited_for_its_turn__is_not_sent(oracl
     assert len(bench.alarms) == 1
 
 
+# INV-O14
 async def test_answer__deadline_is_the_last_second__then_it_is_an_alarm(bench: Bench) -> None:
     challenge = bench.doubt(await bench.begin())
     assert bench.step(challenge.deadline + 1) == "was not answered in time"
