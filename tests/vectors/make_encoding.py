@@ -12,10 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 from eth_abi.abi import encode
-from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
 from tests.oracle.encoding.references import (
@@ -26,66 +23,21 @@ from tests.oracle.encoding.references import (
     REGISTER,
     SCHEDULE,
     mountain_peaks,
+    mountain_proof,
     packed,
     range_root,
     standard_leaf,
-    typed_data_digest,
 )
+from tests.vectors.devices import devices, sign
+from tests.vectors.typed_data import CHAIN_ID, CONTRACTS, domains, hashes_of, hexed, types, word
 
 FILE = Path(__file__).with_name("encoding.json")
 NODE_SCRIPT = Path(__file__).parents[1] / "integration" / "chain" / "standard_merkle_tree.mjs"
-CHAIN_ID = 31_337
-REGISTRY = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
-ATTESTATION = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
-MARKET = "0xCf7Ed3AccA5a467e9e704C703E8D87F634fB0Fc9"
 MANUFACTURER = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 OWNER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 READING_TYPES = ["bytes32", "uint64", "uint64", "bytes32", "int256", "uint16", "bytes32"]
 PROFILE_TYPES = ["bytes32", "uint32", "uint16", "bytes32", "uint16"]
-P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 DRAW = random.Random(712)
-
-
-def hexed(value: bytes) -> str:
-    """0x-hex."""
-    return "0x" + value.hex()
-
-
-def word(value: int) -> str:
-    """A 32-byte word as 0x-hex, two's complement."""
-    return hexed((value % (1 << 256)).to_bytes(32, "big"))
-
-
-def sign(secret: int, key_type: str, digest: bytes) -> bytes:
-    """A device's signature over a digest, low s, RFC 6979."""
-    if key_type == "secp256k1":
-        signature = PrivateKey(secret.to_bytes(32, "big")).sign_msg_hash(digest)
-        return signature.to_bytes()[:64] + bytes([signature.v + 27])
-    key = ec.derive_private_key(secret, ec.SECP256R1())
-    algorithm = ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
-    r, s = utils.decode_dss_signature(key.sign(digest, algorithm))
-    return p256_point(secret) + r.to_bytes(32, "big") + min(s, P256_ORDER - s).to_bytes(32, "big")
-
-
-def p256_point(secret: int) -> bytes:
-    """x || y of a P-256 public key."""
-    point = ec.derive_private_key(secret, ec.SECP256R1()).public_key().public_numbers()
-    return point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")
-
-
-def device_id(secret: int, key_type: str) -> bytes:
-    """The id that a key gives its device."""
-    if key_type == "p256":
-        return keccak(p256_point(secret))
-    return PrivateKey(secret.to_bytes(32, "big")).public_key.to_canonical_address().rjust(32, b"\0")
-
-
-def devices() -> list[dict[str, Any]]:
-    """Two devices of each curve."""
-    keys = [("p256", 1), ("p256", P256_ORDER - 2), ("secp256k1", 1), ("secp256k1", 0xC0FFEE << 200)]
-    return [
-        {"key_type": kind, "secret": word(secret), "device_id": hexed(device_id(secret, kind))} for kind, secret in keys
-    ]
 
 
 def registrations(device: dict[str, Any]) -> list[dict[str, Any]]:
@@ -101,7 +53,8 @@ def registrations(device: dict[str, Any]) -> list[dict[str, Any]]:
             "zone": zone,
             "deadline": deadline,
         }
-        name = ("Gridwitness DeviceRegistry", CHAIN_ID, REGISTRY)
+        register = hashes_of("DeviceRegistry", "Register", REGISTER, values)
+        activate = hashes_of("DeviceRegistry", "Activate", ACTIVATE, {**values, "fleetId": fleet})
         rows.append(
             {
                 "device_id": device["device_id"],
@@ -112,8 +65,10 @@ def registrations(device: dict[str, Any]) -> list[dict[str, Any]]:
                 "manufacturer": MANUFACTURER,
                 "fleet_root": hexed(root),
                 "fleet_id": hexed(fleet),
-                "register_digest": hexed(typed_data_digest(*name, "Register", REGISTER, values)),
-                "activate_digest": hexed(typed_data_digest(*name, "Activate", ACTIVATE, {**values, "fleetId": fleet})),
+                "register_struct_hash": hexed(register.struct_hash),
+                "register_digest": hexed(register.digest),
+                "activate_struct_hash": hexed(activate.struct_hash),
+                "activate_digest": hexed(activate.digest),
             }
         )
     return rows
@@ -122,10 +77,10 @@ def registrations(device: dict[str, Any]) -> list[dict[str, Any]]:
 def owner_actions(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every action of an owner, with everyday fields and with every field at its end."""
     rows = []
-    for action, types in OWNER_ACTIONS.items():
+    for action, fields in OWNER_ACTIONS.items():
         for high in (False, True):
             values: dict[str, Any] = {}
-            for field in types:
+            for field in fields:
                 kind = field["type"]
                 if kind == "bytes32":
                     values[field["name"]] = known[0 if field["name"] == "deviceId" else 1]["device_id"]
@@ -138,10 +93,18 @@ def owner_actions(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 field["name"]: bytes.fromhex(values[field["name"]][2:])
                 if field["type"] == "bytes32"
                 else values[field["name"]]
-                for field in types
+                for field in fields
             }
-            digest = typed_data_digest("Gridwitness DeviceRegistry", CHAIN_ID, REGISTRY, action, types, message)
-            rows.append({"action": action, **values, "deadline": word(values["deadline"]), "digest": hexed(digest)})
+            hashed = hashes_of("DeviceRegistry", action, fields, message)
+            rows.append(
+                {
+                    "action": action,
+                    **values,
+                    "deadline": word(values["deadline"]),
+                    "struct_hash": hexed(hashed.struct_hash),
+                    "digest": hexed(hashed.digest),
+                }
+            )
     return rows
 
 
@@ -164,8 +127,8 @@ def readings(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
         metric = b"1-0:16.29.0".ljust(32, b"\0")
         identity = bytes.fromhex(device["device_id"][2:])
         values = {"deviceId": identity, "counter": counter, "time": time, "metric": metric, "value": value}
-        digest = typed_data_digest("Gridwitness DeviceRegistry", CHAIN_ID, REGISTRY, "Reading", READING, values)
-        signature = sign(int(device["secret"], 16), device["key_type"], digest)
+        hashed = hashes_of("DeviceRegistry", "Reading", READING, values)
+        signature = sign(int(device["secret"], 16), device["key_type"], hashed.digest)
         score_bps = DRAW.choice((0, 4_210, 9_901, 10_000))
         fields = [identity, counter, time, metric, value, score_bps, keccak(signature)]
         rows.append(
@@ -174,9 +137,12 @@ def readings(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "counter": str(counter),
                 "time": str(time),
                 "metric": "1-0:16.29.0",
+                "metric_bytes32": hexed(metric),
                 "value": str(value),
-                "digest": hexed(digest),
+                "struct_hash": hexed(hashed.struct_hash),
+                "digest": hexed(hashed.digest),
                 "signature": hexed(signature),
+                "signature_hash": hexed(keccak(signature)),
                 "score_bps": score_bps,
                 "leaf": hexed(standard_leaf(READING_TYPES, fields)),
             }
@@ -220,7 +186,7 @@ def schedules(device: dict[str, Any]) -> list[dict[str, Any]]:
             "version": version,
             "orders": words,
         }
-        digest = typed_data_digest("Gridwitness EnergyMarket", CHAIN_ID, MARKET, "Schedule", SCHEDULE, values)
+        hashed = hashes_of("EnergyMarket", "Schedule", SCHEDULE, values)
         rows.append(
             {
                 "device_id": device["device_id"],
@@ -230,7 +196,9 @@ def schedules(device: dict[str, Any]) -> list[dict[str, Any]]:
                 "version": version,
                 "orders": [list(order) for order in orders],
                 "words": [word(value) for value in words],
-                "digest": hexed(digest),
+                "orders_hash": hexed(keccak(raw)),
+                "struct_hash": hexed(hashed.struct_hash),
+                "digest": hexed(hashed.digest),
             }
         )
     return rows
@@ -263,7 +231,7 @@ def batches() -> list[dict[str, Any]]:
             "validUntil": valid_until,
             "config": seq + 1,
         }
-        digest = typed_data_digest("Gridwitness DataAttestation", CHAIN_ID, ATTESTATION, "Batch", BATCH, message)
+        hashed = hashes_of("DataAttestation", "Batch", BATCH, message)
         rows.append(
             {
                 "stream_id": hexed(stream),
@@ -276,8 +244,9 @@ def batches() -> list[dict[str, Any]]:
                 "supersedes": supersedes,
                 "valid_from": valid_from,
                 "valid_until": valid_until,
-                "digest": hexed(digest),
-                "head": hexed(digest[:20]),
+                "struct_hash": hexed(hashed.struct_hash),
+                "digest": hexed(hashed.digest),
+                "head": hexed(hashed.digest[:20]),
                 "range_leaf": hexed(keccak(seq.to_bytes(32, "big") + root + meta.to_bytes(32, "big"))),
             }
         )
@@ -297,17 +266,32 @@ def trees() -> list[dict[str, Any]]:
     command = ["node", str(NODE_SCRIPT)]
     answers = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=True).stdout
     return [
-        {name: answer[name] for name in ("leaves", "root", "proofs", "multiproofs")} for answer in json.loads(answers)
+        {"rows": asked["rows"], **{name: answer[name] for name in ("leaves", "root", "proofs", "multiproofs")}}
+        for asked, answer in zip(questions, json.loads(answers), strict=True)
     ]
 
 
+def proven_indices(length: int) -> list[int]:
+    """The first, the last and a middle leaf of every mountain."""
+    indices, start = set(), 0
+    for height in reversed(range(length.bit_length())):
+        size = length & 1 << height
+        if size:
+            indices |= {start, start + size // 3, start + size - 1}
+        start += size
+    return sorted(indices)
+
+
 def ranges() -> list[dict[str, Any]]:
-    """Peaks and roots of mountain ranges of several lengths; leaf i is keccak256 of the text "batch i"."""
+    """Peaks, roots and proofs of mountain ranges of several lengths; leaf i is keccak256 of the text "batch i"."""
     rows = []
     for length in (1, 2, 3, 7, 8, 11, 100):
         leaves = [keccak(text=f"batch {index}") for index in range(length)]
         peaks = {str(height): hexed(peak) for height, peak in mountain_peaks(leaves).items()}
-        rows.append({"length": length, "peaks": peaks, "root": hexed(range_root(leaves))})
+        proofs = {
+            str(index): [hexed(node) for node in mountain_proof(leaves, index)] for index in proven_indices(length)
+        }
+        rows.append({"length": length, "peaks": peaks, "root": hexed(range_root(leaves)), "proofs": proofs})
     return rows
 
 
@@ -317,7 +301,9 @@ def main() -> None:
     vectors = {
         "about": "made by tests/vectors/make_encoding.py from libraries other than gridwitness",
         "chain_id": CHAIN_ID,
-        "contracts": {"DeviceRegistry": REGISTRY, "DataAttestation": ATTESTATION, "EnergyMarket": MARKET},
+        "contracts": CONTRACTS,
+        "domains": domains(),
+        "types": types(),
         "devices": known,
         "registrations": registrations(known[0]),
         "owner_actions": owner_actions(known),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from eth_abi.abi import encode
 from eth_account.messages import encode_typed_data
@@ -78,13 +78,34 @@ SCHEDULE: Types = [
 ]
 
 
+class TypedData(NamedTuple):
+    """The three hashes of an EIP-712 message."""
+
+    separator: bytes
+    struct_hash: bytes
+    digest: bytes
+
+
+def typed_data(
+    contract_name: str, chain_id: int, contract: str, primary: str, types: Types, values: dict[str, Any]
+) -> TypedData:
+    """EIP-712 hashes by eth-account."""
+    domain = {"name": contract_name, "version": "1", "chainId": chain_id, "verifyingContract": contract}
+    message = encode_typed_data(domain_data=domain, message_types={primary: types}, message_data=values)
+    digest = keccak(b"\x19" + message.version + message.header + message.body)
+    return TypedData(bytes(message.header), bytes(message.body), bytes(digest))
+
+
 def typed_data_digest(
     contract_name: str, chain_id: int, contract: str, primary: str, types: Types, values: dict[str, Any]
 ) -> bytes:
     """EIP-712 digest by eth-account."""
-    domain = {"name": contract_name, "version": "1", "chainId": chain_id, "verifyingContract": contract}
-    message = encode_typed_data(domain_data=domain, message_types={primary: types}, message_data=values)
-    return bytes(keccak(b"\x19" + message.version + message.header + message.body))
+    return typed_data(contract_name, chain_id, contract, primary, types, values).digest
+
+
+def type_string(primary: str, types: Types) -> str:
+    """EIP-712's encodeType of a struct without structs in it."""
+    return f"{primary}({','.join(field['type'] + ' ' + field['name'] for field in types)})"
 
 
 def standard_leaf(types: Sequence[str], values: Sequence[Any]) -> bytes:
@@ -110,6 +131,17 @@ def mountain_peaks(leaves: Sequence[bytes]) -> dict[int, bytes]:
     return peaks
 
 
+def mountain_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Siblings of a leaf from the bottom up to its peak, straight from the definition."""
+    start = 0
+    for height in reversed(range(len(leaves).bit_length())):
+        end = start + (len(leaves) & 1 << height)
+        if index < end:
+            return _siblings(leaves[start:end], index - start)
+        start = end
+    raise IndexError(index)
+
+
 def range_root(leaves: Sequence[bytes]) -> bytes:
     """Peaks folded from the smallest mountain to the tallest, straight from the definition."""
     folded, *taller = [peak for _, peak in sorted(mountain_peaks(leaves).items())]
@@ -128,3 +160,11 @@ def _perfect_root(leaves: Sequence[bytes]) -> bytes:
         return even(leaves[0])
     half = len(leaves) // 2
     return even(keccak(_perfect_root(leaves[:half]) + _perfect_root(leaves[half:])))
+
+
+def _siblings(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    if len(leaves) == 1:
+        return []
+    half = len(leaves) // 2
+    near, far = (leaves[:half], leaves[half:]) if index < half else (leaves[half:], leaves[:half])
+    return [*_siblings(near, index % half), _perfect_root(far)]

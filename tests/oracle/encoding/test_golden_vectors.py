@@ -15,7 +15,7 @@ from gridwitness.domain.readings import Profile, Reading, Score, ScoredReading, 
 from gridwitness.encoding import eip712
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key, Secp256k1Key, is_signature_of
-from gridwitness.encoding.leaves import document_signature_hash, profile_leaf, reading_leaf
+from gridwitness.encoding.leaves import document_signature_hash, leaf_hash, profile_leaf, reading_fields, reading_leaf
 from gridwitness.encoding.merkle import MountainRange, StandardMerkleTree, range_leaf, range_peak, tree_root
 from gridwitness.encoding.packing import (
     energy_bytes,
@@ -45,6 +45,12 @@ def cases(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", VECTORS[name], ids=range(len(VECTORS[name])))
 
 
+def test_separate_domain__golden__equals_eth_account() -> None:
+    ours = {"DeviceRegistry": REGISTRY, "DataAttestation": ATTESTATION, "EnergyMarket": MARKET}
+    golden = {name: raw(domain["separator"]) for name, domain in VECTORS["domains"].items()}
+    assert {name: domain.separator for name, domain in ours.items()} == golden
+
+
 @cases("devices")
 def test_derive_device_id__golden__is_that_of_the_key(case: dict[str, Any]) -> None:
     key = P256Key if case["key_type"] == "p256" else Secp256k1Key
@@ -56,11 +62,12 @@ def test_digest_registration__golden__equals_eth_account(case: dict[str, Any]) -
     registration = Registration(
         raw(case["device_id"]), case["owner"], DeviceKind(case["kind"]), case["zone"], int(case["deadline"], 16)
     )
-    assert eip712.register_digest(REGISTRY, registration) == raw(case["register_digest"])
+    register = eip712.register_digest(REGISTRY, registration)
+    assert register == raw(case["register_digest"]) == REGISTRY.digest(raw(case["register_struct_hash"]))
     fleet = eip712.fleet_id(case["manufacturer"], raw(case["fleet_root"]))
     assert fleet == raw(case["fleet_id"])
     activate = eip712.activate_digest(REGISTRY, registration, fleet)
-    assert activate == raw(case["activate_digest"])
+    assert activate == raw(case["activate_digest"]) == REGISTRY.digest(raw(case["activate_struct_hash"]))
 
 
 @cases("owner_actions")
@@ -79,7 +86,7 @@ def test_digest_owner_action__golden__equals_eth_account(case: dict[str, Any]) -
         ),
         "SetPayee": lambda: eip712.set_payee_digest(REGISTRY, device, case["payee"], **once),
     }[case["action"]]()
-    assert digest == raw(case["digest"])
+    assert digest == raw(case["digest"]) == REGISTRY.digest(raw(case["struct_hash"]))
 
 
 @cases("documents")
@@ -93,12 +100,14 @@ def test_sign_reading__golden__gives_digest_signature_and_leaf(case: dict[str, A
         raw(case["device_id"]), int(case["counter"]), int(case["time"]), case["metric"], int(case["value"])
     )
     digest = eip712.reading_digest(REGISTRY, reading)
-    assert digest == raw(case["digest"])
+    assert digest == raw(case["digest"]) == REGISTRY.digest(raw(case["struct_hash"]))
     device = next(device for device in VECTORS["devices"] if device["device_id"] == case["device_id"])
     key = (P256Key if device["key_type"] == "p256" else Secp256k1Key)(int(device["secret"], 16))
     assert key.sign(digest) == raw(case["signature"])
     assert is_signature_of(reading.device_id, digest, raw(case["signature"]))
     scored = ScoredReading(SignedReading(reading, raw(case["signature"])), Score(case["score_bps"], "", ""))
+    fields = reading_fields(scored)
+    assert (fields[3], fields[6]) == (raw(case["metric_bytes32"]), raw(case["signature_hash"]))
     assert reading_leaf(scored) == raw(case["leaf"])
 
 
@@ -117,7 +126,9 @@ def test_encode_schedule__golden__gives_words_and_digest(case: dict[str, Any]) -
     assert pack_orders(orders) == words(case["words"])
     assert unpack_orders(words(case["words"])) == orders
     schedule = Schedule(raw(case["device_id"]), case["account"], case["zone"], case["day"], case["version"], orders)
-    assert eip712.schedule_digest(MARKET, schedule) == raw(case["digest"])
+    digest = eip712.schedule_digest(MARKET, schedule)
+    assert digest == raw(case["digest"]) == MARKET.digest(raw(case["struct_hash"]))
+    assert keccak(b"".join(raw(word) for word in case["words"])) == raw(case["orders_hash"])
 
 
 @cases("batches")
@@ -138,14 +149,15 @@ def test_encode_batch__golden__gives_meta_digest_and_range_leaf(case: dict[str, 
         case["config"],
     )
     digest = eip712.batch_digest(ATTESTATION, batch)
-    assert digest == raw(case["digest"])
+    assert digest == raw(case["digest"]) == ATTESTATION.digest(raw(case["struct_hash"]))
     assert eip712.head_of(digest) == raw(case["head"])
     assert range_leaf(batch.seq, batch.root, pack_meta(meta)) == raw(case["range_leaf"])
 
 
 @cases("trees")
 def test_build_tree__golden__has_openzeppelins_root_and_proofs(case: dict[str, Any]) -> None:
-    leaves = [raw(leaf) for leaf in case["leaves"]]
+    leaves = [leaf_hash((raw(device_id), int(kind))) for device_id, kind in case["rows"]]
+    assert leaves == [raw(leaf) for leaf in case["leaves"]]
     tree = StandardMerkleTree(leaves)
     assert tree.root == raw(case["root"])
     assert [list(tree.proof(index)) for index in range(len(leaves))] == [
@@ -171,3 +183,5 @@ def test_append_to_range__golden__has_the_peaks_and_proves_every_leaf(case: dict
     for index, leaf in enumerate(leaves):
         proof = mountains.proof(index)
         assert range_peak(leaf, index, proof) == peaks[len(proof)]
+    for index, siblings in case["proofs"].items():
+        assert list(mountains.proof(int(index))) == [raw(node) for node in siblings]
