@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -36,19 +36,22 @@ class Draw(random.Random):
 
 
 class Encodings:
-    """EncodingHarness by raw calls: Ape converts value by value, which takes longer than all else here."""
+    """A contract by raw calls: Ape converts value by value, which takes longer than all else here.
 
-    def __init__(self, harness: Any) -> None:
-        self._harness = harness
-        self._methods = {method.name: method for method in harness.contract_type.methods}
+    With state overrides it, and what it calls, may be asked at an address it was not deployed at.
+    """
+
+    def __init__(self, contract: Any, address: str, overrides: Mapping[str, Any] | None = None) -> None:
+        self._provider, self._address, self._overrides = contract.provider, address, overrides or {}
+        self._methods = {method.name: method for method in contract.contract_type.methods}
 
     def ask(self, name: str, *arguments: Any) -> Any:
         """Outputs of a call; the one output itself if there is one."""
         method = self._methods[name]
         types = [argument.canonical_type for argument in method.inputs]
         data = keccak(method.selector.encode())[:4] + encode(types, arguments)
-        call = {"to": self._harness.address, "data": "0x" + data.hex()}
-        answer = self._harness.provider.make_request("eth_call", [call, "latest"])
+        call = {"to": self._address, "data": "0x" + data.hex()}
+        answer = self._provider.make_request("eth_call", [call, "latest", self._overrides])
         values = decode([output.canonical_type for output in method.outputs], bytes.fromhex(answer[2:]))
         return values[0] if len(values) == 1 else values
 
@@ -69,4 +72,5 @@ def draw(request: pytest.FixtureRequest) -> Draw:
 @pytest.fixture(scope="session")
 def encodings(deployer: Any, registry: Any, attestation: Any, project: Any) -> Encodings:
     """The contracts' encodings."""
-    return Encodings(deployer.deploy(project.EncodingHarness, registry, attestation))
+    harness = deployer.deploy(project.EncodingHarness, registry, attestation)
+    return Encodings(harness, harness.address)
