@@ -7,7 +7,8 @@ import {AnyP256} from "./AnyP256.sol";
 import {SVM, VM} from "./SymbolicCheats.sol";
 
 /// @dev Who may do what to a device: for any caller, arguments and time, in any state of the registry's storage, whatever
-/// the P-256 precompile answers. Signatures have 0, 65 or 128 bytes, ids in a batch and proofs one word at most.
+/// the P-256 precompile answers: a stub stands at 0x100. Owners' signatures have 0 or 65 bytes, that of rotate's new key
+/// 65 or 128. That retired stays retired holds for signatures of 0 or 65 bytes, one id in a batch and empty fleet proofs.
 contract RegistryAccessProofs {
     bytes32 private constant DOMAIN_TYPE =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
