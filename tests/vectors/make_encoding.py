@@ -111,7 +111,8 @@ def owner_actions(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def documents() -> list[dict[str, Any]]:
     """The hash a leaf holds of a signature over a document."""
     rows = []
-    for signature, document in ((b"\x11" * 128, b'{"FV":"1.0"}'), (b"\x22" * 65, b""), (b"\x33" * 65, b"\x00" * 200)):
+    signed = ((b"\x11" * 128, b'{"FV":"1.0"}'), (b"\x22" * 65, b"\xa0"), (b"\x33" * 65, b"\x00" * 200))
+    for signature, document in signed:
         hashed = keccak(encode(["bytes32", "bytes32"], [keccak(signature), sha256(document).digest()]))
         rows.append({"signature": hexed(signature), "document": hexed(document), "signature_hash": hexed(hashed)})
     return rows

@@ -7,6 +7,7 @@ from hashlib import sha256
 from gridwitness.domain.readings import Profile, ScoredReading
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.packing import energy_bytes, metric_bytes
+from gridwitness.errors import InputError
 
 READING_TYPES = ("bytes32", "uint64", "uint64", "bytes32", "int256", "uint16", "bytes32")
 PROFILE_TYPES = ("bytes32", "uint32", "uint16", "bytes32", "uint16")
@@ -48,7 +49,12 @@ def profile_fields(profile: Profile) -> tuple[bytes, int, int, bytes, int]:
 
 
 def document_signature_hash(signature: bytes, document: bytes) -> bytes:
-    """`signatureHash` of a reading taken from a document its device signed (COSE, OCMF), in place of a plain hash."""
+    """`signatureHash` of a reading taken from a document its device signed (COSE, OCMF), in place of a plain hash.
+
+    Raises InputError for an empty document: a challenge of such a leaf could never be answered.
+    """
+    if not document:
+        raise InputError("a signed document needs at least one byte, got 0")
     return keccak(keccak(signature) + sha256(document).digest())
 
 

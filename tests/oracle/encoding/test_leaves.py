@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from gridwitness.encoding.leaves import (
     FLEET_TYPES,
     PROFILE_TYPES,
     READING_TYPES,
+    document_signature_hash,
     leaf_hash,
     profile_fields,
     profile_leaf,
@@ -19,6 +21,7 @@ from gridwitness.encoding.leaves import (
     schema_of,
 )
 from gridwitness.encoding.packing import energy_bytes, metric_bytes
+from gridwitness.errors import InputError
 from tests.oracle.encoding.references import standard_leaf
 from tests.oracle.encoding.strategies import integers, metrics, words
 
@@ -83,3 +86,8 @@ def test_hash_fleet_leaf__any__equals_eth_abi(device_id: bytes, kind: int) -> No
 
 def test_hash_schema__readings__is_keccak_of_the_type_list() -> None:
     assert schema_of(READING_TYPES) == keccak(b"bytes32,uint64,uint64,bytes32,int256,uint16,bytes32")
+
+
+def test_hash_document_signature__empty_document__is_refused() -> None:
+    with pytest.raises(InputError, match="at least one byte, got 0"):
+        document_signature_hash(b"\x22" * 65, b"")
