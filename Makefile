@@ -20,21 +20,28 @@ SLITHER_EXCLUDED := uninitialized-local
 # npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint slither compile gas gas-snapshot bench-anchors bench-year invariants symbolic bytecode clean
+.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-snapshot bench-anchors bench-year invariants symbolic bytecode clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-setup: .venv/.stamp-all $(SOLC) $(FOUNDRY) $(EAS) ## install everything, pinned; does nothing if it is there
+setup: .venv/.stamp-all $(SOLC) $(FOUNDRY) $(EAS) $(HALMOS) ## install everything, pinned; does nothing if it is there
 	@echo "ready: commands are in .venv/bin and node_modules/.bin"
 
 demo: .venv/.stamp-demo $(SOLC) $(FOUNDRY) ## a village's day, end to end; ARGS="--days 2 --community PATH --seed 7"
 	@gridwitness demo $(ARGS)
 
 test: setup compile ## every test: contracts, oracle, integration, fuzzing and invariants
+	@$(MAKE) --no-print-directory --keep-going -j2 test-pytest test-forge
+
+test-pytest:
 	pytest $(TESTS)
-	python toolchain/fuzz.py
-	python toolchain/prove.py
+
+# Beside pytest, on the second core; what it says follows when it is done.
+test-forge:
+	@mkdir -p out
+	@python toolchain/fuzz.py >out/fuzz.log 2>&1; status=$$?; echo "toolchain/fuzz.py:"; cat out/fuzz.log; exit $$status
+	@python toolchain/prove.py >out/prove.log 2>&1; status=$$?; echo "toolchain/prove.py:"; cat out/prove.log; exit $$status
 
 lint: setup slither ## style, types, import directions, static analysis
 	ruff check .
