@@ -318,7 +318,8 @@ def test_attest__score_beyond_full_scale__is_refused(attestation: Any, feed: Fee
 def test_attest__more_than_15_minutes_ahead__is_refused(attestation: Any, feed: Feed) -> None:
     now = ape.chain.pending_timestamp + 10
     for ahead in (901, 900):
-        draft = feed.draft(ROOT)
+        # Valid from ever: the clock that drafts goes on while the block's time is set back to `now`.
+        draft = feed.draft(ROOT, valid_from=0)
         batch = replace(draft, meta=BatchMeta(1, 0, 10_000, now, now + ahead, MODEL_HASH))
         ape.chain.pending_timestamp = now
         if ahead == 901:
