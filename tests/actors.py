@@ -14,6 +14,7 @@ import ape
 from ape.exceptions import CustomError
 from eth_utils import to_checksum_address
 
+from gridwitness.chain.attestation import batch_tuple
 from gridwitness.domain.batches import Batch, BatchMeta, Proof
 from gridwitness.domain.devices import DeviceKind, Registration
 from gridwitness.encoding.eip712 import Domain, activate_digest, batch_digest, head_of, register_digest
@@ -83,20 +84,6 @@ def registration_args(registration: Registration) -> tuple[bytes, str, int, int,
     )
 
 
-def batch_args(batch: Batch) -> tuple[bytes, int, bytes, bytes, int, int, int, int]:
-    """A batch as the contract takes it."""
-    return (
-        batch.stream_id,
-        batch.seq,
-        batch.root,
-        batch.previous,
-        pack_meta(batch.meta),
-        batch.supersedes,
-        batch.valid_from,
-        batch.valid_until,
-    )
-
-
 def proof_args(proof: Proof) -> tuple[bytes, int, int, list[bytes], list[bytes]]:
     """A proof as the contract takes it."""
     return (
@@ -163,7 +150,7 @@ class Feed:
 
     def call(self, batch: Batch, signers: Sequence[int] = (0, 1, 2)) -> tuple[Any, ...]:
         """All arguments of `attest` for `batch`."""
-        return (batch_args(batch), self.committee.sign(batch_digest(self.domain, batch), signers))
+        return (batch_tuple(batch), self.committee.sign(batch_digest(self.domain, batch), signers))
 
     def attest(self, leaves: Sequence[bytes], signers: Sequence[int] = (0, 1, 2), **changes: Any) -> Any:
         """Attest the next batch over leaf hashes, with `changes` to its fields; returns the receipt."""

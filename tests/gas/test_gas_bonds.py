@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from gridwitness.chain.attestation import batch_tuple
 from gridwitness.encoding.eip712 import Domain, batch_digest
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import READING_TYPES
-from tests.actors import Committee, Device, OpenFeed, batch_args
+from tests.actors import Committee, Device, OpenFeed
 from tests.functional.bonds.doubts import STAKE, WINDOW, BondedStream, in_document, reading_of, signed
 
 TREE_DEPTH = 10
@@ -59,7 +60,7 @@ def test_spend__challenge_game__as_recorded(
     conviction = stream.convict_in_silence(ids[3], neighbour)
     a, b = stream.feed.draft(keccak(b"a root")), stream.feed.draft(keccak(b"another root"))
     pair = [
-        (batch_args(batch), committee.sign(batch_digest(stream.feed.domain, batch), signers))
+        (batch_tuple(batch), committee.sign(batch_digest(stream.feed.domain, batch), signers))
         for batch, signers in ((a, (0, 1, 2)), (b, (2, 3, 4)))
     ]
     gas_record.compare(

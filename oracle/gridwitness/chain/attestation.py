@@ -189,7 +189,13 @@ def encode_attest(
     `signatures` are 65 bytes each, of the members whose bit is set in `signer_mask`, in ascending order of members;
     `non_signers` are the addresses of the others, ascending.
     """
-    fields = (
+    quorum = (threshold, signer_mask, b"".join(signatures), list(non_signers))
+    return bytes.fromhex(_codec().encode_abi("attest", args=[batch_tuple(batch), quorum])[2:])
+
+
+def batch_tuple(batch: Batch) -> tuple[bytes, int, bytes, bytes, int, int, int, int]:
+    """A batch as IDataAttestation.Batch, for ABI encoding."""
+    return (
         batch.stream_id,
         batch.seq,
         batch.root,
@@ -199,8 +205,6 @@ def encode_attest(
         batch.valid_from,
         batch.valid_until,
     )
-    quorum = (threshold, signer_mask, b"".join(signatures), list(non_signers))
-    return bytes.fromhex(_codec().encode_abi("attest", args=[fields, quorum])[2:])
 
 
 @cache

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gridwitness.chain.attestation import batch_tuple
 from gridwitness.domain.batches import Batch, BatchMeta
 from gridwitness.encoding.eip712 import Domain, batch_digest
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import SECP256K1_ORDER, Secp256k1Key
 from gridwitness.encoding.packing import pack_meta
-from tests.actors import MODEL_HASH, Committee, Feed, OpenFeed, batch_args, refused
+from tests.actors import MODEL_HASH, Committee, Feed, OpenFeed, refused
 
 ROOT = keccak(b"a root")
 WORD = st.binary(min_size=32, max_size=32)
@@ -41,7 +42,7 @@ def test_hash_batch__any_fields__python_equals_solidity(
 ) -> None:
     meta = BatchMeta(count, count // 2, 9_999, 2**40 - 2, 2**40 - 1, model[:12])
     batch = Batch(feed.stream_id, previous=previous[:20], meta=meta, **fields)
-    assert feed.attestation.batchDigest(batch_args(batch), batch.config) == batch_digest(attestation_domain_712, batch)
+    assert feed.attestation.batchDigest(batch_tuple(batch), batch.config) == batch_digest(attestation_domain_712, batch)
 
 
 # INV-A1, INV-A2
@@ -159,16 +160,16 @@ def test_attest__threshold_lowered_by_the_caller__is_refused(attestation: Any, f
 # INV-A3
 def test_attest__duplicate_signer__is_refused(attestation: Any, feed: Feed) -> None:
     draft = feed.draft(ROOT)
-    one, two = (feed.committee.keys[i].sign(feed.attestation.batchDigest(batch_args(draft), 1)) for i in (0, 1))
+    one, two = (feed.committee.keys[i].sign(feed.attestation.batchDigest(batch_tuple(draft), 1)) for i in (0, 1))
     members = feed.committee.members
     # the same oracle in a second oracle's place, with that oracle left out
-    call = (batch_args(draft), (3, 0b111, one + one + two, members[3:]))
+    call = (batch_tuple(draft), (3, 0b111, one + one + two, members[3:]))
     refuse_committee(attestation, feed, draft, call, [members[0], members[0], members[1], *members[3:]])
     # the same oracle once more, with nobody left out: six members
-    call = (batch_args(draft), (3, 0b111, one + one + two, members[2:]))
+    call = (batch_tuple(draft), (3, 0b111, one + one + two, members[2:]))
     refuse_committee(attestation, feed, draft, call, [members[0], members[0], *members[1:]])
     # one oracle both as signer and as non-signer
-    call = (batch_args(draft), (3, 0b011, one + two, [members[1], *members[2:]]))
+    call = (batch_tuple(draft), (3, 0b011, one + two, [members[1], *members[2:]]))
     refuse_committee(attestation, feed, draft, call, [members[0], members[1], *members[1:]])
 
 
@@ -179,7 +180,7 @@ def test_attest__non_member_signer__is_refused(attestation: Any, feed: Feed) -> 
     stranger = Secp256k1Key(0xBAD)
     members = feed.committee.members
     own = feed.committee.keys[0].sign(digest) + feed.committee.keys[1].sign(digest)
-    call = (batch_args(draft), (3, 0b111, own + stranger.sign(digest), members[3:]))
+    call = (batch_tuple(draft), (3, 0b111, own + stranger.sign(digest), members[3:]))
     given = [*members[:2], "0x" + stranger.device_id[12:].hex(), *members[3:]]
     refuse_committee(attestation, feed, draft, call, given)
 
@@ -218,7 +219,7 @@ def test_attest__field_changed_after_signing__is_refused(attestation: Any, feed:
     forged = replace(draft, **{field: {"root": keccak(b"forged"), "meta": meta}[field]})
     expected = attestation.term(feed.stream_id, 1).committee
     with ape.reverts(attestation.CommitteeMismatch, streamId=feed.stream_id, expected=expected):
-        attestation.attest(batch_args(forged), signed, sender=feed.transmitter)
+        attestation.attest(batch_tuple(forged), signed, sender=feed.transmitter)
 
 
 def test_attest__signed_for_another_stream__is_refused(
@@ -229,7 +230,7 @@ def test_attest__signed_for_another_stream__is_refused(
     batch = theirs.draft(ROOT)
     expected = attestation.term(theirs.stream_id, 1).committee
     with ape.reverts(attestation.CommitteeMismatch, streamId=theirs.stream_id, expected=expected):
-        attestation.attest(batch_args(batch), signed, sender=theirs.transmitter)
+        attestation.attest(batch_tuple(batch), signed, sender=theirs.transmitter)
 
 
 def test_attest__mask_and_lists_that_do_not_fit__are_refused(attestation: Any, feed: Feed) -> None:
@@ -255,7 +256,7 @@ def test_attest__mask_and_lists_that_do_not_fit__are_refused(attestation: Any, f
 
 def test_attest__nobody_named__is_refused(attestation: Any, feed: Feed) -> None:
     draft = feed.draft(ROOT)
-    refuse_committee(attestation, feed, draft, (batch_args(draft), (3, 0, b"", [])), [])
+    refuse_committee(attestation, feed, draft, (batch_tuple(draft), (3, 0, b"", [])), [])
 
 
 # INV-A7

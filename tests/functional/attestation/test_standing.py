@@ -8,9 +8,10 @@ from typing import Any
 import ape
 import pytest
 
+from gridwitness.chain.attestation import batch_tuple
 from gridwitness.encoding.eip712 import batch_digest
 from gridwitness.encoding.hashing import keccak
-from tests.actors import Committee, Feed, batch_args, proof_args, refused
+from tests.actors import Committee, Feed, proof_args, refused
 
 UNKNOWN, STANDING, SUPERSEDED, _CONVICTED, COMPROMISED = range(5)
 SUCCESSORS = Committee([0xB1, 0xB2, 0xB3], threshold=2)
@@ -148,7 +149,7 @@ def test_attest__empty_quorum_in_a_vacant_term__is_refused(attestation: Any, fee
     attestation.markCompromised(feed.stream_id, 1, 1, sender=deployer)
     batch = feed.draft(leaf_of(1), config=2)
     with ape.reverts(attestation.CommitteeMismatch, streamId=feed.stream_id, expected=bytes(32)):
-        attestation.attest(batch_args(batch), (0, 0, b"", []), sender=feed.transmitter)
+        attestation.attest(batch_tuple(batch), (0, 0, b"", []), sender=feed.transmitter)
 
 
 def test_mark_compromised__committee_of_the_past__leaves_the_others_alone(
@@ -286,7 +287,7 @@ def test_attest__fate_changed_after_signing__is_refused(attestation: Any, feed: 
     forged = replace(draft, **{field: {"supersedes": 1, "valid_from": 0, "valid_until": 2**40 - 1}[field]})
     assert batch_digest(feed.domain, forged) != batch_digest(feed.domain, draft)
     with ape.reverts(attestation.CommitteeMismatch, streamId=feed.stream_id):
-        attestation.attest(batch_args(forged), quorum, sender=feed.transmitter)
+        attestation.attest(batch_tuple(forged), quorum, sender=feed.transmitter)
 
 
 # INV-A11

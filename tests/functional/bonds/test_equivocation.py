@@ -9,10 +9,11 @@ from typing import Any
 import ape
 import pytest
 
+from gridwitness.chain.attestation import batch_tuple
 from gridwitness.domain.batches import Batch
 from gridwitness.encoding.eip712 import batch_digest
 from gridwitness.encoding.hashing import keccak
-from tests.actors import HOUR_SECONDS, Committee, Feed, batch_args, refused
+from tests.actors import HOUR_SECONDS, Committee, Feed, refused
 from tests.functional.bonds.doubts import BOND, COMPROMISED, STANDING, WINDOW, BondedStream, Evidence
 
 Readings = Callable[[int], list[Evidence]]
@@ -23,7 +24,7 @@ SUCCESSORS = Committee([0xB1, 0xB2, 0xB3], threshold=2)
 
 def co_signed(feed: Feed, batch: Batch, signers: Sequence[int] = (0, 1, 2)) -> tuple[Any, Any]:
     """A batch with its signatures, as the contract takes it."""
-    return (batch_args(batch), feed.committee.sign(batch_digest(feed.domain, batch), signers))
+    return (batch_tuple(batch), feed.committee.sign(batch_digest(feed.domain, batch), signers))
 
 
 def prove(stream: BondedStream, a: Batch, b: Batch, prover: Any) -> Any:

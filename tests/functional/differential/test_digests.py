@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from gridwitness.chain.attestation import batch_tuple
 from gridwitness.domain.batches import Batch, BatchMeta
 from gridwitness.domain.devices import DeviceKind, Registration, Rotation
 from gridwitness.domain.readings import MAX_SCORE_BPS
@@ -11,7 +10,6 @@ from gridwitness.encoding import eip712
 from gridwitness.encoding.eip712 import Domain
 from gridwitness.encoding.keys import P256_ORDER, SECP256K1_ORDER, P256Key, Secp256k1Key, is_signature_of
 from gridwitness.encoding.leaves import reading_fields
-from gridwitness.encoding.packing import pack_meta
 from tests.functional.differential.conftest import Draw, Encodings, assert_equal
 from tests.functional.differential.test_leaves import any_reading
 
@@ -25,16 +23,11 @@ def any_batch(draw: Draw) -> Batch:
     return Batch(draw.word(), draw.uint(32), draw.word(), previous, meta, draw.uint(32), *window, draw.uint(24))
 
 
-def batch_args(batch: Batch) -> tuple[Any, ...]:
-    window = (batch.valid_from, batch.valid_until)
-    return (batch.stream_id, batch.seq, batch.root, batch.previous, pack_meta(batch.meta), batch.supersedes, *window)
-
-
 def test_digest_batch__any__equals_the_contracts(
     encodings: Encodings, draw: Draw, attestation_domain_712: Domain
 ) -> None:
     cases = [any_batch(draw) for _ in range(CASES)]
-    theirs = encodings.ask("batchDigests", [batch_args(case) for case in cases], [case.config for case in cases])
+    theirs = encodings.ask("batchDigests", [batch_tuple(case) for case in cases], [case.config for case in cases])
     assert_equal([eip712.batch_digest(attestation_domain_712, case) for case in cases], theirs, cases)
 
 

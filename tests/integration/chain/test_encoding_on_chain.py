@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gridwitness.chain.attestation import batch_tuple
 from gridwitness.chain.client import Chain
 from gridwitness.chain.market import schedule_tuple
 from gridwitness.domain.batches import Batch, BatchMeta
@@ -16,7 +17,7 @@ from gridwitness.domain.readings import Reading
 from gridwitness.encoding import eip712
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256_ORDER, SECP256K1_ORDER, P256Key, Secp256k1Key, is_signature_of
-from gridwitness.encoding.packing import metric_bytes, pack_meta
+from gridwitness.encoding.packing import metric_bytes
 
 DRAW = random.Random(5)
 OWNER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -52,17 +53,8 @@ def test_digest__batch__equals_the_attestations(chain: Chain) -> None:
     batch = Batch(
         DRAW.randbytes(32), 7, DRAW.randbytes(32), DRAW.randbytes(20), meta, 3, 1_469_016_900, 1_469_017_020, 9
     )
-    fields = (
-        batch.stream_id,
-        batch.seq,
-        batch.root,
-        batch.previous,
-        pack_meta(meta),
-        batch.supersedes,
-        batch.valid_from,
-        batch.valid_until,
-    )
-    assert ask(chain, "DataAttestation", "batchDigest", fields, batch.config) == eip712.batch_digest(domain, batch)
+    given = ask(chain, "DataAttestation", "batchDigest", batch_tuple(batch), batch.config)
+    assert given == eip712.batch_digest(domain, batch)
 
 
 def test_digest__schedule__equals_the_markets(chain: Chain) -> None:
