@@ -175,8 +175,10 @@ def profiles(device: dict[str, Any]) -> list[dict[str, Any]]:
 def schedules(device: dict[str, Any]) -> list[dict[str, Any]]:
     """Schedules: empty, everyday, and every field at its end."""
     everyday = [(DRAW.randrange(2), DRAW.randrange(128), DRAW.randrange(3_000)) for _ in range(96)]
+    terms = ((0, 0), (1_469_012_400, 25_000), ((1 << 40) - 1, (1 << 32) - 1))
     rows = []
     for version, orders in enumerate(([(0, 0, 0)] * 96, everyday, [(1, 127, (1 << 24) - 1)] * 96), start=1):
+        deadline, imbalance_limit_wh = terms[version - 1]
         raw = packed([side << 31 | tick << 24 | energy_wh for side, tick, energy_wh in orders], 32).to_bytes(384, "big")
         words = [int.from_bytes(raw[start : start + 32], "big") for start in range(0, 384, 32)]
         values = {
@@ -185,6 +187,8 @@ def schedules(device: dict[str, Any]) -> list[dict[str, Any]]:
             "zone": 7,
             "day": 17_002,
             "version": version,
+            "deadline": deadline,
+            "imbalanceLimitWh": imbalance_limit_wh,
             "orders": words,
         }
         hashed = hashes_of("EnergyMarket", "Schedule", SCHEDULE, values)
@@ -195,6 +199,8 @@ def schedules(device: dict[str, Any]) -> list[dict[str, Any]]:
                 "zone": 7,
                 "day": 17_002,
                 "version": version,
+                "deadline": deadline,
+                "imbalance_limit_wh": imbalance_limit_wh,
                 "orders": [list(order) for order in orders],
                 "words": [word(value) for value in words],
                 "orders_hash": hexed(keccak(raw)),

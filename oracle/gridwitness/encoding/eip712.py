@@ -34,7 +34,8 @@ _BATCH_TYPE = keccak(
     b"uint40 validFrom,uint40 validUntil,uint24 config)"
 )
 _SCHEDULE_TYPE = keccak(
-    b"Schedule(bytes32 deviceId,address account,uint24 zone,uint24 day,uint32 version,uint256[12] orders)"
+    b"Schedule(bytes32 deviceId,address account,uint24 zone,uint24 day,uint32 version,uint40 deadline,"
+    b"uint32 imbalanceLimitWh,uint256[12] orders)"
 )
 
 
@@ -187,6 +188,8 @@ def schedule_struct_hash(schedule: Schedule) -> bytes:
         + _uint(schedule.zone)
         + _uint(schedule.day)
         + _uint(schedule.version)
+        + _uint(schedule.deadline)
+        + _uint(schedule.imbalance_limit_wh)
         + orders
     )
 

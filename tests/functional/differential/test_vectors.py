@@ -152,7 +152,8 @@ def test_hash_profile__golden__equals_the_contracts_leaf(placed: Placed, case: d
 @cases("schedules")
 def test_digest_schedule__golden__equals_the_markets(placed: Placed, case: dict[str, Any]) -> None:
     orders = [int(word, 16) for word in case["words"]]
-    schedule = (raw(case["device_id"]), case["account"], case["zone"], case["day"], case["version"], orders)
+    terms = (case["version"], case["deadline"], case["imbalance_limit_wh"])
+    schedule = (raw(case["device_id"]), case["account"], case["zone"], case["day"], *terms, orders)
     digest = placed.contracts["EnergyMarket"].ask("scheduleDigest", schedule)
     assert digest == raw(case["digest"]) == digest_of("EnergyMarket", case["struct_hash"])
 

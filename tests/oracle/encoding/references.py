@@ -74,6 +74,8 @@ SCHEDULE: Types = [
     {"name": "zone", "type": "uint24"},
     {"name": "day", "type": "uint24"},
     {"name": "version", "type": "uint32"},
+    {"name": "deadline", "type": "uint40"},
+    {"name": "imbalanceLimitWh", "type": "uint32"},
     {"name": "orders", "type": "uint256[12]"},
 ]
 

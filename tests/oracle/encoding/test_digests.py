@@ -173,6 +173,8 @@ def test_digest_batch__any_fields__equals_eth_account(chain_id: int, contract: s
         zone=integers("uint24"),
         day=integers("uint24"),
         version=integers("uint32"),
+        deadline=integers("uint40"),
+        imbalance_limit_wh=integers("uint32"),
         orders=st.tuples(*[orders] * 96),
     ),
 )
@@ -183,6 +185,8 @@ def test_digest_schedule__any_fields__equals_eth_account(chain_id: int, contract
         "zone": schedule.zone,
         "day": schedule.day,
         "version": schedule.version,
+        "deadline": schedule.deadline,
+        "imbalanceLimitWh": schedule.imbalance_limit_wh,
         "orders": list(pack_orders(schedule.orders)),
     }
     digest = eip712.schedule_digest(eip712.market_domain(chain_id, contract), schedule)

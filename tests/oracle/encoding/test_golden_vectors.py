@@ -125,7 +125,8 @@ def test_encode_schedule__golden__gives_words_and_digest(case: dict[str, Any]) -
     orders = tuple(Order(Side(side), tick, energy_wh) for side, tick, energy_wh in case["orders"])
     assert pack_orders(orders) == words(case["words"])
     assert unpack_orders(words(case["words"])) == orders
-    schedule = Schedule(raw(case["device_id"]), case["account"], case["zone"], case["day"], case["version"], orders)
+    terms = (case["version"], case["deadline"], case["imbalance_limit_wh"])
+    schedule = Schedule(raw(case["device_id"]), case["account"], case["zone"], case["day"], *terms, orders)
     digest = eip712.schedule_digest(MARKET, schedule)
     assert digest == raw(case["digest"]) == MARKET.digest(raw(case["struct_hash"]))
     assert keccak(b"".join(raw(word) for word in case["words"])) == raw(case["orders_hash"])
