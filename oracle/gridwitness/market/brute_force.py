@@ -1,7 +1,7 @@
 """Maximum-volume clearing by trying every price against every single order.
 
-Shares nothing with the reference clearer: no sums per tick, no crossing rule. It says what any correct uniform price
-must be, and so judges both the reference and the contract.
+Shares nothing with the reference clearer: no sums per tick, no crossing rule, no margins. It says what any correct
+uniform price and any fair sharing must be, and so judges both the reference and the contract.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gridwitness.domain.market import TICKS, Order, Side
+import numpy as np
+
+from gridwitness.domain.market import TICKS, Side
+from gridwitness.market.clearing import BookOrder
 
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
     """The most a uniform price can match, and the ticks that match it leaving the least energy unserved.
 
-    `unserved_wh` is energy of orders with a limit strictly better than the price that still finds no counterpart; at a
-    clearing price there is none, since orders at the price itself are content either way.
+    `unserved_wh` is energy of orders within the feeder cap, with a book tick strictly better than the price, that still
+    finds no counterpart; at a clearing price there is none, since orders at the price itself are content either way.
     """
 
     volume_wh: int
@@ -25,27 +28,32 @@ class Optimum:
     ticks: tuple[int, ...]
 
 
-def best_prices(orders: Sequence[Order]) -> Optimum:
-    """The volume-maximal and, among those, least unserved prices of one slot's orders."""
-    bids = sorted((order for order in orders if order.side is Side.BID), key=lambda order: -order.tick)
-    offers = sorted((order for order in orders if order.side is Side.OFFER), key=lambda order: order.tick)
-    outcomes = {tick: _match_at(bids, offers, tick) for tick in range(TICKS)}
-    volume_wh = max(volume for volume, _ in outcomes.values())
-    unserved_wh = min(unserved for volume, unserved in outcomes.values() if volume == volume_wh)
-    ticks = tuple(tick for tick, outcome in outcomes.items() if outcome == (volume_wh, unserved_wh))
-    return Optimum(volume_wh, unserved_wh, ticks)
+def best_prices(orders: Sequence[BookOrder], cap_wh: int) -> Optimum:
+    """The volume-maximal and, among those, least unserved prices of one slot's orders under a feeder cap."""
+    sides, ticks, energies_wh = np.array(orders, dtype=np.int64).reshape(-1, 3).T
+    # Prices × orders: by how many ticks the price is better than what the order stands at.
+    gains = (ticks - np.arange(TICKS)[:, None]) * np.where(sides == Side.BID, 1, -1)
+    of_side_wh = (energies_wh * (sides == np.array(Side)[:, None])).T
+    willing_wh, better_wh = (gains >= 0) @ of_side_wh, (gains > 0) @ of_side_wh
+    volumes_wh = np.minimum(willing_wh.min(axis=1), cap_wh)
+    unserved_wh = np.maximum(0, np.minimum(better_wh, cap_wh) - volumes_wh[:, None]).sum(axis=1)
+    most = volumes_wh == volumes_wh.max()
+    least = unserved_wh[most].min()
+    best = np.flatnonzero(most & (unserved_wh == least))
+    return Optimum(int(volumes_wh.max()), int(least), tuple(best.tolist()))
 
 
-def _match_at(bids: Sequence[Order], offers: Sequence[Order], tick: int) -> tuple[int, int]:
-    """Match willing orders best first at one price: (volume, energy of strictly better orders left over)."""
-    willing_bids = [(bid.energy_wh, bid.tick > tick) for bid in bids if bid.tick >= tick]
-    willing_offers = [(offer.energy_wh, offer.tick < tick) for offer in offers if offer.tick <= tick]
-    volume_wh = 0
-    while willing_bids and willing_offers:
-        (bid_wh, bid_better), (offer_wh, offer_better) = willing_bids[0], willing_offers[0]
-        matched_wh = min(bid_wh, offer_wh)
-        volume_wh += matched_wh
-        willing_bids[:1] = [(bid_wh - matched_wh, bid_better)] if bid_wh > matched_wh else []
-        willing_offers[:1] = [(offer_wh - matched_wh, offer_better)] if offer_wh > matched_wh else []
-    unserved_wh = sum(energy_wh for energy_wh, better in (*willing_bids, *willing_offers) if better)
-    return volume_wh, unserved_wh
+def share_out(orders: Sequence[BookOrder], volume_wh: int) -> list[int]:
+    """What each order gets (Wh): each side is served by merit up to the volume, equal ticks pro rata, rounded down."""
+    fills_wh = []
+    for order in orders:
+        rivals = [rival for rival in orders if rival.side is order.side]
+        better_wh = sum(rival.energy_wh for rival in rivals if _is_better(rival, order))
+        equal_wh = sum(rival.energy_wh for rival in rivals if rival.tick == order.tick)
+        left_wh = min(max(0, volume_wh - better_wh), equal_wh)
+        fills_wh.append(order.energy_wh * left_wh // equal_wh if equal_wh else 0)
+    return fills_wh
+
+
+def _is_better(rival: BookOrder, order: BookOrder) -> bool:
+    return rival.tick > order.tick if order.side is Side.BID else rival.tick < order.tick
