@@ -5,185 +5,167 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IDataAttestation} from "./interfaces/IDataAttestation.sol";
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {IEnergyMarket} from "./interfaces/IEnergyMarket.sol";
+import {IMarketSettlement} from "./interfaces/IMarketSettlement.sol";
+import {IMarketZones} from "./interfaces/IMarketZones.sol";
 import {DeliverySlots} from "./libraries/DeliverySlots.sol";
-import {OrderReserve} from "./libraries/OrderReserve.sol";
-import {ScheduleOrders} from "./libraries/ScheduleOrders.sol";
-import {SettlementMath} from "./libraries/SettlementMath.sol";
 import {TickBook} from "./libraries/TickBook.sol";
-import {MarketLedger} from "./market/MarketLedger.sol";
+import {ZoneParamsCheck} from "./libraries/ZoneParamsCheck.sol";
+import {MarketAccounts} from "./market/MarketAccounts.sol";
+import {MarketExtension} from "./market/MarketExtension.sol";
 import {MarketOrders} from "./market/MarketOrders.sol";
-import {ScheduleRecord} from "./types/ScheduleRecord.sol";
-import {SlotHeader} from "./types/SlotHeader.sol";
+import {OrderRules} from "./types/OrderRules.sol";
+import {Margin, SlotResult, clearedSlot} from "./types/SlotResult.sol";
 
+/// @dev Money is in MarketAccounts, schedules in MarketOrders, clearing here. The rest would not fit one contract (EIP-170):
+/// rules of zones and settlement are code of their own, MarketExtension, made by the constructor and run on this storage.
 contract EnergyMarket is MarketOrders {
-    using OrderReserve for uint256[12];
-    using ScheduleOrders for uint256[12];
     using TickBook for TickBook.Ring;
 
-    /// @dev Rules of a zone and results of its slots on a day, loaded as they are needed; `marks` has a mark, as of
-    /// {ScheduleOrders-energyMarks}, for every slot already looked up.
-    struct Results {
-        uint24 zone;
-        uint24 day;
-        ZoneParams params;
-        uint256[12] marks;
-        SlotHeader[96] headers;
-    }
-
-    /// @inheritdoc IEnergyMarket
+    /// @inheritdoc IMarketSettlement
     IDataAttestation public immutable attestation;
 
+    /// @inheritdoc IEnergyMarket
+    address public immutable extension;
+
     constructor(IDeviceRegistry registry_, IDataAttestation attestation_, IERC20 token_, address admin)
-        MarketLedger(token_, admin)
+        MarketAccounts(token_, admin)
         MarketOrders(registry_)
     {
         attestation = attestation_;
+        extension = address(new MarketExtension(attestation_));
     }
 
     /// @inheritdoc IEnergyMarket
     function clear(uint24 zone, uint32[] calldata slots) external {
-        ZoneParams memory params = _zones[zone];
-        if (params.profileStream == 0) revert ZoneUnknown(zone);
-        TickBook.Ring storage ring = _books[zone];
+        if (_newestRules[zone].orders.isUnknown()) revert ZoneUnknown(zone);
         uint32 oldest = DeliverySlots.oldestKept();
         for (uint256 i; i < slots.length; ++i) {
             uint32 slot = slots[i];
             if (slot < oldest) revert SlotExpired(zone, slot, oldest);
-            uint256 closesAt = DeliverySlots.gateClosesAt(slot, params.gateLeadSlots);
+            ZoneRules storage rules = _rulesOf(zone, DeliverySlots.dayOf(slot));
+            OrderRules orderRules = rules.orders;
+            uint256 closesAt = DeliverySlots.gateClosesAt(slot, orderRules.gateLeadSlots());
             if (block.timestamp < closesAt) revert GateStillOpen(slot, closesAt);
-            SlotHeader header = ring.load(slot);
-            if (header.isCleared()) continue;
-            header = ring.clear(header);
-            ring.store(header);
-            uint256 price = ScheduleOrders.priceOf(params, header.tick());
-            emit SlotCleared(zone, slot, header.tick(), price, header.volumeWh(), bytes32(SlotHeader.unwrap(header)));
+            SlotResult result = _resultOf(zone, slot);
+            if (result.isCleared()) continue;
+            uint256 capWh = result.hasOwnCap() ? result.capWh() : rules.settlement.feederCapWh();
+            result = _clear(zone, slot, capWh, result);
+            _keepResult(zone, result);
+            uint256 price = orderRules.priceOf(result.tick());
+            emit SlotCleared(
+                zone, slot, uint8(result.tick()), price, result.volumeWh(), bytes32(SlotResult.unwrap(result))
+            );
         }
     }
 
-    /// @inheritdoc IEnergyMarket
-    function settle(Schedule[] calldata schedules, Metered[] calldata metered) external {
-        if (schedules.length != metered.length) revert LengthMismatch(schedules.length, metered.length);
-        Results memory results;
-        for (uint256 row; row < schedules.length; ++row) {
-            Schedule calldata schedule = schedules[row];
-            ScheduleRecord record = _unsettled(schedule);
-            uint256 endsAt = DeliverySlots.endOf(schedule.day);
-            if (block.timestamp < endsAt) revert DayNotOver(schedule.day, endsAt);
-            _select(results, schedule);
-            _requireProven(results.params, schedule, metered[row]);
-            if (metered[row].scoreBps > results.params.holdScoreBps) {
-                _hold(schedule, record, metered[row].scoreBps, results.params.holdScoreBps);
-                continue;
-            }
-            _loadResults(results, schedule.orders, false);
-            Settlement memory settlement =
-                SettlementMath.onProof(schedule.orders, metered[row].energyWh, results.headers, results.params);
-            _settle(schedule, record, results.params, settlement, true);
-        }
+    /// @inheritdoc IMarketSettlement
+    function settle(Schedule[] calldata, Metered[] calldata) external {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketSettlement
+    function settleMissing(Schedule calldata, SettlementRun calldata) external {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketSettlement
+    function correct(Schedule calldata, Metered calldata, SettlementRun calldata) external {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketSettlement
+    function dispute(SettlementRun calldata) external {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketSettlement
+    function revoke(SettlementRun calldata) external {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketSettlement
+    function finalize(SettlementRun[] calldata) external {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketZones
+    function openZone(uint24, ZoneParams calldata) external onlyRole(ZONE_OPERATOR_ROLE) {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketZones
+    function announceParams(uint24, uint24, ZoneParams calldata) external onlyRole(ZONE_OPERATOR_ROLE) {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketZones
+    function pauseOrders(uint24, bool) external onlyRole(ZONE_OPERATOR_ROLE) {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketZones
+    function setFeederCap(uint24, uint32[] calldata, uint32) external onlyRole(ZONE_OPERATOR_ROLE) {
+        _runExtension();
+    }
+
+    /// @inheritdoc IMarketZones
+    function zoneParams(uint24 zone, uint24 day) external view returns (ZoneParams memory) {
+        ZoneRules memory rules = _rulesOf(zone, day);
+        return ZoneParamsCheck.unpack(rules.profileStream, rules.orders, rules.settlement);
     }
 
     /// @inheritdoc IEnergyMarket
-    function settleMissing(Schedule calldata schedule) external {
-        ScheduleRecord record = _unsettled(schedule);
-        Results memory results;
-        _select(results, schedule);
-        uint256 finalAt = DeliverySlots.endOf(schedule.day) + results.params.finalAfterSeconds;
-        if (block.timestamp < finalAt) revert NotYetFinal(schedule.day, finalAt);
-        _loadResults(results, schedule.orders, true);
-        Settlement memory settlement = SettlementMath.onEstimate(schedule.orders, results.headers, results.params);
-        _settle(schedule, record, results.params, settlement, false);
-    }
-
-    /// @inheritdoc IEnergyMarket
-    function clearing(uint24 zone, uint32 slot) external view returns (Clearing memory result) {
-        SlotHeader header = _books[zone].load(slot);
-        if (!header.isCleared()) return result;
-        result.cleared = true;
-        result.tick = header.tick();
-        result.pricePerKwh = ScheduleOrders.priceOf(_zones[zone], header.tick());
-        result.volumeWh = header.volumeWh();
-        result.marginalBidFilledWh = header.marginalBidFilledWh();
-        result.marginalBidWh = header.marginalBidWh();
-        result.marginalOfferFilledWh = header.marginalOfferFilledWh();
-        result.marginalOfferWh = header.marginalOfferWh();
-    }
-
-    /// @inheritdoc IEnergyMarket
-    function priceOf(uint24 zone, uint8 tick) external view returns (uint256 pricePerKwh) {
-        return ScheduleOrders.priceOf(_zones[zone], tick);
-    }
-
-    /// @dev Record of a schedule that may be settled, with all its fields proven by its hash.
-    function _unsettled(Schedule calldata schedule) private view returns (ScheduleRecord record) {
-        record = _standing(schedule);
-        _requireMatch(record, schedule.orders.hash(schedule, schedule.version), schedule);
-    }
-
-    /// @dev Turn to the zone and day of `schedule`.
-    function _select(Results memory results, Schedule calldata schedule) private view {
-        if (results.zone == schedule.zone && results.day == schedule.day) return;
-        results.zone = schedule.zone;
-        results.day = schedule.day;
-        results.params = _zones[schedule.zone];
-        delete results.marks;
-        delete results.headers;
-    }
-
-    /// @dev Load the results of all slots with an order; with `lenient`, one that is lost stays zero.
-    function _loadResults(Results memory results, uint256[12] calldata orders, bool lenient) private view {
-        for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
-            uint256 missing = ScheduleOrders.energyMarks(orders[word]) & ~results.marks[word];
-            if (missing == 0) continue;
-            results.marks[word] |= missing;
-            for (uint256 index = word * 8; missing != 0; ++index) {
-                if (missing >> 224 != 0) results.headers[index] = _result(results, index, lenient);
-                missing <<= 32;
-            }
-        }
-    }
-
-    function _result(Results memory results, uint256 index, bool lenient) private view returns (SlotHeader header) {
-        uint32 slot = DeliverySlots.firstOf(results.day) + uint32(index);
-        uint32 oldest = DeliverySlots.oldestKept();
-        header = _books[results.zone].load(slot);
-        if (header.isCleared()) return header;
-        if (slot >= oldest) revert SlotNotCleared(results.zone, slot);
-        if (!lenient) revert SlotExpired(results.zone, slot, oldest);
-        return SlotHeader.wrap(0);
-    }
-
-    function _requireProven(ZoneParams memory params, Schedule calldata schedule, Metered calldata metered)
-        private
-        view
-    {
-        IDataAttestation.ProfileLeaf memory leaf = IDataAttestation.ProfileLeaf({
-            deviceId: schedule.deviceId,
-            firstSlot: DeliverySlots.firstOf(schedule.day),
-            count: uint16(SLOTS),
-            energyHash: keccak256(abi.encodePacked(metered.energyWh)),
-            scoreBps: metered.scoreBps
+    function clearing(uint24 zone, uint32 slot) external view returns (Clearing memory) {
+        SlotResult result = _resultOf(zone, slot);
+        if (!result.isCleared()) return _notCleared(result);
+        return Clearing({
+            cleared: true,
+            tick: uint8(result.tick()),
+            pricePerKwh: _rulesOf(zone, DeliverySlots.dayOf(slot)).orders.priceOf(result.tick()),
+            volumeWh: result.volumeWh(),
+            capWh: result.capWh(),
+            bidTick: uint8(result.bidTick()),
+            offerTick: uint8(result.offerTick()),
+            marginalBidFilledWh: result.marginalBidFilledWh(),
+            marginalBidWh: result.marginalBidWh(),
+            marginalOfferFilledWh: result.marginalOfferFilledWh(),
+            marginalOfferWh: result.marginalOfferWh()
         });
-        if (metered.proof.streamId != params.profileStream || !attestation.verifyProfile(leaf, metered.proof)) {
-            revert ProofInvalid(schedule.deviceId, schedule.day);
+    }
+
+    /// @inheritdoc IEnergyMarket
+    function book(uint24 zone, uint32 slot)
+        external
+        view
+        returns (uint256[128] memory bidsWh, uint256[128] memory offersWh)
+    {
+        TickBook.Ring storage ring = _books[zone];
+        for (uint256 tick; tick <= TickBook.MAX_TICK; ++tick) {
+            (uint256 word, uint256 lane) = (tick / TickBook.LANES, tick % TickBook.LANES);
+            bidsWh[tick] = TickBook.laneOf(ring.read(slot, word), lane);
+            offersWh[tick] = TickBook.laneOf(ring.read(slot, TickBook.SIDE + word), lane);
         }
     }
 
-    function _hold(Schedule calldata schedule, ScheduleRecord record, uint16 scoreBps, uint16 holdScoreBps) private {
-        _setStatus(schedule, record, ScheduleStatus.Held);
-        emit SettlementHeld(schedule.deviceId, schedule.day, scoreBps, holdScoreBps);
+    function _clear(uint24 zone, uint32 slot, uint256 capWh, SlotResult before) private view returns (SlotResult) {
+        (uint256 tick, uint256 volume, Margin memory bids, Margin memory offers) = _books[zone].clear(slot, capWh);
+        return clearedSlot(before, slot, tick, volume, capWh, bids, offers);
     }
 
-    function _settle(
-        Schedule calldata schedule,
-        ScheduleRecord record,
-        ZoneParams memory params,
-        Settlement memory settlement,
-        bool onProof
-    ) private {
-        int256 cash = settlement.tradedCash + settlement.imbalanceCash + settlement.penaltyCash;
-        uint256 released = schedule.orders.reserve(params);
-        _setStatus(schedule, record, ScheduleStatus.Settled);
-        settlement.uncollected = _settleCash(schedule.zone, schedule.account, released, cash);
-        emit ScheduleSettled(schedule.deviceId, schedule.day, schedule.account, settlement, onProof);
+    function _notCleared(SlotResult result) private pure returns (Clearing memory clearing_) {
+        clearing_.capWh = result.capWh();
+    }
+
+    /// @dev Run the call as it came on this contract's storage, and end as it ends.
+    function _runExtension() private {
+        address code = extension;
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            calldatacopy(input, 0, calldatasize())
+            let done := delegatecall(gas(), code, input, calldatasize(), 0, 0)
+            returndatacopy(input, 0, returndatasize())
+            if iszero(done) { revert(input, returndatasize()) }
+            return(input, returndatasize())
+        }
     }
 }

@@ -5,13 +5,15 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @dev Slots in the ring that order books stand in; outside the library, since it is the length of an array.
 uint32 constant RING_SLOTS = 1024;
+/// @dev Slots in the ring that results stand in.
+uint32 constant RESULT_SLOTS = 2048;
 
 /// @title Arithmetic of delivery slots and days.
 /// @notice A slot is 15 minutes, numbered unix time / 900; a day is 96 slots, numbered slot / 96 (UTC).
-/// @dev The order book is a ring of RING_SLOTS slots. A slot may be ordered in from HORIZON_SLOTS before it starts, so
-/// the place of slot s is taken by slot s + RING_SLOTS from RING_SLOTS − HORIZON_SLOTS slots after s on: until then
-/// s is kept, and {oldestKept} is the first slot still kept. The day of s ends at most 96 slots after s, and
-/// MAX_FINAL_AFTER is 576 slots, so every schedule can be settled for at least 64 slots (16 hours) after it became final.
+/// @dev A slot may be ordered in from HORIZON_SLOTS before it starts, so the place of slot s in the ring of books is taken
+/// by slot s + RING_SLOTS from RING_SLOTS − HORIZON_SLOTS slots after s on: until then s can be cleared, and {oldestKept} is
+/// the first such slot. Results stay until slot s + RESULT_SLOTS is cleared or capped: 21 days, while a schedule is final at
+/// most 6 days after its day (MAX_FINAL_AFTER).
 library DeliverySlots {
     uint256 internal constant SLOT_SECONDS = 900;
     uint32 internal constant SLOTS_PER_DAY = 96;
@@ -20,6 +22,8 @@ library DeliverySlots {
     uint256 internal constant MAX_FINAL_AFTER = 6 days;
     /// @dev Leaves a whole day within the horizon open to orders.
     uint256 internal constant MAX_GATE_LEAD = HORIZON_SLOTS - SLOTS_PER_DAY - 1;
+    /// @dev Notice of new rules of a zone. Beyond the horizon, which reaches three days ahead.
+    uint256 internal constant NOTICE_DAYS = 7;
 
     function current() internal view returns (uint32) {
         return uint32(block.timestamp / SLOT_SECONDS);
@@ -40,7 +44,7 @@ library DeliverySlots {
         return (slot - gateLeadSlots) * SLOT_SECONDS;
     }
 
-    /// @notice First slot that no order in a later lap of the ring can have overwritten.
+    /// @notice First slot whose book no order in a later lap of the ring can have overwritten.
     function oldestKept() internal view returns (uint32) {
         return current() - (RING_SLOTS - HORIZON_SLOTS);
     }
@@ -49,9 +53,18 @@ library DeliverySlots {
         return uint32(day) * SLOTS_PER_DAY;
     }
 
+    function dayOf(uint32 slot) internal pure returns (uint24) {
+        return uint24(slot / SLOTS_PER_DAY);
+    }
+
     /// @notice Unix second at which `day` ends.
     function endOf(uint24 day) internal pure returns (uint256) {
         return (uint256(day) + 1) * DAY_SECONDS;
+    }
+
+    /// @notice First day that rules announced now may begin on.
+    function earliestNotice() internal view returns (uint24) {
+        return uint24(block.timestamp / DAY_SECONDS + NOTICE_DAYS);
     }
 
     /// @notice Which slots of `day` may be ordered in: indices `from` to `to` − 1, of 0 to 95.

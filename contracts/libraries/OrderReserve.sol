@@ -2,56 +2,61 @@
 pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
+import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
+import {OrderRules} from "../types/OrderRules.sol";
 import {ScheduleOrders} from "./ScheduleOrders.sol";
 
-/// @title Money that a schedule's orders reserve.
-/// @notice Prices are linear in ticks, so Σ energy and Σ energy * tick are enough.
+/// @title The most a schedule's account may come to owe, and the most its backstop may.
+/// @notice Each order weighs energy * price for either; see {IEnergyMarket-reserveOf} and {IEnergyMarket-exposureOf}.
+/// @dev Both weights of a schedule stand in one word, reserve << 96 | exposure, in milli-units: one multiplication adds an
+/// order to both. Weights of 96 orders stay below 2^24 * 2^41 * 96 < 2^72.
 library OrderReserve {
+    uint256 internal constant RESERVE_SHIFT = 96;
     uint256 private constant MILLI = 1000;
+    /// @dev A settlement's components are rounded down one by one: three of four may add a unit to what the sum says.
+    uint256 private constant RESERVE_ROUNDING = 3;
+    uint256 private constant EXPOSURE_ROUNDING = 1;
+    uint256 private constant DUST_WH = 96;
 
-    /// @notice The reserve, see {IEnergyMarket-reserveOf}; the zone must be open.
-    /// @dev Of offers only those count whose limit is below the price of failing: the lowest `bonded` ticks. Sums stay
-    /// below 96 * 2^24 * 2^40.
-    function reserve(uint256[12] calldata orders, IEnergyMarket.ZoneParams memory params)
-        internal
-        pure
-        returns (uint256)
-    {
+    /// @notice What one Wh of an order weighs.
+    function weightOf(uint256 order, OrderRules rules, bool green) internal pure returns (uint256) {
+        uint256 limit = rules.priceOf(ScheduleOrders.tickOf(order));
         unchecked {
-            uint256 floorPrice = params.floorPricePerKwh;
-            uint256 tickSize = params.tickSizePerKwh;
-            uint256 failurePrice = uint256(params.shortPricePerKwh) + params.penaltyPerKwh;
-            uint256 bonded;
-            if (failurePrice > floorPrice) bonded = Math.ceilDiv(failurePrice - floorPrice, tickSize);
-            (uint256 bidWh, uint256 bidTicks, uint256 offerWh, uint256 offerTicks) = _weigh(orders, bonded);
-            uint256 milli = bidWh * floorPrice + bidTicks * tickSize;
-            if (bonded != 0) milli += offerWh * (failurePrice - floorPrice) - offerTicks * tickSize;
-            return Math.ceilDiv(milli, MILLI);
+            if (!ScheduleOrders.isOffer(order)) {
+                return ((limit + rules.penalty()) << RESERVE_SHIFT) | rules.longPrice();
+            }
+            uint256 failure = rules.shortPrice() + rules.penalty();
+            uint256 reserve = failure > limit ? failure - limit : 0;
+            return (reserve << RESERVE_SHIFT) | (green ? rules.greenPremiumTicks() * rules.tickSize() : 0);
         }
     }
 
-    /// @notice Σ energy and Σ energy * tick of bids, and of offers below tick `bonded`.
-    function _weigh(uint256[12] calldata orders, uint256 bonded)
-        private
-        pure
-        returns (uint256 bidWh, uint256 bidTicks, uint256 offerWh, uint256 offerTicks)
-    {
+    /// @notice Weight of all orders of a schedule.
+    function weigh(uint256[12] calldata orders, OrderRules rules, bool green) internal pure returns (uint256 weight) {
         unchecked {
             for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
                 // The first of eight orders stands on top; each turn shifts it out.
                 for (uint256 packed = orders[word]; ScheduleOrders.hasEnergy(packed); packed <<= 32) {
-                    uint256 energy = (packed >> 224) & ScheduleOrders.ENERGY_MASK;
-                    uint256 tick = (packed >> 248) & ScheduleOrders.MAX_TICK;
-                    if (packed >> 255 == 0) {
-                        bidWh += energy;
-                        bidTicks += energy * tick;
-                    } else if (tick < bonded) {
-                        offerWh += energy;
-                        offerTicks += energy * tick;
-                    }
+                    uint256 energy = ScheduleOrders.energyWh(packed >> 224);
+                    if (energy != 0) weight += energy * weightOf(packed >> 224, rules, green);
                 }
             }
+        }
+    }
+
+    /// @notice Money of a schedule by the weight of its orders; zero without energy.
+    function ofWeight(IMarketSettlement.Schedule calldata schedule, OrderRules rules, uint256 weight)
+        internal
+        pure
+        returns (uint256 reserve, uint256 exposure)
+    {
+        if (ScheduleOrders.isEmpty(schedule.orders)) return (0, 0);
+        unchecked {
+            uint256 limitWh = schedule.imbalanceLimitWh;
+            reserve = Math.ceilDiv((weight >> RESERVE_SHIFT) + limitWh * rules.shortPrice(), MILLI) + RESERVE_ROUNDING;
+            uint256 exposed = uint96(weight) + limitWh * rules.longPrice();
+            exposed += DUST_WH * rules.priceOf(rules.capTick());
+            exposure = Math.ceilDiv(exposed, MILLI) + EXPOSURE_ROUNDING;
         }
     }
 }

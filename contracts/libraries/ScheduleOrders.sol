@@ -1,30 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
+import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
+import {OrderRules} from "../types/OrderRules.sol";
 
-/// @title Packed orders of a schedule: their fields and hash.
+/// @title Packed orders of a schedule: their fields, their place in the book, and the schedule's hash.
 /// @notice An order is side (1 bit, 1 = offer) | tick (7 bits) | energyWh (24 bits); 96 of them fill 12 words, the first
 /// in the most significant bits.
 library ScheduleOrders {
     bytes32 private constant SCHEDULE_TYPEHASH = keccak256(
-        "Schedule(bytes32 deviceId,address account,uint24 zone,uint24 day,uint32 version,uint256[12] orders)"
+        "Schedule(bytes32 deviceId,address account,uint24 zone,uint24 day,uint32 version,uint40 deadline,uint32 imbalanceLimitWh,uint256[12] orders)"
     );
     uint256 internal constant WORDS = 12;
     uint256 private constant ENERGY_BITS = 24;
     uint256 internal constant ENERGY_MASK = (1 << ENERGY_BITS) - 1;
     uint256 private constant ALL_ENERGIES = 0x00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff;
-    uint256 internal constant MAX_TICK = 0x7f;
+    uint256 private constant MAX_TICK = 0x7f;
 
-    /// @notice Order `index` of a schedule, 0 to 95; also the 32-bit energy at that place of a packed profile.
+    /// @notice Order `index` of a schedule, 0 to 95.
     function orderAt(uint256[12] calldata words, uint256 index) internal pure returns (uint256) {
-        return orderIn(words[index >> 3], index);
-    }
-
-    /// @notice Order `index` of a schedule, of whose word `index` / 8 it stands in.
-    function orderIn(uint256 packed, uint256 index) internal pure returns (uint256) {
         unchecked {
-            return uint32(packed >> (224 - ((index & 7) << 5)));
+            return uint32(words[index >> 3] >> (224 - ((index & 7) << 5)));
         }
     }
 
@@ -53,14 +49,14 @@ library ScheduleOrders {
         return order >> 31 == 1;
     }
 
-    /// @notice Word of the book that holds the order's tick: side and upper four bits of the tick.
-    function wordIndex(uint256 order) internal pure returns (uint256) {
-        return order >> 27;
-    }
-
-    /// @notice Position of the order's tick in that word, in bits: the lower three bits of the tick, times 32.
-    function laneShift(uint256 order) internal pure returns (uint256) {
-        return (order >> 19) & 0xe0;
+    /// @notice Tick at which an order stands in the book: see {IMarketZones-ZoneParams}.
+    /// @dev A bid must reach the network fee.
+    function bookTick(uint256 order, OrderRules rules, bool green) internal pure returns (uint256) {
+        uint256 tick = tickOf(order);
+        if (!isOffer(order)) return tick - rules.networkFeeTicks();
+        if (!green) return tick;
+        uint256 premium = rules.greenPremiumTicks();
+        return tick > premium ? tick - premium : 0;
     }
 
     /// @notice Whether no order has energy.
@@ -87,12 +83,8 @@ library ScheduleOrders {
         while (index < to && orderAt(orders, index) == orderAt(others, index)) ++index;
     }
 
-    /// @notice EIP-712 struct hash of `schedule` with `version` and `orders` in place of its own.
-    function hash(uint256[12] calldata orders, IEnergyMarket.Schedule calldata schedule, uint32 version)
-        internal
-        pure
-        returns (bytes32)
-    {
+    /// @notice EIP-712 struct hash of a schedule.
+    function hash(IMarketSettlement.Schedule calldata schedule) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
                 SCHEDULE_TYPEHASH,
@@ -100,14 +92,11 @@ library ScheduleOrders {
                 schedule.account,
                 schedule.zone,
                 schedule.day,
-                version,
-                keccak256(abi.encodePacked(orders))
+                schedule.version,
+                schedule.deadline,
+                schedule.imbalanceLimitWh,
+                keccak256(abi.encodePacked(schedule.orders))
             )
         );
-    }
-
-    /// @notice Price of a tick.
-    function priceOf(IEnergyMarket.ZoneParams memory params, uint256 tick) internal pure returns (uint256) {
-        return params.floorPricePerKwh + tick * params.tickSizePerKwh;
     }
 }
