@@ -98,6 +98,19 @@ def tariff_prices(params: ZoneParams, slots: int) -> SlotPrices:
     return SlotPrices((params.short_price_per_kwh,) * slots, (params.long_price_per_kwh,) * slots)
 
 
+def market_prices(clearing_per_kwh: Sequence[int], params: ZoneParams, *, green: bool) -> SlotPrices:
+    """Prices of an agent that expects the market to clear at some: buyers pay the network fee on top, green sellers
+    receive the premium on top.
+
+    The premium counts up to the fee. What it is above would pay for buying in order to sell, which no meter can do.
+    """
+    fee, premium = params.network_fee_per_kwh, params.green_premium_per_kwh if green else 0
+    return SlotPrices(
+        tuple(price + fee for price in clearing_per_kwh),
+        tuple(price + min(premium, fee) for price in clearing_per_kwh),
+    )
+
+
 def plan_battery(load_wh: Sequence[int], battery: Battery, prices: SlotPrices) -> BatteryPlan:
     """The cheapest plan for a load without battery (Wh a slot, import positive).
 

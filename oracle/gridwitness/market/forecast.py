@@ -45,6 +45,11 @@ class Forecast:
         """Median of each slot, rounded to Wh."""
         return [round(energy_wh) for energy_wh in self.quantile_wh(0.5).tolist()]
 
+    def extreme_totals_wh(self) -> tuple[float, float]:
+        """Imports of the day with every slot at its highest scenario, exports with every slot at its lowest (≥ 0)."""
+        highest_wh, lowest_wh = self.scenarios_wh.max(axis=1), self.scenarios_wh.min(axis=1)
+        return float(np.maximum(highest_wh, 0).sum()), float(np.maximum(-lowest_wh, 0).sum())
+
     def shifted(self, energy_wh: Sequence[int]) -> Forecast:
         """The forecast with energy added that is certain, such as a battery's: one value a slot, import positive."""
         return Forecast(self.scenarios_wh + np.array(energy_wh, np.float64)[:, None])
