@@ -79,6 +79,8 @@ class Book:
 
     def within(self, cap_wh: int) -> Book:
         """The book without what lies beyond the cap: the lowest bids and the highest offers are cut off."""
+        if sum(self.bids_wh) <= cap_wh and sum(self.offers_wh) <= cap_wh:
+            return self
         return Book(_first(self.bids_wh[::-1], cap_wh)[::-1], _first(self.offers_wh, cap_wh))
 
 
