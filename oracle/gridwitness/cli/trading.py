@@ -25,8 +25,8 @@ RpcOption = Annotated[str | None, typer.Option(help="Node to read the rules from
 HistoryDaysOption = Annotated[int, typer.Option(min=1, help="Days to learn from")]
 
 
-def zone_rules(zone: int, rules: Path | None, manifest: Path | None, rpc: str | None) -> ZoneParams:
-    """Rules from a file, from the chain if its node is given, or as the manifest recorded them."""
+def zone_rules(zone: int, rules: Path | None, manifest: Path | None, rpc: str | None, day: int) -> ZoneParams:
+    """Rules from a file, for a delivery day from the chain if its node is given, or as the manifest recorded them."""
     if rules is not None and manifest is None and rpc is None:
         return zone_params_of(_table("rules", rules), str(rules))
     if rules is not None or manifest is None:
@@ -40,7 +40,7 @@ def zone_rules(zone: int, rules: Path | None, manifest: Path | None, rpc: str | 
             zones = ", ".join(map(str, known.zones)) or "none"
             raise ConfigError(f"{manifest}: no zone {zone}", hint=f"zones in it: {zones}")
         return zone_params_of(known.zones[zone], f"{manifest}: zones.{zone}.params")
-    params = Market(Chain(rpc, known)).zone_params(zone)
+    params = Market(Chain(rpc, known)).zone_params(zone, day)
     if params.tick_size_per_kwh == 0:
         raise ConfigError(f"zone {zone} is not open on chain {known.chain_id}")
     return params
