@@ -21,7 +21,9 @@ _COMMANDS = {
     "status": "status",
     "doctor": "doctor",
     "agent": "agent",
+    "relay": "relay",
     "compare": "compare",
+    "bench": "bench",
 }
 
 
@@ -35,6 +37,8 @@ def _options(
                  gridwitness run --help      operate an oracle
                  gridwitness prove --help    get the proof of a reading; `verify` checks it
                  gridwitness agent --help    make a day's orders from a meter's history
+                 gridwitness bench --help    measure the scoring on your own data
+                 gridwitness relay --help    submit signed schedules for others, many at once
     """
 
 
@@ -47,7 +51,11 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(_options)
     wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
     for name in (wanted,) if wanted in _COMMANDS else _COMMANDS:
-        app.command(name)(getattr(import_module(f"gridwitness.cli.{_COMMANDS[name]}"), name))
+        command = getattr(import_module(f"gridwitness.cli.{_COMMANDS[name]}"), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

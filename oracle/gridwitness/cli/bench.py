@@ -1,0 +1,77 @@
+"""`gridwitness bench`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from gridwitness.service.bench.nab import NabResult
+
+bench = typer.Typer(no_args_is_help=True, help="Measure the scoring on data given from outside.")
+
+
+@bench.callback()
+def _options() -> None:
+    """Measure the scoring on data given from outside, by the published rules of each benchmark."""
+
+
+@bench.command()
+def nab(
+    data: Annotated[Path, typer.Option(help="Folder of category/file.csv with timestamp,value")],
+    windows: Annotated[Path, typer.Option(help="JSON with the labelled windows of each category/file.csv")],
+    out: Annotated[Path, typer.Option(help="Folder for the scores, in the format of NAB's own scorer")],
+    threshold_from: Annotated[
+        Path | None, typer.Option(help="Folder with data/ and windows.json to find the threshold on instead")
+    ] = None,
+    rivals: Annotated[bool, typer.Option("--rivals", help="Measure River and NAB's baseline too")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Score the Numenta Anomaly Benchmark, or anything in its format, and judge the scores by its rules.
+
+    Every file is scored as a stream, from its first row, with the same parameters; no score looks ahead. For each of
+    NAB's three profiles there is one threshold for all files: the best one, or the best one of other files.
+    Writes OUT/gridwitness/<category>/gridwitness_<file>.csv with timestamp,value,anomaly_score,label.
+
+    \b
+    Example: gridwitness bench nab --data nab/data --windows nab/windows.json --out out/nab
+    Example: gridwitness bench nab --data other/data --windows other/windows.json --out out/nab --threshold-from nab
+    """
+    from gridwitness.service.bench.nab import bench_nab
+
+    rival_detectors = {}
+    if rivals:
+        from gridwitness.service.bench.nab_rivals import rivals as detectors
+
+        rival_detectors = detectors()
+    results = bench_nab(data, windows, out, threshold_from, rival_detectors)
+    if as_json:
+        ours, *others = (_figures(result) for result in results)
+        more = {"rivals": dict(zip(rival_detectors, others, strict=True))} if others else {}
+        typer.echo(json.dumps(ours | more))
+        return
+    Console().print(_table(results))
+    typer.echo(f"scores written to {out / 'gridwitness'}")
+
+
+def _figures(result: NabResult) -> dict[str, Any]:
+    scores = {profile.key: round(score, 2) for profile, score in result.scores.items()}
+    return scores | {"points_per_s": result.points_per_s}
+
+
+def _table(results: Sequence[NabResult]) -> Table:
+    table = Table(title="Numenta Anomaly Benchmark")
+    table.add_column("detector", no_wrap=True)
+    for name in ("standard", "low FP", "low FN", "threshold", "points/s"):
+        table.add_column(name, justify="right")
+    for result in results:
+        scores = (f"{score:.2f}" for score in result.scores.values())
+        threshold = next(iter(result.thresholds.values()))
+        table.add_row(result.detector, *scores, f"{threshold:g}", f"{result.points_per_s:,}")
+    return table

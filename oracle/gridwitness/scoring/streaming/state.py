@@ -1,0 +1,64 @@
+"""The state of one stream: nothing but integers in sequences of fixed length."""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence
+from typing import NamedTuple
+
+from gridwitness.scoring.streaming.params import StreamParams
+
+BUCKETS = 256
+PEAK_BUCKETS = 512
+DAY_HOURS = 24
+WEEK_HOURS = 168
+SEEN, FAST, SLOW, SPREAD, RUN, LONGEST, REPEATS, PATH_END = range(8)
+
+
+class State(NamedTuple):
+    """All a stream's scorer remembers; lists for the Python reference, int64 arrays for the compiled kernel.
+
+    `numbers`      readings seen, fast mean, slow mean, spread, run of repeats, longest run, repeats of ended runs,
+                   values in `path`
+    `recent`       ring of the last values; `ordered` the same values by size; `path` the last ones in a row
+    `gaps`, `residuals`, `shifts`, `shapes`   counts of the channels' distances by quarter octave, then their total
+    `week_means`, `week_seen`, `day_means`, `day_seen`   usual values by hour (UTC) and how often it was seen
+    `evidence`     ring of combined evidence; `evidences` its counts by eighth of a bit, `peaks` those of records
+    """
+
+    numbers: MutableSequence[int]
+    recent: MutableSequence[int]
+    ordered: MutableSequence[int]
+    path: MutableSequence[int]
+    gaps: MutableSequence[int]
+    residuals: MutableSequence[int]
+    shifts: MutableSequence[int]
+    shapes: MutableSequence[int]
+    week_means: MutableSequence[int]
+    week_seen: MutableSequence[int]
+    day_means: MutableSequence[int]
+    day_seen: MutableSequence[int]
+    evidence: MutableSequence[int]
+    evidences: MutableSequence[int]
+    peaks: MutableSequence[int]
+
+    @classmethod
+    def empty(cls, params: StreamParams) -> State:
+        """The state before the first reading, as lists."""
+        return cls(*([0] * size for size in sizes(params)))
+
+
+def sizes(params: StreamParams) -> tuple[int, ...]:
+    """Length of each field of the state."""
+    counts = (BUCKETS + 1, BUCKETS + 1, 2 * BUCKETS + 1, BUCKETS + 1)
+    hours = (WEEK_HOURS, WEEK_HOURS, DAY_HOURS, DAY_HOURS)
+    return (
+        8,
+        params.memory,
+        params.memory,
+        2 * params.shape_memory,
+        *counts,
+        *hours,
+        params.record_max,
+        PEAK_BUCKETS + 1,
+        PEAK_BUCKETS,
+    )
