@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from gridwitness.cli.trading import (
     ZoneOption,
     zone_rules,
 )
+from gridwitness.domain.slots import day_of, slot_of
 from gridwitness.market.agents import Strategy
 
 
@@ -44,7 +46,24 @@ def compare(
     """Compare this market with no trading, pay-as-bid and net metering, on the same homes and flows.
 
     Writes homes.csv, community.csv and comparison.png; the same input gives the same files. Nothing is sent
-    anywhere: clearing and settlement are the reference's, which the contract equals to the unit.
+    anywhere: clearing and settlement are the reference's, which the contract equals to the unit. Meters that export
+    count as prosumers or generation, whose offers receive the premium if the zone's rules say so.
+
+    \b
+    Columns of both tables; energy in Wh at the meter, own use behind it is not seen:
+      bill_eur              what the home pays, its supplier for what the market leaves included
+      saved_eur             bill without trading − bill
+      imported_wh           taken from the feeder
+      exported_wh           given to the feeder
+      bought_wh             imports contracted in the market and used; net metering: cancelled
+      sold_wh               exports contracted in the market and delivered; net metering: cancelled
+      self_sufficiency_bps  bought / imported
+      self_consumption_bps  sold / exported: generation that stays in the community
+    Columns of community.csv alone:
+      saved_bps             saved / what the imports would cost from the grid
+      other_side_eur        what operator, backstop and supplier keep after the feeder's exchange with the grid
+      welfare_eur           matched orders at their own limits: buyers' values − sellers' costs
+      shared_wh             imported by some while others exported: the most that can be traded at once
 
     \b
     Example: gridwitness compare --rules zone.toml
@@ -54,7 +73,8 @@ def compare(
     from gridwitness.service.comparison import community_rows, compare_community, write_comparison
     from gridwitness.sources.community import load_community
 
-    params = zone_rules(zone, rules, manifest, rpc)
+    today = day_of(slot_of(int(time.time())))
+    params = zone_rules(zone, rules, manifest, rpc, today)
     village = load_community(community)
     chosen = village.choose_days(days, history_days, start.date() if start else None)
     comparison = compare_community(village, chosen, params, strategy)

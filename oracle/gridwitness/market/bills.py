@@ -23,9 +23,10 @@ def net_metering_bill(net_wh: Iterable[int], params: ZoneParams) -> int:
     return grid_only_bill((sum(net_wh),), params)
 
 
-def market_bill(settlement: Settlement) -> int:
-    """Bill (token units) of a settled schedule."""
-    return -net_cash(settlement)
+def market_bill(settlement: Settlement, params: ZoneParams) -> int:
+    """Bill (token units) of a settled schedule, complete: residual energy is the supplier's, at the grid's tariff."""
+    residual_wh = (settlement.residual_short_wh, -settlement.residual_long_wh)
+    return grid_only_bill(residual_wh, params) - net_cash(settlement)
 
 
 def saving_bps(profiles_wh: Iterable[Sequence[int]], grid_only: int, market: int, params: ZoneParams) -> int:

@@ -1,9 +1,11 @@
 """The same homes, flows and orders under four mechanisms: who pays what, and who gets the gain of trading.
 
 * no trading: each home buys its imports at the short price and sells its exports at the long price.
-* market: cleared and settled by the rules of this package.
-* pay as bid: the same orders match the same energy, but each pays or gets its own limit price; the operator keeps the
-  difference. Nobody shades an order, as people would who know the rule: so it shows the rule, not an equilibrium.
+* market: cleared and settled by the rules of this package, with network fee, green premium and feeder cap. What the
+  market does not balance, the supplier bills at the same two prices, so every bill is complete.
+* pay as bid: the same orders match the same energy, but each pays or gets its own limit price, fee and premium
+  included; the operator keeps the difference. Nobody shades an order, as people would who know the rule: so it shows
+  the rule, not an equilibrium.
 * net metering: over the compared days as one billing period, a home's exports cancel its own imports.
 
 Energy flows alike in all four, so what homes save is what somebody else does without. That other side (operator,
@@ -13,14 +15,14 @@ the same two prices. Savings and other side always add up to the energy shared a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from gridwitness.domain.market import Clearing, Schedule, Settlement, ZoneParams
+from gridwitness.domain.market import Clearing, Schedule, Settlement, Side, ZoneParams
 from gridwitness.market.bills import grid_only_bill, market_bill, net_metering_bill, shared_wh
 from gridwitness.market.day import trade_day
-from gridwitness.market.settlement import BPS, MILLI, contracted_wh, settle
+from gridwitness.market.settlement import BPS, MILLI, contracts_wh, settle
 
 
 class Mechanism(Enum):
@@ -40,6 +42,12 @@ class HomeAccount:
     bill: int = 0
     bought_wh: int = 0
     sold_wh: int = 0
+
+    def add(self, settlement: Settlement, kept_wh: Sequence[int], params: ZoneParams) -> None:
+        """Add a settled day and what flowed of its contracts, import positive."""
+        self.bill += market_bill(settlement, params)
+        self.bought_wh += sum(energy_wh for energy_wh in kept_wh if energy_wh > 0)
+        self.sold_wh -= sum(energy_wh for energy_wh in kept_wh if energy_wh < 0)
 
 
 @dataclass
@@ -62,7 +70,7 @@ class Comparison:
     homes: dict[bytes, HomeComparison]
     shared_wh: int = 0
     grid_cost: int = 0
-    declared_surplus: int = 0
+    declared_surplus_milli: int = 0
 
     def bill(self, mechanism: Mechanism) -> int:
         """What all homes pay (token units)."""
@@ -78,27 +86,41 @@ class Comparison:
 
     def welfare(self, mechanism: Mechanism) -> int:
         """What matched orders were worth by their own limits (token units): buyers' values less sellers' costs."""
-        return self.declared_surplus if mechanism in (Mechanism.MARKET, Mechanism.PAY_AS_BID) else 0
+        return self.declared_surplus_milli // MILLI if mechanism in (Mechanism.MARKET, Mechanism.PAY_AS_BID) else 0
 
 
 def settle_as_bid(
-    schedule: Schedule, clearings: Sequence[Clearing], metered_wh: Sequence[int], params: ZoneParams
+    schedule: Schedule,
+    clearings: Sequence[Clearing],
+    metered_wh: Sequence[int],
+    params: ZoneParams,
+    *,
+    green: bool,
 ) -> Settlement:
-    """Settle a schedule as `settle` does, each order at its own limit price."""
+    """Settle a schedule as `settle` does, each order at its own limit price, fee and premium included."""
+    on_top = {Side.BID: params.network_fee_per_kwh, Side.OFFER: params.green_premium_per_kwh if green else 0}
     own = [
-        replace(clearing, price_per_kwh=params.price_of(order.tick))
+        replace(clearing, price_per_kwh=params.price_of(order.tick) - on_top[order.side])
         for order, clearing in zip(schedule.orders, clearings, strict=True)
     ]
-    return settle(schedule, own, metered_wh, params)
+    return settle(schedule, own, metered_wh, params, green=green)
 
 
-def compare(days: Iterable[tuple[Sequence[Schedule], Mapping[bytes, Sequence[int]]]], params: ZoneParams) -> Comparison:
-    """Compare over days of schedules, one per home, and metered energies. The homes must be the same every day."""
+def compare(
+    days: Iterable[tuple[Sequence[Schedule], Mapping[bytes, Sequence[int]]]],
+    params: ZoneParams,
+    *,
+    green: Collection[bytes] = frozenset(),
+) -> Comparison:
+    """Compare over days of schedules, one per home, and metered energies. The homes must be the same every day.
+
+    `green` are the ids of devices of a green kind.
+    """
     result: Comparison | None = None
     net_wh: dict[bytes, int] = {}
     for schedules, metered_wh in days:
         result = result or Comparison({device: HomeComparison() for device in metered_wh})
-        _add_day(result, schedules, metered_wh, params)
+        _add_day(result, schedules, metered_wh, params, green)
         for device, energies_wh in metered_wh.items():
             net_wh[device] = net_wh.get(device, 0) + sum(energies_wh)
     result = result or Comparison({})
@@ -110,35 +132,31 @@ def compare(days: Iterable[tuple[Sequence[Schedule], Mapping[bytes, Sequence[int
 
 
 def _add_day(
-    result: Comparison, schedules: Sequence[Schedule], metered_wh: Mapping[bytes, Sequence[int]], params: ZoneParams
+    result: Comparison,
+    schedules: Sequence[Schedule],
+    metered_wh: Mapping[bytes, Sequence[int]],
+    params: ZoneParams,
+    green: Collection[bytes],
 ) -> None:
-    traded = trade_day(schedules, metered_wh, params)
+    traded = trade_day(schedules, metered_wh, params, green=green)
     result.shared_wh += shared_wh(metered_wh)
     result.grid_cost += grid_only_bill(map(sum, zip(*metered_wh.values(), strict=True)), params)
-    surplus_milli = 0
     for schedule in schedules:
-        energies_wh = metered_wh[schedule.device_id]
-        home = result.homes[schedule.device_id]
+        is_green = schedule.device_id in green
+        energies_wh, home = metered_wh[schedule.device_id], result.homes[schedule.device_id]
         imported_wh = sum(energy_wh for energy_wh in energies_wh if energy_wh > 0)
         home.imported_wh += imported_wh
         home.exported_wh += imported_wh - sum(energies_wh)
         home.accounts[Mechanism.NO_TRADING].bill += grid_only_bill(energies_wh, params)
-        as_bid = settle_as_bid(schedule, traded.clearings, energies_wh, params)
-        contracts_wh = [contracted_wh(*pair) for pair in zip(schedule.orders, traded.clearings, strict=True)]
-        kept = [_kept(*pair) for pair in zip(contracts_wh, energies_wh, strict=True)]
-        for mechanism, settlement in (
-            (Mechanism.MARKET, traded.settlements[schedule.device_id]),
-            (Mechanism.PAY_AS_BID, as_bid),
-        ):
-            account = home.accounts[mechanism]
-            account.bill += market_bill(settlement)
-            account.bought_wh += sum(energy_wh for energy_wh in kept if energy_wh > 0)
-            account.sold_wh -= sum(energy_wh for energy_wh in kept if energy_wh < 0)
-        surplus_milli += sum(
+        as_bid = settle_as_bid(schedule, traded.clearings, energies_wh, params, green=is_green)
+        contracts = contracts_wh(schedule, traded.clearings, params, green=is_green)
+        kept_wh = [_kept(*slot) for slot in zip(contracts, energies_wh, strict=True)]
+        home.accounts[Mechanism.MARKET].add(traded.settlements[schedule.device_id], kept_wh, params)
+        home.accounts[Mechanism.PAY_AS_BID].add(as_bid, kept_wh, params)
+        result.declared_surplus_milli += sum(
             contract_wh * params.price_of(order.tick)
-            for contract_wh, order in zip(contracts_wh, schedule.orders, strict=True)
+            for contract_wh, order in zip(contracts, schedule.orders, strict=True)
         )
-    result.declared_surplus += surplus_milli // MILLI
 
 
 def _kept(contract_wh: int, metered_wh: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gridwitness.domain.market import EUR, Schedule, ZoneParams
 from gridwitness.errors import ConfigError, InputError
-from gridwitness.market.agents import Strategy, make_orders
+from gridwitness.market.agents import Strategy, imbalance_limit_wh, make_orders
 from gridwitness.market.bills import grid_only_bill
 from gridwitness.market.comparison import Comparison, HomeAccount, Mechanism, compare, share_bps
 from gridwitness.market.forecast import forecast_day
@@ -47,7 +47,8 @@ def compare_community(community: Community, days: ChosenDays, params: ZoneParams
     """
     if strategy is Strategy.BATTERY:
         raise InputError("a comparison has no batteries to plan", hint="choose truthful or hedged")
-    return compare(_trading_days(community, days, params, strategy), params)
+    green = {_device_id(place) for place, meter in enumerate(community.meters) if _is_green(community, meter, params)}
+    return compare(_trading_days(community, days, params, strategy), params, green=green)
 
 
 def _trading_days(
@@ -55,17 +56,26 @@ def _trading_days(
 ) -> Iterator[tuple[list[Schedule], dict[bytes, list[int]]]]:
     """Schedules and metered energies of each day; a device's id is its meter's place."""
     span = range(days.history.start, days.trade.stop)
-    devices = [place.to_bytes(32, "big") for place in range(len(community.meters))]
-    known_wh = [community.days_wh(meter, span) for meter in community.meters]
+    homes = [
+        (_device_id(place), _is_green(community, meter, params), community.days_wh(meter, span))
+        for place, meter in enumerate(community.meters)
+    ]
     for day in range(len(days.history), len(span)):
         past = slice(day - len(days.history), day)
-        yield (
-            [
-                Schedule(device, "", 1, span[day], 1, make_orders(forecast_day(own_wh[past]), params, strategy))
-                for device, own_wh in zip(devices, known_wh, strict=True)
-            ],
-            {device: own_wh[day].tolist() for device, own_wh in zip(devices, known_wh, strict=True)},
-        )
+        schedules = []
+        for device, green, known_wh in homes:
+            forecast = forecast_day(known_wh[past])
+            orders = make_orders(forecast, params, strategy, green=green)
+            schedules.append(Schedule(device, "", 1, span[day], 1, 0, imbalance_limit_wh(forecast), orders))
+        yield schedules, {device: known_wh[day].tolist() for device, _, known_wh in homes}
+
+
+def _device_id(place: int) -> bytes:
+    return place.to_bytes(32, "big")
+
+
+def _is_green(community: Community, meter: str, params: ZoneParams) -> bool:
+    return params.is_green(community.kind_of(meter))
 
 
 def home_rows(comparison: Comparison, meters: Sequence[str]) -> list[dict[str, Any]]:

@@ -14,8 +14,21 @@ from gridwitness.cli import build_app
 from gridwitness.errors import ConfigError, GridwitnessError, InputError
 from gridwitness.market.comparison import Mechanism
 from gridwitness.service.comparison import COMMUNITY_COLUMNS, HOME_COLUMNS
-from tests.oracle.cli.test_agent import RULES
 
+RULES = {
+    "floorPricePerKwh": 70_000,
+    "tickSizePerKwh": 2_000,
+    "shortPricePerKwh": 320_000,
+    "longPricePerKwh": 80_000,
+    "penaltyPerKwh": 10_000,
+    "toleranceBps": 1_000,
+    "capTick": 125,
+    "networkFeeTicks": 10,
+    "greenPremiumTicks": 5,
+    "greenKinds": ["prosumer", "generation"],
+    "minOrderWh": 10,
+    "feederCapWh": 2_000,
+}
 FILES = ("homes.csv", "community.csv", "comparison.png")
 
 
@@ -62,6 +75,12 @@ def test_compare__village__trading_saves_and_nobody_covers_more_than_was_shared(
     assert 0 < community.loc["market", "bought_wh"] <= community.loc["market", "shared_wh"]
     totals = community["saved_eur"] + community["other_side_eur"]
     assert totals.nunique() == 1
+
+
+def test_compare__help__says_what_every_column_means() -> None:
+    output = CliRunner().invoke(build_app(["compare"]), ["compare", "--help"]).output
+    for column in {*HOME_COLUMNS, *COMMUNITY_COLUMNS} - {"meter", "mechanism"}:
+        assert column in output
 
 
 def test_compare__again__writes_the_same_bytes(compared: Path, tmp_path: Path) -> None:

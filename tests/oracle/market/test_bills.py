@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from gridwitness.domain.market import Settlement
 from gridwitness.market.bills import grid_only_bill, market_bill, saving_bps, self_sufficiency_bps, shared_wh
+from gridwitness.market.settlement import settle
 
-from .orders import ZONE
+from .orders import ZONE, schedule_of
 
 
 def test_grid_only_bill__import_and_export__retail_minus_feed_in() -> None:
@@ -19,11 +20,17 @@ def test_grid_only_bill__fractions_of_a_unit__rounded_up_once() -> None:
     assert grid_only_bill([], cheap) == 0
 
 
-def test_market_bill__settlement_with_debt__what_was_really_paid() -> None:
-    settlement = Settlement(
-        traded_cash=-500, imbalance_cash=80, penalty_cash=-30, uncollected=50, contracted_wh=0, metered_wh=0
-    )
-    assert market_bill(settlement) == 400
+def test_market_bill__settlement_with_residual__grid_tariff_for_what_the_market_leaves() -> None:
+    settlement = Settlement(-500_000, -20_000, 80_000, -3_000, 0, 0, residual_short_wh=1_000, residual_long_wh=500)
+    assert market_bill(settlement, ZONE) == 443_000 + 320_000 - 40_000
+
+
+def test_market_bill__no_order__is_the_grids_whatever_the_limit() -> None:
+    energies_wh = [700, -300] + [0] * 94
+    for limit_wh in (0, 350, 10_000):
+        unsold = schedule_of({}, imbalance_limit_wh=limit_wh)
+        settlement = settle(unsold, [None] * 96, energies_wh, ZONE, green=False)
+        assert market_bill(settlement, ZONE) == grid_only_bill(energies_wh, ZONE)
 
 
 def test_saving_bps__exporting_village_with_negative_bill__measured_on_import_cost() -> None:
