@@ -87,7 +87,7 @@ class ManifestFile:
         self._save()
 
     def drop_pending(self) -> None:
-        """Forget a transaction that can no longer be mined."""
+        """Forget a transaction that left nothing to record, or can no longer be mined."""
         del self._data["pending"]
         self._save()
 

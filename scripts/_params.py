@@ -17,6 +17,7 @@ from gridwitness.encoding.packing import metric_bytes
 from gridwitness.errors import ConfigError, InputError
 from scripts._abi import AbiChecker, constructor_inputs, role_names, tuple_fields
 from scripts._artefacts import Artefacts
+from scripts._zone_rules import check_limits, with_kind_bits
 
 MAX_MEMBERS = 31
 MARKET = "EnergyMarket"
@@ -198,7 +199,7 @@ def _feeds(check: AbiChecker, feeds: Any, artefacts: Artefacts) -> dict[str, dic
 
 
 def _zones(check: AbiChecker, zones: Any, artefacts: Artefacts) -> dict[int, dict[str, Any]]:
-    fields = tuple_fields(artefacts[MARKET].abi, "openZone", "params")
+    fields = zone_fields(artefacts)
     result = {}
     for number, entry in check.table(zones, "zones").items():
         key = f"zones.{number}"
@@ -206,8 +207,14 @@ def _zones(check: AbiChecker, zones: Any, artefacts: Artefacts) -> dict[int, dic
         zone = check.value("uint24", numeric, key)
         if zone == 0 or zone in result:
             raise check.error(key, number, "zones count from 1, each given once")
-        result[zone] = check.fields(fields, entry, key)
+        result[zone] = check.fields(fields, with_kind_bits(check, check.table(entry, key), key), key)
+        check_limits(check, result[zone], key)
     return result
+
+
+def zone_fields(artefacts: Artefacts) -> list[dict[str, Any]]:
+    """Fields of IMarketZones.ZoneParams. EnergyMarket, which hands the call on, does not name its arguments."""
+    return tuple_fields(artefacts[f"I{MARKET}"].abi, "openZone", "params")
 
 
 def params_path(root: Path, network: str) -> Path:

@@ -41,8 +41,9 @@ class Sender:
     def send(self, keys: tuple[str, ...], entry: Any, data: str, to: str | None = None) -> TxReceipt:
         """Send a transaction (a deployment without `to`) and record `entry` under `keys` of the manifest.
 
-        An entry that is a table also gets the transaction, its block, and for a deployment the address. Raises
-        Reverted, before anything is signed if the node can tell, and ChainError.
+        An entry that is a table also gets the transaction, its block, and for a deployment the address. With None
+        nothing is recorded: `keys` then only say what it is. Raises Reverted, before anything is signed if the node can
+        tell, and ChainError.
         """
         transaction = self._prepare(data, to)
         signed = self._account.sign_transaction(transaction)
@@ -124,6 +125,9 @@ class Sender:
 
     def _record(self, pending: Mapping[str, Any], receipt: TxReceipt) -> None:
         entry = pending["entry"]
+        if entry is None:
+            self._manifest.drop_pending()
+            return
         if isinstance(entry, dict):
             entry = {**entry, "transaction": pending["transaction"], "block": receipt["blockNumber"]}
             if address := receipt.get("contractAddress"):

@@ -13,7 +13,6 @@ from web3.contract import Contract
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import schema_of
 from gridwitness.errors import ChainError, ConfigError
-from scripts._abi import tuple_fields
 from scripts._params import ATTESTATION, MARKET, REGISTRY, TEST_TOKEN, StreamParams
 from scripts._session import Session, contract_at
 
@@ -27,6 +26,14 @@ def note_precompile(session: Session) -> None:
     click.echo(f"· P-256 precompile at 0x100: {cost}")
     if session.manifest.get("p256_precompile") != found:
         session.manifest.record(("p256_precompile",), found)
+
+
+def note_extension(session: Session) -> None:
+    """Say and record where the market made its extension, the code it runs for zones' rules and for settlement."""
+    address = session.contract(MARKET).functions.extension().call()
+    click.echo(f"· {MARKET}'s extension is at {address}")
+    if session.manifest.get("contracts", MARKET, "extension") != address:
+        session.manifest.record(("contracts", MARKET, "extension"), address)
 
 
 def ensure_token(session: Session) -> None:
@@ -122,10 +129,10 @@ def ensure_stream(session: Session, stream: StreamParams) -> None:
 def _stream_is_open(
     attestation: Contract, identity: bytes, stream: StreamParams, committee: tuple[int, list[str]]
 ) -> bool:
-    owner, _, _, config, _, schema, _ = _words(attestation.functions.stream(identity).call())
+    owner, _, _, config, _, schema, _ = attestation.functions.stream(identity).call()
     if int(owner, 16) == 0:
         return False
-    digest = _words(attestation.functions.term(identity, config).call())[0]
+    digest = attestation.functions.term(identity, config).call()[0]
     if schema != schema_of(stream.leaf):
         raise ConfigError(f"stream {stream.name} is open with schema 0x{schema.hex()}; its leaf types differ")
     if digest != attestation.functions.committeeDigest(identity, config, committee).call():
@@ -134,36 +141,6 @@ def _stream_is_open(
             hint="its owner replaces a committee with DataAttestation.setCommittee",
         )
     return True
-
-
-def ensure_zone(session: Session, zone: int, params: Mapping[str, Any]) -> None:
-    """Open a zone unless it is open. Raises ConfigError if it is open with other rules, ChainError without the role."""
-    market = session.contract(MARKET)
-    values = {name: session.resolve(value) for name, value in params.items()}
-    names = [part["name"] for part in tuple_fields(session.artefacts[MARKET].abi, "openZone", "params")]
-    standing = dict(zip(names, map(_hexed, _words(market.functions.zoneParams(zone).call())), strict=True))
-    if any(value not in (0, "0x" + "00" * 32) for value in standing.values()):
-        for name in names:
-            if standing[name] != values[name]:
-                raise ConfigError(
-                    f"zone {zone} is open with {name} {standing[name]}, {session.params.source} gives {values[name]}",
-                    hint="a zone's rules are fixed when it opens",
-                )
-        if session.manifest.get("zones", str(zone)) is None:
-            session.manifest.record(("zones", str(zone)), {"params": values})
-        click.echo(f"· zone {zone} is open")
-        return
-    data = market.encode_abi("openZone", [zone, tuple(values[name] for name in names)])
-    receipt = session.sender.send(("zones", str(zone)), {"params": values}, data, market.address)
-    click.echo(f"✓ zone {zone} opened, {receipt['gasUsed']:,} gas")
-
-
-def _words(answer: Any) -> tuple[Any, ...]:
-    return tuple(answer.values()) if isinstance(answer, Mapping) else tuple(answer)
-
-
-def _hexed(value: Any) -> Any:
-    return "0x" + bytes(value).hex() if isinstance(value, bytes) else value
 
 
 def role_id(contract: Contract, role: str) -> bytes:

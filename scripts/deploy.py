@@ -8,7 +8,8 @@ from gridwitness.errors import ConfigError
 from scripts._params import FEED
 from scripts._roles import ADMIN_ROLE, governed_contracts, read_roles
 from scripts._session import Session, SessionCommand, session_options
-from scripts._steps import ensure_contract, ensure_role, ensure_stream, ensure_token, ensure_zone, note_precompile
+from scripts._steps import ensure_contract, ensure_role, ensure_stream, ensure_token, note_extension, note_precompile
+from scripts._zone_steps import ensure_zone
 
 
 @click.command(cls=SessionCommand)
@@ -32,6 +33,7 @@ def cli(session: Session, fresh: bool) -> None:
     for name, arguments in session.params.contracts.items():
         ensure_contract(session, name, arguments)
     note_precompile(session)
+    note_extension(session)
     governed = governed_contracts(session)
     if session.params.admin != session.account.address:
         names = ", ".join(governed)

@@ -16,7 +16,7 @@ import pytest
 from web3 import HTTPProvider, Web3
 
 from gridwitness.chain.anvil import Anvil
-from scripts._artefacts import Artefacts, load_artefacts
+from scripts._artefacts import Artefact, Artefacts, load_artefacts
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"  # first account of anvil's mnemonic
@@ -76,6 +76,20 @@ class Console:
     def web3(self) -> Web3:
         """The node."""
         return Web3(HTTPProvider(self.url))
+
+    def call(self, artefact: Artefact, function: str, *arguments: Any) -> Any:
+        """Answer of a contract of the manifest."""
+        return self._function(artefact, function, *arguments).call({"from": DEPLOYER})
+
+    def send(self, artefact: Artefact, function: str, *arguments: Any) -> None:
+        """A transaction of the deployer's to a contract of the manifest."""
+        self.web3.eth.wait_for_transaction_receipt(
+            self._function(artefact, function, *arguments).transact({"from": DEPLOYER})
+        )
+
+    def _function(self, artefact: Artefact, function: str, *arguments: Any) -> Any:
+        address = self.manifest["contracts"][artefact.name]["address"]
+        return self.web3.eth.contract(address=address, abi=artefact.abi).functions[function](*arguments)
 
     @property
     def transactions(self) -> int:

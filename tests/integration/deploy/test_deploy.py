@@ -49,9 +49,10 @@ def test_deploy__streams_and_zone__are_open_as_the_parameters_say(village: Conso
         committee = (entry["threshold"], entry["members"])
         assert attestation.functions.committeeDigest(manifest.stream(name), 1, committee).call() == term[0]
     market = village.web3.eth.contract(address=manifest.address("EnergyMarket"), abi=artefacts["EnergyMarket"].abi)
-    params = market.functions.zoneParams(1).call()
-    assert params[0] == manifest.stream("profiles")
-    assert params[1] == village.manifest["zones"]["1"]["params"]["floorPricePerKwh"]
+    today = village.web3.eth.get_block("latest")["timestamp"] // 86_400
+    stream, *rules = market.functions.zoneParams(1, today).call()
+    assert stream == manifest.stream("profiles")
+    assert rules == list(village.manifest["zones"]["1"]["params"].values())[1:]
 
 
 def test_deploy__manifest__says_what_made_each_contract_and_that_p256_is_there(village: Console) -> None:
@@ -65,6 +66,15 @@ def test_deploy__manifest__says_what_made_each_contract_and_that_p256_is_there(v
         assert entry["solc"] == "0.8.37"
     text = village.path.read_text(encoding="utf-8")
     assert text.index('"DataAttestation"') < text.index('"DeviceRegistry"') < text.index('"EnergyMarket"')
+
+
+def test_deploy__market__made_its_extension_and_the_manifest_has_it(village: Console, artefacts: Artefacts) -> None:
+    entry = village.manifest["contracts"]["EnergyMarket"]
+    market = village.web3.eth.contract(address=entry["address"], abi=artefacts["EnergyMarket"].abi)
+    assert market.functions.extension().call() == entry["extension"]
+    assert village.web3.eth.get_code(entry["extension"])
+    # The first contract that a contract creates has its nonce 1.
+    assert entry["extension"] == created_address(entry["address"], 1)
 
 
 def test_deploy__again__sends_nothing_and_leaves_the_manifest_as_it_is(village: Console) -> None:
@@ -83,7 +93,7 @@ def test_deploy__zone_rule_changed_after_it_opened__is_refused_by_name(village: 
     outcome = village.run("deploy", "--set", "zones.1.toleranceBps=900")
     assert outcome.code == 1
     assert "zone 1 is open with toleranceBps 1000" in outcome.error
-    assert "gives 900" in outcome.error
+    assert "gives 900 (`ape run zone announce 1` announces other rules)" in outcome.error
     assert village.transactions == sent
 
 

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import pytest
 
 from gridwitness.chain.anvil import Anvil
-from tests.integration.deploy.conftest import Console
+from scripts._artefacts import Artefacts
+from tests.integration.deploy.conftest import DEPLOYER, Console
 from tests.integration.deploy.test_deploy import TRANSACTIONS
 
 Moment = Literal["before it reaches the node", "after the node has it"]
@@ -130,3 +131,20 @@ def test_deploy__nonce_of_the_pending_one_was_used_elsewhere__says_so_and_sends_
     assert f"{dead['transaction']} can never be mined" in outcome.output
     assert console.transactions == TRANSACTIONS + 1
     assert console.manifest["contracts"]["EuroToken"]["transaction"] != dead["transaction"]
+
+
+def test_zone_fund__killed_after_the_node_has_it__pays_once(node: Anvil, tmp_path: Path, artefacts: Artefacts) -> None:
+    console = Console(node.url, tmp_path / "31337.json")
+    assert console.run("deploy").code == 0
+    console.send(artefacts["EuroToken"], "mint", DEPLOYER, 100_000_000)
+    trap = Trap(node.url, "after the node has it", at=2)  # the first approves
+    with serving(trap) as url:
+        trap.victim = Console(url, console.path).start("zone", "fund", "1", "--up-to", "60")
+        trap.victim.communicate()
+    assert console.manifest["pending"]["keys"] == ["zones", "1", "fundBackstop"]
+    outcome = console.run("zone", "fund", "1", "--up-to", "60")
+    assert outcome.code == 0, outcome.output
+    assert "an earlier run sent" in outcome.output
+    assert "· the backstop of zone 1 holds 60 EUR" in outcome.output
+    assert "pending" not in console.manifest
+    assert console.call(artefacts["EuroToken"], "balanceOf", DEPLOYER) == 40_000_000

@@ -54,6 +54,13 @@ def test_check__members_in_any_order__come_out_ascending(good: dict[str, Any], a
     assert params.streams["readings"].members == tuple(sorted(members, key=lambda member: int(member, 16)))
 
 
+@pytest.mark.parametrize(("kinds", "bits"), [([], 0), (["prosumer", "generation"], 0b1100), (0b1000_0000, 0b1000_0000)])
+def test_check__green_kinds_by_name_or_number__become_bits(
+    kinds: Any, bits: int, good: dict[str, Any], artefacts: Artefacts
+) -> None:
+    assert check(altered(good, "zones.1.greenKinds", kinds), artefacts).zones[1]["greenKinds"] == bits
+
+
 FAULTS = {
     "missing constructor argument": (
         "contracts.EnergyMarket.token", DROP, "contracts.EnergyMarket.token is missing",
@@ -66,11 +73,17 @@ FAULTS = {
     "market missing": ("contracts.EnergyMarket", DROP, "EnergyMarket is missing"),
     "missing struct field": ("zones.1.holdScoreBps", DROP, "zones.1.holdScoreBps is missing"),
     "extra struct field": ("zones.1.greenPremium", 5, "zones.1.greenPremium is not known; expected profileStream"),
-    "uint16 too large": ("zones.1.gateLeadSlots", 65_536, "gateLeadSlots is 65536; uint16 allows integers from 0 to"),
+    "uint16 too large": ("zones.1.minOrderWh", 65_536, "minOrderWh is 65536; uint16 allows integers from 0 to 65535"),
     "uint32 negative": ("zones.1.penaltyPerKwh", -1, "is -1; uint32 allows integers from 0 to 4294967295"),
     "fraction": ("zones.1.tickSizePerKwh", 0.25, "tickSizePerKwh is 0.25; uint32 allows integers"),
     "yes for a number": ("zones.1.tickSizePerKwh", True, "tickSizePerKwh is True; uint32 allows integers"),
     "basis points": ("zones.1.toleranceBps", 10_001, "toleranceBps is 10001; basis points allow 0 to 10000"),
+    "unknown kind": (
+        "zones.1.greenKinds", ["prosumer", "solar"], "zones.1.greenKinds[1] is 'solar'; kinds are unspecified, consum",
+    ),
+    "beyond a fixed limit": ("zones.1.gateLeadSlots", 192, "zones.1.gateLeadSlots is 192; at most 191"),
+    "beyond another rule": ("zones.1.longPricePerKwh", 80_001, "at most 80000, floorPricePerKwh plus penaltyPerKwh"),
+    "no later than another rule": ("zones.1.finalAfterSeconds", 21_600, "is 21600; at least 21601, above provisional"),
     "zone zero": ("zones.0", {}, "zones.0 is 0; zones count from 1"),
     "zone beyond uint24": ("zones.16777216", {}, "is 16777216; uint24 allows integers from 0 to 16777215"),
     "unknown reference": ("zones.1.profileStream", "$profile", "bytes32 wanted; defined above are $profiles"),

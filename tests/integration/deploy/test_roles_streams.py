@@ -1,4 +1,4 @@
-"""The smaller scripts: one stream, one zone, one role at a time, each safe to repeat."""
+"""The smaller scripts: one stream, one role at a time, each safe to repeat."""
 
 from __future__ import annotations
 
@@ -72,32 +72,3 @@ def test_open_stream__open_with_another_committee__is_refused(village: Console) 
 
 def test_open_stream__not_in_the_parameters__names_those_that_are(village: Console) -> None:
     assert "streams.cold is missing; there are readings, profiles" in village.run("open_stream", "cold").error
-
-
-def test_open_zone__twice__opens_once_and_records_it(village: Console) -> None:
-    sent = village.transactions
-    zone = "{profileStream: $profiles, floorPricePerKwh: 0, tickSizePerKwh: 2500, shortPricePerKwh: 300000, "
-    zone += "longPricePerKwh: 70000, penaltyPerKwh: 0, toleranceBps: 0, holdScoreBps: 9900, gateLeadSlots: 1, "
-    zone += "finalAfterSeconds: 86400}"
-    for _ in range(2):
-        outcome = village.run("open_zone", "7", "--set", f"zones.7={zone}")
-        assert outcome.code == 0, outcome.output
-        assert village.transactions == sent + 1
-    assert village.manifest["zones"]["7"]["params"]["tickSizePerKwh"] == 2_500
-
-
-def test_open_zone__by_one_without_the_role__carries_the_contract_s_error(village: Console) -> None:
-    zone = village.manifest["zones"]["1"]["params"]
-    inline = ", ".join(f"{name}: {value}" for name, value in zone.items())
-    outcome = village.run("open_zone", "8", "--set", f"zones.8={{{inline}}}", "--account", "TEST::2")
-    assert outcome.code == 1
-    assert f"AccessControlUnauthorizedAccount(account={STRANGER.lower()}" in outcome.error
-    assert "8" not in village.manifest["zones"]
-
-
-def test_open_zone__its_stream_not_open_yet__names_the_script_that_opens_it(village: Console) -> None:
-    zone = {**village.manifest["zones"]["1"]["params"], "profileStream": "$cold"}
-    inline = ", ".join(f"{name}: {value}" for name, value in zone.items())
-    outcome = village.run("open_zone", "9", "--set", HEAT.replace("heat", "cold"), "--set", f"zones.9={{{inline}}}")
-    assert outcome.code == 1
-    assert "streams.cold is missing (`ape run open_stream cold` comes first)" in outcome.error

@@ -1,0 +1,260 @@
+"""What zone operators do, each script safe to repeat; and the limits of rules, which the contract is to agree with."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from web3.exceptions import ContractLogicError
+
+from gridwitness.chain.manifest import Manifest
+from gridwitness.chain.reverts import decode_revert
+from gridwitness.errors import ConfigError
+from scripts._artefacts import Artefact, Artefacts
+from scripts._params import check_params, read_params
+from tests.integration.deploy.conftest import DEPLOYER, ROOT, Console
+from tests.integration.deploy.test_roles_streams import HEAT, STRANGER
+
+LOCAL = ROOT / "deployments" / "params" / "local.yaml"
+NEW_DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def market(artefacts: Artefacts) -> Artefact:
+    return artefacts["EnergyMarket"]
+
+
+@pytest.fixture(scope="module")
+def euro(artefacts: Artefacts) -> Artefact:
+    return artefacts["EuroToken"]
+
+
+def now(console: Console) -> datetime:
+    return datetime.fromtimestamp(console.web3.eth.get_block("latest")["timestamp"], UTC)
+
+
+def day_of(time: datetime) -> int:
+    return int(time.timestamp()) // 86_400
+
+
+def setting(zone: int, **changes: Any) -> str:
+    """The option's value that gives a zone the rules of zone 1, changed."""
+    return f"zones.{zone}={json.dumps(read_params(LOCAL)['zones'][1] | changes)}"
+
+
+def opened(console: Console, zone: int) -> int:
+    """A zone of the test's own."""
+    outcome = console.run("zone", "open", str(zone), "--set", setting(zone))
+    assert outcome.code == 0, outcome.output
+    return zone
+
+
+def test_open__twice__opens_once_and_records_it(village: Console) -> None:
+    sent = village.transactions
+    for _ in range(2):
+        outcome = village.run("zone", "open", "7", "--set", setting(7, tickSizePerKwh=2_500))
+        assert outcome.code == 0, outcome.output
+        assert village.transactions == sent + 1
+    assert village.manifest["zones"]["7"]["params"]["tickSizePerKwh"] == 2_500
+
+
+def test_open__by_one_without_the_role__carries_the_contract_s_error(village: Console) -> None:
+    outcome = village.run("zone", "open", "8", "--set", setting(8), "--account", "TEST::2")
+    assert outcome.code == 1
+    assert f"AccessControlUnauthorizedAccount(account={STRANGER.lower()}" in outcome.error
+    assert "8" not in village.manifest["zones"]
+
+
+def test_open__its_stream_not_open_yet__names_the_script_that_opens_it(village: Console) -> None:
+    stream = HEAT.replace("heat", "cold")
+    outcome = village.run("zone", "open", "9", "--set", stream, "--set", setting(9, profileStream="$cold"))
+    assert outcome.code == 1
+    assert "streams.cold is missing (`ape run open_stream cold` comes first)" in outcome.error
+
+
+def test_open__not_in_the_parameters__names_those_that_are(village: Console) -> None:
+    assert "zones.10 is missing; there are 1" in village.run("zone", "open", "10").error
+
+
+def test_announce__without_a_yes__shows_what_changes_and_sends_nothing(village: Console) -> None:
+    zone, sent = opened(village, 11), village.transactions
+    outcome = village.run("zone", "announce", "11", "--set", setting(zone, networkFeeTicks=12, minOrderWh=20))
+    earliest = (now(village) + timedelta(days=7)).date()
+    assert f"zone 11 from {earliest} on (the earliest day is {earliest})" in outcome.output
+    assert "  networkFeeTicks: 10 → 12\n  minOrderWh: 10 → 20\n" in outcome.output
+    assert "Aborted" in outcome.output
+    assert outcome.code == 1
+    assert village.transactions == sent + 1
+
+
+def test_announce__twice__sends_once_and_the_manifest_follows_the_day(village: Console, market: Artefact) -> None:
+    zone = opened(village, 12)
+    sent = village.transactions
+    first = now(village) + timedelta(days=9)
+    new = ("--set", setting(zone, networkFeeTicks=12))
+    for _ in range(2):
+        outcome = village.run("zone", "announce", "12", "--yes", "--from-day", f"{first:%Y-%m-%d}", *new)
+        assert outcome.code == 0, outcome.output
+        assert village.transactions == sent + 1
+    assert f"zone 12 has these rules from {first.date()} on" in outcome.output
+    before, after = (village.call(market, "zoneParams", zone, day_of(day)) for day in (first - NEW_DAY, first))
+    assert [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]] == [(10, 12)]
+
+    entry = village.manifest["zones"]["12"]
+    assert entry["params"]["networkFeeTicks"] == 10
+    assert entry["announced"] == {"from_day": day_of(first), "params": entry["params"] | {"networkFeeTicks": 12}}
+    assert f"from {first.date()} on:\n  networkFeeTicks: 10 → 12" in village.run("zone", "show", "12").output
+    for rules in (setting(zone), new[1]):
+        assert village.run("zone", "open", "12", "--set", rules).code == 0
+    other = village.run("zone", "announce", "12", "--yes", "--set", setting(zone, networkFeeTicks=13))
+    assert f"zone 12 gets other rules on {first.date()}, which were announced already" in other.error
+
+    village.web3.provider.make_request("evm_setNextBlockTimestamp", [day_of(first) * 86_400])  # type: ignore[arg-type]
+    village.web3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
+    assert village.run("zone", "show", "12").code == 0
+    assert "announced" not in village.manifest["zones"]["12"]
+    assert Manifest.load(village.path).zones[12]["networkFeeTicks"] == 12
+    assert "is open with networkFeeTicks 12" in village.run("zone", "open", "12", "--set", setting(zone)).error
+
+
+def test_announce__with_too_little_notice__names_the_earliest_day(village: Console) -> None:
+    zone = opened(village, 13)
+    tomorrow, earliest = (f"{now(village) + timedelta(days=days):%Y-%m-%d}" for days in (1, 7))
+    outcome = village.run(
+        "zone", "announce", "13", "--yes", "--from-day", tomorrow, "--set", setting(zone, capTick=120)
+    )
+    assert f"--from-day is {tomorrow}; rules need 7 days of notice: {earliest}" in outcome.error
+
+
+def test_announce__same_rules__sends_nothing(village: Console) -> None:
+    sent = village.transactions
+    assert "· zone 1 has these rules" in village.run("zone", "announce", "1").output
+    assert village.transactions == sent
+
+
+@pytest.mark.parametrize(
+    "command", [("pause",), ("show",), ("fund", "--up-to", "1"), ("withdraw", "--down-to", "1"), ("announce",)]
+)
+def test_zone__not_open__names_what_opens_it(command: tuple[str, ...], village: Console) -> None:
+    outcome = village.run("zone", command[0], "99", *command[1:], "--set", setting(99))
+    assert "zone 99 is not open (`ape run zone open 99` opens it)" in outcome.error
+
+
+def test_pause_and_resume__each_twice__send_one_each(village: Console, market: Artefact) -> None:
+    sent = village.transactions
+    for count, (command, paused) in enumerate([("pause", True), ("resume", False)], start=1):
+        for _ in range(2):
+            outcome = village.run("zone", command, "1")
+            assert outcome.code == 0, outcome.output
+            assert village.transactions == sent + count
+            assert village.call(market, "backstop", 1)[3] is paused
+    assert "zone 1 takes orders" in outcome.output
+
+
+def slot_time(slot: int) -> str:
+    return f"{datetime.fromtimestamp(slot * 900, UTC):%Y-%m-%dT%H:%M}"
+
+
+def test_cap__open_slots__sets_each_of_them_and_no_other(village: Console, market: Artefact) -> None:
+    first = int(now(village).timestamp()) // 900 + 20
+    hours = ("--from", slot_time(first), "--until", slot_time(first + 8))
+    outcome = village.run("zone", "cap", "1", *hours, "--wh", "20000")
+    assert f"zone 1 matches at most 20,000 Wh in 8 slots from {slot_time(first)} on" in outcome.output
+    caps = [village.call(market, "clearing", 1, slot)[4] for slot in range(first - 1, first + 9)]
+    assert caps == [0] + [20_000] * 8 + [0]
+
+
+def test_cap__times_that_no_cap_can_have__are_refused_by_name(village: Console) -> None:
+    current = int(now(village).timestamp()) // 900
+    sent = village.transactions
+
+    def refusal(first: int, end: int) -> str:
+        hours = ("--from", slot_time(first), "--until", slot_time(end))
+        return village.run("zone", "cap", "1", *hours, "--wh", "20000").error
+
+    # The chain's clock runs on between the calls, by less than a slot; so limits are tested a slot away.
+    assert f"--from is {slot_time(current + 3)}; the first slot whose gate is open" in refusal(current + 3, current + 9)
+    far = current + 290
+    assert f"--until is {slot_time(far)}; it must be after --from and" in refusal(current + 9, far)
+    assert "it must be after --from" in refusal(current + 9, current + 9)
+    halfway = village.run("zone", "cap", "1", "--from", "2026-06-21T10:07", "--until", "2026-06-21T11:00", "--wh", "1")
+    assert "'2026-06-21T10:07' is within a delivery slot; they start every quarter hour" in halfway.output
+    assert village.transactions == sent
+
+
+def test_fund_and_withdraw__each_twice__move_the_difference_once(
+    village: Console, market: Artefact, euro: Artefact
+) -> None:
+    zone = opened(village, 14)
+    village.send(euro, "mint", DEPLOYER, 500_000_000)
+    for _ in range(2):
+        outcome = village.run("zone", "fund", "14", "--up-to", "300.25")
+        assert outcome.code == 0, outcome.output
+        assert village.call(market, "backstop", zone) == (300_250_000, 0, 0, False)
+    assert "· the backstop of zone 14 holds 300.25 EUR" in outcome.output
+    assert village.call(euro, "balanceOf", DEPLOYER) == 199_750_000
+    assert village.call(euro, "allowance", DEPLOYER, village.manifest["contracts"]["EnergyMarket"]["address"]) == 0
+    short = village.run("zone", "fund", "14", "--up-to", "1000")
+    assert f"{DEPLOYER} holds 199.75 EUR; 699.75 EUR are missing in zone 14" in short.error
+
+    for _ in range(2):
+        outcome = village.run("zone", "withdraw", "14", "--down-to", "100", "--to", STRANGER)
+        assert outcome.code == 0, outcome.output
+        assert village.call(market, "backstop", zone) == (100_000_000, 0, 0, False)
+    assert village.call(euro, "balanceOf", STRANGER) == 200_250_000
+    stranger = village.run("zone", "withdraw", "14", "--down-to", "0", "--account", "TEST::2")
+    assert f"AccessControlUnauthorizedAccount(account={STRANGER.lower()}" in stranger.error
+    shown = village.run("zone", "show", "14").output
+    assert "backstop: 100 EUR, exposed 0 EUR, in transit 0 EUR" in shown
+
+
+@pytest.mark.parametrize("amount", ["-1", "0.0000001", "NaN", "Infinity", "ten"])
+def test_fund__no_amount_of_euros__is_refused(amount: str, village: Console) -> None:
+    outcome = village.run("zone", "fund", "1", f"--up-to={amount}")
+    assert outcome.code == 2
+    assert f"'{amount}' is no amount of euros: zero or more, at most six decimals" in outcome.output
+
+
+LIMITS: list[tuple[str, int, int, dict[str, int]]] = [
+    # rule, last value within its limit, first beyond it, other rules that the limit depends on
+    ("tickSizePerKwh", 1, 0, {}),
+    ("minOrderWh", 1, 0, {}),
+    ("disputeSeconds", 1, 0, {}),
+    ("disputeSeconds", 604_800, 604_801, {}),
+    ("longPricePerKwh", 90_000, 90_001, {"floorPricePerKwh": 80_000, "penaltyPerKwh": 10_000}),
+    ("longPricePerKwh", 60_000, 60_001, {"shortPricePerKwh": 60_000}),
+    ("toleranceBps", 10_000, 10_001, {}),
+    ("holdScoreBps", 10_000, 10_001, {}),
+    ("capTick", 127, 128, {}),
+    ("networkFeeTicks", 30, 31, {"capTick": 30}),
+    ("greenPremiumTicks", 127, 128, {}),
+    ("gateLeadSlots", 191, 192, {}),
+    ("finalAfterSeconds", 3_601, 3_600, {"provisionalAfterSeconds": 3_600}),
+    ("finalAfterSeconds", 518_400, 518_401, {}),
+]
+
+
+@pytest.mark.parametrize(("rule", "within", "beyond", "others"), LIMITS)
+def test_limits__of_each_rule__are_the_contract_s(
+    rule: str, within: int, beyond: int, others: dict[str, int], village: Console, artefacts: Artefacts
+) -> None:
+    def rules(value: int) -> dict[str, Any]:
+        data = read_params(LOCAL)
+        data["zones"][1] |= others | {rule: value}
+        return dict(check_params(data, "village.yaml", artefacts, deployer=DEPLOYER, is_mainnet=False).zones[1])
+
+    def open_on_chain(values: dict[str, Any]) -> None:
+        values = values | {"profileStream": village.manifest["streams"]["profiles"]["id"]}
+        village.call(artefacts["EnergyMarket"], "openZone", 77, tuple(values.values()))
+
+    accepted = rules(within)
+    open_on_chain(accepted)
+    with pytest.raises(ConfigError, match=rf"zones\.1\.{rule} is {beyond}; .*\b{within}\b"):
+        rules(beyond)
+    with pytest.raises(ContractLogicError) as refused:
+        open_on_chain(accepted | {rule: beyond})
+    error = decode_revert(bytes.fromhex(str(refused.value.data)[2:]))
+    name = "0x" + rule.encode().ljust(32, b"\0").hex()
+    assert (error.error_name, list(error.arguments.values())) == ("ZoneParamInvalid", [name, beyond, within])
