@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,33 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from gridwitness.chain.anvil import Anvil
-from gridwitness.chain.client import Chain, calldata
+from gridwitness.chain.client import MAX_TRANSACTION_GAS, Chain, calldata
 from gridwitness.chain.manifest import DeployedContract, Manifest
+from gridwitness.chain.market import Market
+from gridwitness.domain.devices import DeviceKind
+from gridwitness.domain.market import NO_ORDER, Order, Side, SignedSchedule, ZoneParams
+from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.leaves import PROFILE_TYPES, schema_of
+from tests.integration.chain.market_scene import BUYER, DEPOSIT, LIAR, SELLER, ZONE, Scene, signed_by
+from tests.integration.chain.parties import GENESIS_TIME, Committee, register
 
 ROOT = Path(__file__).resolve().parents[3]
-GENESIS_TIME = 1_469_000_000
 SOURCES = {
     "DeviceRegistry": "contracts/DeviceRegistry.sol",
     "DataAttestation": "contracts/DataAttestation.sol",
     "EuroToken": "contracts/mocks/EuroToken.sol",
     "EnergyMarket": "contracts/EnergyMarket.sol",
 }
+ACCESS_CONTROL = [
+    {
+        "type": "function",
+        "name": "grantRole",
+        "stateMutability": "nonpayable",
+        "inputs": [{"name": "role", "type": "bytes32"}, {"name": "account", "type": "address"}],
+        "outputs": [],
+    }
+]
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +117,7 @@ def _deploy(web3: Web3, deployer: LocalAccount, code: str, arguments: list[Any])
         "data": code + encoded,
         "nonce": web3.eth.get_transaction_count(deployer.address),
         "chainId": web3.eth.chain_id,
-        "gas": 12_000_000,
+        "gas": MAX_TRANSACTION_GAS,
         "maxFeePerGas": 10**11,
         "maxPriorityFeePerGas": 10**9,
         "value": 0,
@@ -140,3 +156,74 @@ def token(chain: Chain) -> Any:
 def mint(token: Any, transmitter: LocalAccount) -> Callable[[int], tuple[str, bytes]]:
     """Recipient and calldata of a call that leaves a trace: minting."""
     return lambda amount: (token.address, calldata(token.functions.mint(transmitter.address, amount)))
+
+
+@pytest.fixture
+def profiles(chain: Chain, open_stream: Callable[[str, bytes], bytes], oracles: list[LocalAccount]) -> Committee:
+    return Committee(chain, open_stream("profiles", schema_of(PROFILE_TYPES)), oracles, 2)
+
+
+@pytest.fixture
+def params(profiles: Committee) -> ZoneParams:
+    return ZoneParams(
+        profile_stream=profiles.stream_id,
+        floor_price_per_kwh=70_000,
+        tick_size_per_kwh=2_000,
+        short_price_per_kwh=320_000,
+        long_price_per_kwh=80_000,
+        penalty_per_kwh=15_000,
+        tolerance_bps=1_000,
+        hold_score_bps=9_900,
+        cap_tick=120,
+        network_fee_ticks=10,
+        green_premium_ticks=5,
+        green_kinds=1 << DeviceKind.PROSUMER,
+        min_order_wh=10,
+        gate_lead_slots=1,
+        feeder_cap_wh=600,
+        provisional_after_seconds=3_600,
+        final_after_seconds=2 * SECONDS_PER_DAY,
+        dispute_seconds=7_200,
+        dispute_bond=3_000_000,
+    )
+
+
+@pytest.fixture
+def market(chain: Chain, params: ZoneParams, deployer: LocalAccount, outsider: LocalAccount) -> Market:
+    """An open zone with a funded backstop, and an owner with money in."""
+    market, token = Market(chain), chain.contract("EuroToken")
+    access = chain.web3.eth.contract(address=chain.contract("EnergyMarket").address, abi=ACCESS_CONTROL)
+    chain.transact(deployer, access.functions.grantRole(keccak(b"ZONE_OPERATOR_ROLE"), deployer.address))
+    chain.transact(deployer, chain.contract("EnergyMarket").functions.openZone(ZONE, astuple(params)))
+    for account in (deployer, outsider):
+        chain.transact(account, token.functions.mint(account.address, DEPOSIT))
+        chain.transact(account, token.functions.approve(market.address, DEPOSIT))
+    chain.transact(deployer, market.fund_backstop(ZONE, DEPOSIT))
+    chain.transact(outsider, market.deposit(outsider.address, DEPOSIT))
+    return market
+
+
+@pytest.fixture
+def scene(
+    chain: Chain,
+    anvil: Anvil,
+    market: Market,
+    params: ZoneParams,
+    profiles: Committee,
+    deployer: LocalAccount,
+    outsider: LocalAccount,
+    transmitter: LocalAccount,
+) -> Scene:
+    """The market with the owner's three devices, of which the seller's and the liar's are green."""
+    for key, kind in ((BUYER, DeviceKind.CONSUMPTION), (SELLER, DeviceKind.PROSUMER), (LIAR, DeviceKind.PROSUMER)):
+        register(chain, transmitter, outsider.address, key, kind, ZONE)
+    return Scene(chain, anvil, market, params, profiles, deployer, outsider, transmitter)
+
+
+@pytest.fixture
+def rows(chain: Chain, outsider: LocalAccount) -> list[SignedSchedule]:
+    """The buyer bids and the seller offers in every slot, with other ticks and energies each; the liar bids as well."""
+    bids = tuple(Order(Side.BID, 60 + slot % 20, 400 + slot) for slot in range(96))
+    offers = tuple(Order(Side.OFFER, 30 + slot % 40, 900 - slot) for slot in range(96))
+    few = (*[Order(Side.BID, 77, 51)] * 4, *[NO_ORDER] * 92)
+    return [signed_by(chain, key, outsider, orders) for key, orders in ((BUYER, bids), (SELLER, offers), (LIAR, few))]

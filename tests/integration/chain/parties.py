@@ -27,6 +27,7 @@ from gridwitness.encoding.keys import DeviceKey, Secp256k1Key
 from gridwitness.encoding.merkle import MountainRange, StandardMerkleTree, range_leaf
 from gridwitness.encoding.packing import pack_meta
 
+GENESIS_TIME = 1_469_000_000
 FAR_FUTURE = 1 << 40
 VALIDITY_S = 120
 

@@ -60,7 +60,8 @@ def test_digest__batch__equals_the_attestations(chain: Chain) -> None:
 def test_digest__schedule__equals_the_markets(chain: Chain) -> None:
     domain = eip712.market_domain(chain.chain_id, chain.manifest.address("EnergyMarket"))
     orders = tuple(Order(DRAW.choice(list(Side)), DRAW.randrange(128), DRAW.getrandbits(24)) for _ in range(96))
-    schedule = Schedule(DRAW.randbytes(32), OWNER, DRAW.getrandbits(24), 17_002, 3, orders)
+    numbers = (DRAW.getrandbits(bits) for bits in (24, 24, 32, 40, 32))
+    schedule = Schedule(DRAW.randbytes(32), OWNER, *numbers, orders)
     expected = eip712.schedule_digest(domain, schedule)
     assert ask(chain, "EnergyMarket", "scheduleDigest", schedule_tuple(schedule)) == expected
 

@@ -1,10 +1,10 @@
-"""The market through its wrapper: a day of two homes and a plant, from deposit to settlement, against the reference."""
+"""The market through its wrapper: a day of two homes and a plant, from deposit to the end, against the reference."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,167 +13,126 @@ from eth_account.signers.local import LocalAccount
 from typer.testing import CliRunner, Result
 
 from gridwitness.chain.anvil import Anvil
-from gridwitness.chain.client import Chain
+from gridwitness.chain.client import MAX_TRANSACTION_GAS, Chain
 from gridwitness.chain.keystore import write_keystore
-from gridwitness.chain.market import Market, schedule_tuple
+from gridwitness.chain.market import Backstop, Market, schedule_tuple
 from gridwitness.cli import build_app
 from gridwitness.domain.devices import DeviceKind
-from gridwitness.domain.market import NO_ORDER, Order, Schedule, Side, SignedSchedule, ZoneParams
+from gridwitness.domain.market import SignedSchedule
 from gridwitness.domain.readings import Profile
-from gridwitness.domain.slots import SECONDS_PER_DAY, day_of, slot_of, slots_of_day
-from gridwitness.encoding.eip712 import market_domain, schedule_digest
-from gridwitness.encoding.hashing import keccak
-from gridwitness.encoding.keys import DeviceKey, P256Key, Secp256k1Key
-from gridwitness.encoding.leaves import PROFILE_TYPES, profile_leaf, schema_of
+from gridwitness.encoding.keys import P256Key
+from gridwitness.encoding.leaves import profile_leaf
 from gridwitness.errors import ConfigError, Reverted
-from gridwitness.market.clearing import Book, book_of, clear
-from gridwitness.market.settlement import net_cash, reserve, settle, settle_missing
+from gridwitness.market.clearing import clear
+from gridwitness.market.settlement import dust_cash, exposure, net_cash, reserve, settle, settle_missing, sources_of
+from gridwitness.service.relay.messages import decode_row, to_signed
 from gridwitness.sources.community_data import date_of
-from tests.integration.chain.conftest import GENESIS_TIME
-from tests.integration.chain.parties import Committee, register
-
-ZONE = 7
-DAY = day_of(slot_of(GENESIS_TIME)) + 1
-DEPOSIT = 50_000_000
-BUYER, SELLER, LIAR = P256Key(41), Secp256k1Key(42), P256Key(43)
-ACCESS_CONTROL = [
-    {
-        "type": "function",
-        "name": "grantRole",
-        "stateMutability": "nonpayable",
-        "inputs": [{"name": "role", "type": "bytes32"}, {"name": "account", "type": "address"}],
-        "outputs": [],
-    }
-]
-
-
-@pytest.fixture
-def committee(chain: Chain, open_stream: Callable[[str, bytes], bytes], oracles: list[LocalAccount]) -> Committee:
-    return Committee(chain, open_stream("profiles", schema_of(PROFILE_TYPES)), oracles, 2)
+from tests.integration.chain.market_scene import (
+    BUYER,
+    DAY,
+    DEPOSIT,
+    END,
+    LIAR,
+    NOBODY,
+    SELLER,
+    SLOTS,
+    ZONE,
+    Scene,
+    book_in,
+    is_green,
+    signed_by,
+)
+from tests.integration.chain.parties import register_batch
 
 
-@pytest.fixture
-def params(committee: Committee) -> ZoneParams:
-    return ZoneParams(committee.stream_id, 60_000, 2_000, 320_000, 80_000, 15_000, 1_000, 9_900, 1, 2 * SECONDS_PER_DAY)
+def test_announce_params__from_a_day_on__leaves_earlier_days_as_they_are(scene: Scene) -> None:
+    market, params = scene.market, scene.params
+    assert market.zone_params(ZONE, DAY) == params
+    dearer = replace(params, network_fee_ticks=12)
+    scene.chain.transact(scene.deployer, market.announce_params(ZONE, DAY + 8, dearer))
+    assert market.zone_params(ZONE, DAY + 7) == params
+    assert market.zone_params(ZONE, DAY + 8) == dearer
+    assert market.backstop(ZONE) == Backstop(DEPOSIT, 0, 0, False)
 
 
-@pytest.fixture
-def owner(outsider: LocalAccount) -> LocalAccount:
-    return outsider
-
-
-@pytest.fixture
-def market(
-    chain: Chain, params: ZoneParams, deployer: LocalAccount, owner: LocalAccount, transmitter: LocalAccount
-) -> Market:
-    """An open zone with a funded backstop, and an owner of three devices with money in."""
-    market, token = Market(chain), chain.contract("EuroToken")
-    access = chain.web3.eth.contract(address=chain.contract("EnergyMarket").address, abi=ACCESS_CONTROL)
-    chain.transact(deployer, access.functions.grantRole(keccak(b"ZONE_OPERATOR_ROLE"), deployer.address))
-    fields = (
-        params.profile_stream, params.floor_price_per_kwh, params.tick_size_per_kwh, params.short_price_per_kwh,
-        params.long_price_per_kwh, params.penalty_per_kwh, params.tolerance_bps, params.hold_score_bps,
-        params.gate_lead_slots, params.final_after_seconds,
-    )  # fmt: skip
-    chain.transact(deployer, chain.contract("EnergyMarket").functions.openZone(ZONE, fields))
-    for account, amount in ((deployer, 10 * DEPOSIT), (owner, DEPOSIT)):
-        chain.transact(account, token.functions.mint(account.address, amount))
-        chain.transact(account, token.functions.approve(market.address, amount))
-    chain.transact(deployer, market.fund_backstop(ZONE, 10 * DEPOSIT))
-    chain.transact(owner, market.deposit(owner.address, DEPOSIT))
-    for key in (BUYER, SELLER, LIAR):
-        register(chain, transmitter, owner.address, key, DeviceKind.PROSUMER, ZONE)
-    return market
-
-
-def signed_by(
-    chain: Chain, key: DeviceKey, owner: LocalAccount, orders: tuple[Order, ...], version: int = 1
-) -> SignedSchedule:
-    schedule = Schedule(key.device_id, owner.address, ZONE, DAY, version, orders)
-    domain = market_domain(chain.chain_id, chain.manifest.address("EnergyMarket"))
-    return SignedSchedule(schedule, key.sign(schedule_digest(domain, schedule)))
-
-
-@pytest.fixture
-def rows(chain: Chain, owner: LocalAccount) -> list[SignedSchedule]:
-    """The buyer bids and the seller offers in every slot, with other ticks and energies each; the liar bids as well."""
-    bids = tuple(Order(Side.BID, 60 + slot % 20, 400 + slot) for slot in range(96))
-    offers = tuple(Order(Side.OFFER, 30 + slot % 40, 900 - slot) for slot in range(96))
-    few = (*[Order(Side.BID, 70, 50)] * 4, *[NO_ORDER] * 92)
-    return [signed_by(chain, key, owner, orders) for key, orders in ((BUYER, bids), (SELLER, offers), (LIAR, few))]
-
-
-def book_in(rows: list[SignedSchedule], index: int) -> Book:
-    return book_of(row.schedule.orders[index] for row in rows)
-
-
-def test_open_zone__params__come_back(market: Market, params: ZoneParams) -> None:
-    assert market.zone_params(ZONE) == params
-    assert market.backstop(ZONE) == (10 * DEPOSIT, 0)
+def test_pause__zone__refuses_new_orders_until_it_ends(scene: Scene, rows: list[SignedSchedule]) -> None:
+    scene.chain.transact(scene.deployer, scene.market.pause(ZONE, paused=True))
+    assert scene.market.backstop(ZONE).paused
+    assert scene.market.refusals(rows[:1]) == [f"ZoneOrdersPaused(zone={ZONE})"]
+    scene.chain.transact(scene.deployer, scene.market.pause(ZONE, paused=False))
+    assert scene.market.refusals(rows[:1]) == [""]
 
 
 def test_trade_a_day__two_homes_and_a_plant__equals_the_reference_to_the_unit(
-    chain: Chain,
-    anvil: Anvil,
-    market: Market,
-    params: ZoneParams,
-    committee: Committee,
-    rows: list[SignedSchedule],
-    owner: LocalAccount,
-    transmitter: LocalAccount,
+    scene: Scene, rows: list[SignedSchedule]
 ) -> None:
-    slots = list(slots_of_day(DAY))
+    market, params, committee = scene.market, scene.params, scene.committee
     assert market.refusals(rows) == ["", "", ""]
-    receipt = chain.transact(transmitter, market.submit(rows))
-    assert market.skipped(receipt) == []
-    assert market.backstop(ZONE)[1] == 3
-    assert market.book(ZONE, slots[5]) == (book_in(rows, 5).bids_wh, book_in(rows, 5).offers_wh)
-    assert market.clearings(ZONE, slots[:2]) == [None, None]
-
-    anvil.set_next_time((DAY + 1) * SECONDS_PER_DAY)
-    chain.transact(transmitter, market.clear(ZONE, slots))
-    clearings = market.clearings(ZONE, slots)
-    assert clearings == [clear(book_in(rows, index), params) for index in range(96)]
+    assert market.accepted(rows, scene.transmitter.address) == 3
+    scene.chain.transact(scene.deployer, market.set_feeder_cap(ZONE, SLOTS[40:50], 250))
+    clearings = scene.trade(rows)
+    caps = [250 if 40 <= index < 50 else None for index in range(96)]
+    assert market.book(ZONE, SLOTS[5]) == astuple(book_in(rows, 5, params))
+    assert clearings == [clear(book_in(rows, index, params), params, caps[index]) for index in range(96)]
+    assert market.backstop(ZONE).exposure == sum(exposure(row.schedule, params, green=is_green(row)) for row in rows)
 
     profiles = [
-        Profile(BUYER.device_id, slots[0], tuple(390 + 2 * index for index in range(96)), 100),
-        Profile(SELLER.device_id, slots[0], tuple(-800 + index for index in range(96)), 9_900),
-        Profile(LIAR.device_id, slots[0], (10,) * 96, 9_901),
+        Profile(BUYER.device_id, SLOTS[0], tuple(390 + 2 * index for index in range(96)), 100),
+        Profile(SELLER.device_id, SLOTS[0], tuple(-800 + index for index in range(96)), 9_900),
+        Profile(LIAR.device_id, SLOTS[0], (10,) * 96, 9_901),
     ]
     committee.attest(committee.members[0], [profile_leaf(profile) for profile in profiles])
-    calls = [
-        (row.schedule, profile, committee.proof(1, index))
-        for index, (row, profile) in enumerate(zip(rows, profiles, strict=True))
-    ]
-    chain.transact(transmitter, market.settle(calls))
+    proofs = [committee.proof(1, index) for index in range(3)]
+    schedules = [row.schedule for row in rows]
+    scene.send(market.settle(list(zip(schedules, profiles, proofs, strict=True))))
+    assert market.held() == [(LIAR.device_id, DAY, 9_901, 9_900)]
+    made = market.made_runs()
+    assert [run.device_id for run, _ in made] == [BUYER.device_id, SELLER.device_id]
+    for (run, settlement), row, profile in zip(made, rows, profiles, strict=False):
+        expected = settle(row.schedule, clearings, profile.energy_wh, params, green=is_green(row))
+        assert settlement == expected
+        assert all(astuple(expected)[:6])
+        assert expected.residual_short_wh + expected.residual_long_wh > 0
+        sources = sources_of(expected, dust_cash(row.schedule, clearings, params))
+        assert (run.from_counterparties, run.from_backstop) == sources
+        assert (run.account, run.day, run.zone, run.profile_seq) == (scene.owner.address, DAY, ZONE, 1)
+        assert (run.disputer, run.disputed_at) == (NOBODY, 0)
+    assert market.finals() == []
 
-    settled = market.settled()
-    assert [result.device_id for result in settled] == [BUYER.device_id, SELLER.device_id]
-    for result, (schedule, profile, _) in zip(settled, calls, strict=False):
-        assert result.settlement == settle(schedule, clearings, profile.energy_wh, params)
-        assert (result.account, result.day, result.on_proof) == (owner.address, DAY, True)
-    (held,) = market.held()
-    assert held == (LIAR.device_id, DAY, 9_901, 9_900)
+    scene.wait(params.dispute_seconds)
+    scene.send(market.finalize(list(market.standing_runs().values())))
+    assert market.standing_runs() == {}
+    scene.anvil.set_next_time(END + params.final_after_seconds)
+    scene.send(market.settle_missing(rows[2].schedule))
+    last = market.made_runs()[-1]
+    assert (last.run.device_id, last.run.profile_seq) == (LIAR.device_id, 0)
+    assert last.settlement == settle_missing(rows[2].schedule, clearings, params, green=True)
 
-    anvil.set_next_time((DAY + 1) * SECONDS_PER_DAY + params.final_after_seconds)
-    chain.transact(transmitter, market.settle_missing(rows[2].schedule))
-    last = market.settled()[-1]
-    assert (last.device_id, last.on_proof) == (LIAR.device_id, False)
-    assert last.settlement == settle_missing(rows[2].schedule, clearings, params)
+    cash = [net_cash(settlement) for _, settlement in market.made_runs()]
+    assert [final.cash for final in market.finals()] == cash
+    assert market.balances([scene.owner.address, scene.transmitter.address]) == [(DEPOSIT + sum(cash), 0), (0, 0)]
+    assert market.backstop(ZONE) == Backstop(DEPOSIT - sum(cash), 0, 0, False)
 
-    moved = sum(net_cash(result.settlement) for result in market.settled())
-    assert market.balance_of(owner.address) == (DEPOSIT + moved, 0)
-    assert market.balances([owner.address, transmitter.address]) == [(DEPOSIT + moved, 0), (0, 0)]
-    assert market.backstop(ZONE) == (10 * DEPOSIT - moved, 0)
+
+def test_replace__higher_version__takes_the_place_of_the_first(scene: Scene, rows: list[SignedSchedule]) -> None:
+    market, params = scene.market, scene.params
+    scene.send(market.submit(rows[:1]))
+    orders = tuple(replace(order, energy_wh=order.energy_wh + 7) for order in rows[0].schedule.orders)
+    higher = signed_by(scene.chain, BUYER, scene.owner, orders, version=2)
+    scene.send(market.replace(higher, rows[0].schedule))
+    assert market.book(ZONE, SLOTS[9]) == astuple(book_in([higher], 9, params))
+    assert market.balance_of(scene.owner.address)[1] == reserve(higher.schedule, params)
 
 
 def test_submit__rows_of_every_fault__are_skipped_with_the_error_named(
-    chain: Chain, market: Market, rows: list[SignedSchedule], owner: LocalAccount, transmitter: LocalAccount
+    scene: Scene, rows: list[SignedSchedule]
 ) -> None:
+    market = scene.market
     forged = replace(rows[1], signature=rows[0].signature)
     elsewhere = replace(rows[2], schedule=replace(rows[2].schedule, zone=ZONE + 1))
-    receipt = chain.transact(transmitter, market.submit([rows[0], rows[0], forged, elsewhere]))
-    skipped = market.skipped(receipt)
+    sent = [rows[0], rows[0], forged, elsewhere]
+    assert market.accepted(sent, scene.transmitter.address) == 1
+    skipped = market.skipped(scene.chain.transact(scene.transmitter, market.submit(sent)))
     assert [(row.row, row.refusal.partition("(")[0]) for row in skipped] == [
         (1, "VersionNotHigher"),
         (2, "NotAuthorised"),
@@ -183,25 +142,41 @@ def test_submit__rows_of_every_fault__are_skipped_with_the_error_named(
     assert market.refusals([rows[0], rows[1]])[1] == ""
 
 
+def test_accepted__more_rows_than_a_transaction_holds__says_so(scene: Scene, rows: list[SignedSchedule]) -> None:
+    keys = [P256Key(1_000 + index) for index in range(60)]
+    register_batch(scene.chain, scene.transmitter, scene.owner.address, keys, DeviceKind.PROSUMER, ZONE)
+    orders = rows[0].schedule.orders
+    many = [signed_by(scene.chain, key, scene.owner, tuple(replace(o, tick=20 + 9 * (i % 12)) for o in orders))
+            for i, key in enumerate(keys)]  # fmt: skip
+    sender = scene.transmitter
+    assert scene.market.accepted(many, sender.address) < len(many)
+    fitting = next(n for n in (40, 30, 20, 10, 5) if scene.market.accepted(many[:n], sender.address) == n)
+    receipt = scene.chain.transact(sender, scene.market.submit(many[:fitting]), gas=MAX_TRANSACTION_GAS)
+    assert scene.market.skipped(receipt) == []
+    assert receipt.gas_used < MAX_TRANSACTION_GAS
+
+
 def test_clear__gate_still_open__names_slot_and_time(chain: Chain, market: Market, transmitter: LocalAccount) -> None:
-    slot = slots_of_day(DAY)[0]
     with pytest.raises(Reverted) as raised:
-        chain.transact(transmitter, market.clear(ZONE, [slot]))
+        chain.transact(transmitter, market.clear(ZONE, SLOTS[:1]))
     assert raised.value.error_name == "GateStillOpen"
-    assert raised.value.arguments == {"slot": slot, "closesAt": (slot - 1) * 900}
+    assert raised.value.arguments == {"slot": SLOTS[0], "closesAt": (SLOTS[0] - 1) * 900}
 
 
-def test_spell_schedule__as_the_contract_takes_it__has_the_reserve_of_the_view(
-    chain: Chain, market: Market, rows: list[SignedSchedule], params: ZoneParams
+def test_spell_schedule__as_the_contract_takes_it__has_the_money_of_the_views(
+    scene: Scene, rows: list[SignedSchedule]
 ) -> None:
-    view = chain.contract("EnergyMarket").functions.reserveOf
-    assert chain.call_many([view(schedule_tuple(row.schedule)) for row in rows]) == [
-        reserve(row.schedule, params) for row in rows
-    ]
+    view = scene.chain.contract("EnergyMarket").functions.reserveOf
+    reserves = [reserve(row.schedule, scene.params) for row in rows]
+    assert scene.chain.call_many([view(schedule_tuple(row.schedule)) for row in rows]) == reserves
+    for row in rows:
+        for green in (False, True):
+            expected = exposure(row.schedule, scene.params, green=green)
+            assert scene.market.exposure_of(row.schedule, green=green) == expected
 
 
 @pytest.fixture
-def agent(chain: Chain, anvil: Anvil, owner: LocalAccount, tmp_path: Path) -> Callable[..., Result]:
+def agent(chain: Chain, anvil: Anvil, outsider: LocalAccount, tmp_path: Path) -> Callable[..., Result]:
     """`gridwitness agent` for the seller: a day of history, manifest, node, and a keystore with the owner's key."""
     times = pd.date_range(date_of(DAY - 1), periods=96, freq="15min").strftime("%Y-%m-%dT%H:%M:%SZ")
     history = {"slot_start": times, "meter": "seller", "import_wh": 0, "export_wh": range(500, 596)}
@@ -209,14 +184,14 @@ def agent(chain: Chain, anvil: Anvil, owner: LocalAccount, tmp_path: Path) -> Ca
     contracts = {name: {"address": entry.address, "block": 1} for name, entry in chain.manifest.contracts.items()}
     (tmp_path / "manifest.json").write_text(json.dumps({"chain_id": chain.chain_id, "contracts": contracts}))
     (tmp_path / "password").write_text("secret\n")
-    write_keystore(tmp_path / "key.json", bytes(owner.key), tmp_path / "password", light=True)
+    write_keystore(tmp_path / "key.json", bytes(outsider.key), tmp_path / "password", light=True)
 
     def run(zone: int) -> Result:
         given = {
             "history": tmp_path / "meter.csv",
             "day": date_of(DAY),
             "device": "0x" + SELLER.device_id.hex(),
-            "account": owner.address,
+            "account": outsider.address,
             "zone": zone,
             "manifest": tmp_path / "manifest.json",
             "rpc": anvil.url,
@@ -231,24 +206,17 @@ def agent(chain: Chain, anvil: Anvil, owner: LocalAccount, tmp_path: Path) -> Ca
 
 
 def test_submit__schedule_of_the_agent_command__counts(
-    chain: Chain,
-    market: Market,
-    owner: LocalAccount,
-    transmitter: LocalAccount,
-    agent: Callable[..., Result],
-    tmp_path: Path,
+    scene: Scene, agent: Callable[..., Result], tmp_path: Path
 ) -> None:
+    market = scene.market
     done = agent(ZONE)
     assert done.exit_code == 0, done.output
     content = json.loads((tmp_path / "schedule.json").read_text())
-    orders = tuple(
-        Order(Side[row["side"].upper()], row["tick"], row["energyWh"]) for row in content["schedule"]["orders"]
-    )
-    schedule = Schedule(SELLER.device_id, owner.address, ZONE, DAY, 1, orders)
-    row = SignedSchedule(schedule, bytes.fromhex(content["seal"]["signature"][2:]))
+    message = {"schedule": content["schedule"], "signature": content["seal"]["signature"]}
+    row = to_signed(decode_row(json.dumps(message).encode()))
     assert market.refusals([row]) == [""]
-    assert market.skipped(chain.transact(transmitter, market.submit([row]))) == []
-    assert sum(market.book(ZONE, slots_of_day(DAY)[40])[1]) == orders[40].energy_wh > 0
+    scene.send(market.submit([row]))
+    assert sum(market.book(ZONE, SLOTS[40])[1]) == content["orders"][40]["energyWh"] > 0
 
 
 def test_agent__zone_not_open__says_so(market: Market, agent: Callable[..., Result], tmp_path: Path) -> None:
