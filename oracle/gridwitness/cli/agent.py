@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_checksum_address
@@ -24,12 +25,17 @@ from gridwitness.cli.trading import (
     load_battery,
     zone_rules,
 )
+from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.market import NO_ORDER, Schedule, Side, ZoneParams
 from gridwitness.domain.slots import slots_of_day
 from gridwitness.errors import ConfigError, InputError
-from gridwitness.market.agents import Strategy, make_orders
-from gridwitness.service.agent import Proposal, document, forecast_meter, plan_day, save, seal
+from gridwitness.market.agents import Strategy
+from gridwitness.service.agent import Proposal, document, forecast_meter, plan_day, propose, save, seal, send
 from gridwitness.sources.community_data import EPOCH, time_text
+
+# Key, chain id and market.
+_Signer = tuple[LocalAccount, int, str]
+KINDS = [kind.name.lower() for kind in DeviceKind if kind is not DeviceKind.UNSPECIFIED]
 
 History = Annotated[Path, typer.Option(help="CSV or Parquet, or a folder: slot_start, meter, import_wh, export_wh")]
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Delivery day (UTC)")]
@@ -40,6 +46,8 @@ Version = Annotated[int, typer.Option(min=1, max=(1 << 32) - 1, help="A higher o
 StrategyOption = Annotated[Strategy, typer.Option(help="What to do with the forecast")]
 BatteryFile = Annotated[Path | None, typer.Option(help="TOML or JSON file of the battery, for that strategy")]
 Prices = Annotated[Path | None, typer.Option(help="Past prices for the battery to expect, such as clearings.csv")]
+Kind = Annotated[str, typer.Option(click_type=click.Choice(KINDS), help="The device's kind: some are paid a premium")]
+Relay = Annotated[str | None, typer.Option(help="HTTP address of a relay to send the schedule to; needs --key")]
 Key = Annotated[Path | None, typer.Option(help="Keystore v3 file to sign with; needs --manifest")]
 PasswordFile = Annotated[Path | None, typer.Option(help="File with the keystore's password")]
 
@@ -50,6 +58,7 @@ def agent(
     device: Device,
     account: Owner,
     meter: Meter = None,
+    kind: Kind = "prosumer",
     zone: ZoneOption = 1,
     version: Version = 1,
     strategy: StrategyOption = Strategy.HEDGED,
@@ -61,38 +70,45 @@ def agent(
     prices: Prices = None,
     key: Key = None,
     password_file: PasswordFile = None,
+    relay: Relay = None,
     out: Annotated[Path, typer.Option(help="File to write")] = Path("schedule.json"),
 ) -> None:
     """Turn a meter's history into a schedule: one order for each quarter hour of a day.
 
     truthful trades the median forecast at the grid's prices. hedged limits each order to what it is worth, given how
     sure the forecast is. battery plans a battery first, and then hedges. The file is unsigned unless --key is given:
-    the owner's, a delegate's, or the device's own.
+    the owner's, a delegate's, or the device's own. It is good until the gate of the last slot ordered in closes.
 
     Example: gridwitness agent --history meter.csv --day 2016-08-13 --device 0x… --account 0x… --rules zone.toml
     """
     number = (day.date() - EPOCH).days
     device_id, owner = parse_device_id(device), _checksummed(account)
-    signer = _signer(key, password_file, manifest)
-    params = zone_rules(zone, rules, manifest, rpc)
+    signer = _signer(key, password_file, manifest, relay)
+    params = zone_rules(zone, rules, manifest, rpc, number)
+    green = params.is_green(DeviceKind[kind.upper()])
     forecast = forecast_meter(history, meter, number, history_days)
-    plan = plan_day(forecast, load_battery(battery) if battery else None, prices, number, params)
-    schedule = Schedule(device_id, owner, zone, number, version, make_orders(forecast, params, strategy, plan))
-    proposal = Proposal(schedule, forecast, strategy, plan)
-    save(out, document(proposal, signer and seal(schedule, *signer)))
+    plan = plan_day(forecast, load_battery(battery) if battery else None, prices, number, params, green=green)
+    unfilled = Schedule(device_id, owner, zone, number, version, 0, 0, ())
+    _finish(propose(unfilled, forecast, params, strategy, plan, green=green), params, signer, out, relay)
+
+
+def _finish(proposal: Proposal, params: ZoneParams, signer: _Signer | None, out: Path, relay: str | None) -> None:
+    """Sign if there is a key, write the file, print the orders, send them if there is a relay."""
+    sealed = seal(proposal.schedule, *signer) if signer else None
+    save(out, document(proposal, sealed))
     Console().print(_table(proposal, params))
-    typer.echo(f"written to {out}, {'signed' if signer else 'unsigned'}")
+    typer.echo(f"written to {out}, {'signed' if sealed else 'unsigned'}")
+    if relay is not None and sealed is not None:
+        typer.echo(f"sent to {relay}: {send(relay, proposal.schedule, sealed)}")
 
 
-def _signer(
-    key: Path | None, password_file: Path | None, manifest: Path | None
-) -> tuple[LocalAccount, int, str] | None:
-    """Key, chain id and market to sign for; None without a key."""
-    if key is None and password_file is None:
+def _signer(key: Path | None, password_file: Path | None, manifest: Path | None, relay: str | None) -> _Signer | None:
+    """Whom to sign as, and for which market; None without a key."""
+    if key is None and password_file is None and relay is None:
         return None
     if key is None or password_file is None or manifest is None:
         raise ConfigError(
-            "--key, --password-file and --manifest go together",
+            "--key, --password-file and --manifest go together, and --relay needs them",
             hint="a signature is for one market on one chain, which the manifest names",
         )
     known = Manifest.load(manifest)

@@ -1,0 +1,68 @@
+"""Settings from one TOML file, each value overridable by an environment variable."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from gridwitness.errors import ConfigError
+
+_MAX_PORT = 65_535
+
+
+def _listenable(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
+        raise ValueError(f"{listen} is not host:port with a port of 0 to {_MAX_PORT}")
+    return listen
+
+
+# Where to listen, host:port; port 0 takes a free one.
+Listen = Annotated[str, AfterValidator(_listenable)]
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """The parts of a `Listen`."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+class TomlSettings(BaseSettings):
+    """Settings of a command. Values of type Path are relative to the file."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file, whose values come as init settings."""
+        return env_settings, init_settings
+
+    @classmethod
+    def load(cls, path: Path, command: str) -> Self:
+        """Settings of a file. Raises ConfigError naming file, key, value and what is wanted."""
+        try:
+            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            hint = f"`gridwitness {command} --help` shows an example"
+            raise ConfigError(f"config {path} not found", hint=hint) from None
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"config {path} cannot be read: {error}") from error
+        for name, known in cls.model_fields.items():
+            if known.annotation is Path and isinstance(values.get(name), str):
+                values[name] = path.parent / values[name]
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            given = "" if first["type"] == "missing" else f" is {first['input']!r}"
+            raise ConfigError(f"{path}: {key}{given}: {first['msg']}") from error
