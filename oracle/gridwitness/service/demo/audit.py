@@ -4,85 +4,100 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gridwitness.domain.market import Clearing, Schedule, Settlement, ZoneParams
-from gridwitness.domain.slots import SLOTS_PER_DAY, day_of
+from gridwitness.chain.market import Backstop
+from gridwitness.domain.market import Schedule, Side
 from gridwitness.market.brute_force import best_prices
 from gridwitness.market.clearing import book_of, clear, fill_wh
-from gridwitness.market.settlement import contracted_wh, settle
+from gridwitness.market.settlement import CashSources, contracts_wh, dust_cash, exposure, reserve, settle, sources_of
 from gridwitness.service.demo.meters import FEEDER, MeterBank
+from gridwitness.service.demo.trades import Key, Trades
 
 
-def clearing_errors(
-    clearings: Mapping[int, Clearing], schedules: Mapping[int, Sequence[Schedule]], params: ZoneParams
-) -> list[int]:
+def clearing_errors(trades: Trades) -> list[int]:
     """Slots whose clearing on chain is not the brute-force optimum, or not the reference clearing to the bit."""
     wrong = []
-    for slot, clearing in clearings.items():
-        orders = [schedule.orders[slot % SLOTS_PER_DAY] for schedule in schedules[day_of(slot)]]
-        live = [order for order in orders if order.energy_wh]
-        optimum = best_prices(live)
+    for slot, clearing in trades.clearings.items():
+        orders = trades.book_orders(slot)
+        book = book_of(orders)
+        optimum = best_prices(orders, clearing.cap_wh)
         if (
-            clearing.volume_wh != optimum.volume_wh
+            trades.books[slot] != book
+            or clearing != clear(book, trades.params)
+            or clearing.volume_wh != optimum.volume_wh
             or clearing.tick not in optimum.ticks
-            or clearing != clear(book_of(live), params)
         ):
             wrong.append(slot)
     return wrong
 
 
-def settlement_errors(
-    settlements: Mapping[tuple[bytes, int], Settlement],
-    schedules: Mapping[int, Sequence[Schedule]],
-    clearings: Mapping[int, Clearing],
-    profiles_wh: Mapping[tuple[bytes, int], Sequence[int]],
-    params: ZoneParams,
-) -> list[tuple[bytes, int]]:
-    """Settlements on chain that differ, in any unit, from the reference settlement of the same profile."""
+def settlement_errors(trades: Trades) -> list[Key]:
+    """Schedules that did not end as the reference settles them on their profile, in every unit.
+
+    Whatever is not held must have ended, with the settlement, with what came from counterparties and what from the
+    backstop, and with the sum of both paid out.
+    """
     wrong = []
-    for day, rows in schedules.items():
-        results = [clearings[day * SLOTS_PER_DAY + index] for index in range(SLOTS_PER_DAY)]
-        for schedule in rows:
-            key = (schedule.device_id, day)
-            if key in settlements and settle(schedule, results, profiles_wh[key], params) != settlements[key]:
-                wrong.append(key)
+    for key, schedule in trades.all_schedules():
+        if key in trades.held:
+            continue
+        clearings, params = trades.clearings_of(key.day), trades.params
+        expected = settle(schedule, clearings, trades.profiles_wh[key], params, green=trades.is_green(schedule))
+        sources = sources_of(expected, dust_cash(schedule, clearings, params))
+        made = trades.runs.get(key)
+        if (
+            made is None
+            or made.settlement != expected
+            or CashSources(made.run.from_counterparties, made.run.from_backstop) != sources
+            or trades.final_cash.get(key) != sum(sources)
+        ):
+            wrong.append(key)
     return wrong
 
 
-def contracts_balance(schedules: Mapping[int, Sequence[Schedule]], clearings: Mapping[int, Clearing]) -> bool:
+def contracts_balance(trades: Trades) -> bool:
     """Whether contracted energy adds up in every slot.
 
     The fills of each side reach the volume but for less than a Wh per marginal order, which the backstop takes.
     """
-    for slot, clearing in clearings.items():
-        orders = [schedule.orders[slot % SLOTS_PER_DAY] for schedule in schedules[day_of(slot)]]
-        for side in {order.side for order in orders if order.energy_wh}:
-            fills = [fill_wh(order, clearing) for order in orders if order.side is side]
-            marginal = sum(order.side is side and order.tick == clearing.tick for order in orders)
-            if not 0 <= clearing.volume_wh - sum(fills) <= marginal:
+    for slot, clearing in trades.clearings.items():
+        orders = trades.book_orders(slot)
+        for side, marginal_tick in ((Side.BID, clearing.bid_tick), (Side.OFFER, clearing.offer_tick)):
+            filled_wh = sum(fill_wh(order, clearing) for order in orders if order.side is side)
+            marginal = sum(order.side is side and order.tick == marginal_tick for order in orders)
+            if not 0 <= clearing.volume_wh - filled_wh <= marginal:
                 return False
     return True
 
 
-def settled_energy_adds_up(
-    settlements: Mapping[tuple[bytes, int], Settlement],
-    schedules: Mapping[int, Sequence[Schedule]],
-    clearings: Mapping[int, Clearing],
-    profiles_wh: Mapping[tuple[bytes, int], Sequence[int]],
-) -> bool:
+def settled_energy_adds_up(trades: Trades) -> bool:
     """Whether each settlement has exactly the energy its meter's profile attests and its orders contracted."""
-    for day, rows in schedules.items():
-        for schedule in rows:
-            key = (schedule.device_id, day)
-            if key not in settlements:
-                continue
-            contracted = sum(
-                contracted_wh(order, clearings[day * SLOTS_PER_DAY + index])
-                for index, order in enumerate(schedule.orders)
-            )
-            settled = settlements[key]
-            if (settled.contracted_wh, settled.metered_wh) != (contracted, sum(profiles_wh[key])):
-                return False
+    for key, schedule in trades.all_schedules():
+        if key not in trades.runs:
+            continue
+        contracts = contracts_wh(schedule, trades.clearings_of(key.day), trades.params, green=trades.is_green(schedule))
+        settled = trades.runs[key].settlement
+        if (settled.contracted_wh, settled.metered_wh) != (sum(contracts), sum(trades.profiles_wh[key])):
+            return False
     return True
+
+
+def backstop_covers(trades: Trades, reserved: Mapping[str, int], backstop: Backstop) -> bool:
+    """Whether the backstop could always pay what it may have come to owe, and what is locked is what must be.
+
+    `reserved` maps every account to its locked token units, which must be the reserves of its held schedules, as the
+    exposure of `backstop`, the zone's money at the end, must be that of all held schedules.
+    """
+    held = [schedule for key, schedule in trades.all_schedules() if key in trades.held]
+    exposed = sum(exposure(schedule, trades.params, green=trades.is_green(schedule)) for schedule in held)
+    return (
+        all(0 <= money.exposure <= money.balance for money in trades.backstops)
+        and backstop.exposure == exposed
+        and all(amount == _reserved(held, account, trades) for account, amount in reserved.items())
+    )
+
+
+def _reserved(held: Sequence[Schedule], account: str, trades: Trades) -> int:
+    return sum(reserve(schedule, trades.params) for schedule in held if schedule.account == account)
 
 
 def attested_flows_balance(attested_wh: Mapping[tuple[str, int], int], bank: MeterBank, meters: Sequence[str]) -> bool:

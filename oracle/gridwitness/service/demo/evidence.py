@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,21 @@ import pandas as pd
 from gridwitness.chain.attestation import StreamView
 from gridwitness.chain.client import Chain
 from gridwitness.domain.market import EUR
-from gridwitness.domain.slots import SLOTS_PER_DAY, slot_of, slot_start, slots_of_day
-from gridwitness.market.bills import grid_only_bill, market_bill, saving_bps, self_sufficiency_bps
-from gridwitness.scoring import FLAG_SCORE_BPS
+from gridwitness.domain.slots import SLOTS_PER_DAY, slot_of, slots_of_day
+from gridwitness.market.bills import grid_only_bill, saving_bps, self_sufficiency_bps
 from gridwitness.service.demo import audit
-from gridwitness.service.demo.actors import Actors, Home
+from gridwitness.service.demo.actors import Actors
 from gridwitness.service.demo.delivery import Delivery
 from gridwitness.service.demo.ledger import Ledger
 from gridwitness.service.demo.meters import MeterBank
-from gridwitness.service.demo.result import (
-    CLEARING_COLUMNS,
-    READING_COLUMNS,
-    SETTLEMENT_COLUMNS,
-    BookSnapshot,
-    DemoResult,
-)
+from gridwitness.service.demo.result import BILL_LINES, DemoResult
+from gridwitness.service.demo.tables import bill_lines, busiest_book, clearing_table, reading_table, settlement_table
 from gridwitness.service.demo.trade import Trading
 from gridwitness.service.demo.world import ZONE
 from gridwitness.service.proof_checks import check_offline
 from gridwitness.service.proofs import ProofFile
 
 SAMPLE_READINGS = 200
-
-# (device id, delivery day) → the 96 net energies (Wh) its proven profile attests
-Profiles = Mapping[tuple[bytes, int], Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +41,6 @@ class Evidence:
     trading: Trading
     readings: StreamView
     profiles: StreamView
-    profiles_wh: Profiles
     ledger: Ledger
     cash_in: int
     seed: int
@@ -64,30 +53,31 @@ class Evidence:
 
 def collect(evidence: Evidence, proof_path: Path) -> DemoResult:
     """Check everything, withdraw what is free, and fill the tables. Writes one proof to `proof_path`."""
-    readings = _readings(evidence)
+    trades, params = evidence.trading.trades, evidence.trading.trades.params
+    readings = reading_table(evidence.delivery, evidence.actors.meters, evidence.slots)
     proven = _prove_sample(evidence, proof_path)
     _record_attestation_gas(evidence)
-    settlements = _settlements(evidence)
-    cash = _cash(evidence)
-    flagged = _flagged_devices(evidence, readings)
     return DemoResult(
         summary={
             **_counts(evidence),
             "readings_proven": proven,
             **_bills(evidence),
-            "flagged_devices": flagged,
+            "flagged_devices": _flagged_devices(evidence, readings),
             "flagged_share_of_honest_pct": _flagged_share_pct(evidence, readings),
-            **cash,
+            "disputes": _disputes(evidence),
+            **_cash(evidence),
             "energy_conserved": _energy_conserved(evidence, readings),
             **_agreement(evidence),
             "gas": evidence.ledger.gas(),
         },
-        clearings=_clearings(evidence),
-        settlements=settlements,
+        clearings=clearing_table(trades),
+        settlements=settlement_table(trades, evidence.actors.homes, evidence.days),
         readings=readings,
-        book=_book(evidence),
-        retail_eur_per_kwh=evidence.trading.params.short_price_per_kwh / EUR,
-        feed_in_eur_per_kwh=evidence.trading.params.long_price_per_kwh / EUR,
+        book=busiest_book(trades),
+        retail_eur_per_kwh=params.short_price_per_kwh / EUR,
+        feed_in_eur_per_kwh=params.long_price_per_kwh / EUR,
+        network_fee_eur_per_kwh=params.network_fee_per_kwh / EUR,
+        green_premium_eur_per_kwh=params.green_premium_per_kwh / EUR,
     )
 
 
@@ -101,22 +91,26 @@ def _counts(evidence: Evidence) -> dict[str, Any]:
         "readings_accepted": accepted,
         "readings_rejected": verdicts.total() - accepted,
         "batches_attested": evidence.readings.state().seq + evidence.profiles.state().seq,
-        "slots_cleared": len(evidence.trading.clearings),
-        "traded_wh": sum(clearing.volume_wh for clearing in evidence.trading.clearings.values()),
+        "slots_cleared": len(evidence.trading.trades.clearings),
+        "schedules_final": len(evidence.trading.trades.final_cash),
+        "schedules_held": len(evidence.trading.trades.held),
+        "traded_wh": sum(clearing.volume_wh for clearing in evidence.trading.trades.clearings.values()),
     }
 
 
 def _bills(evidence: Evidence) -> dict[str, Any]:
-    """Bills of all settled days of homes; held ones are in neither sum."""
-    trading = evidence.trading
-    settled = {key: evidence.profiles_wh[key] for key in trading.settlements}
-    bills = sum(market_bill(settlement) for settlement in trading.settlements.values())
-    grid_only = sum(grid_only_bill(profile_wh, trading.params) for profile_wh in settled.values())
+    """Bills of all days of homes that ended, in all and by line (owed > 0); held ones are in none of the sums."""
+    trades = evidence.trading.trades
+    profiles = [trades.profiles_wh[key] for key in trades.runs]
+    days = [bill_lines(made.settlement, trades.params) for made in trades.runs.values()]
+    lines = [-sum(line) for line in zip(*days, strict=True)] or [0] * len(BILL_LINES)
+    bills, grid_only = sum(lines), sum(grid_only_bill(profile_wh, trades.params) for profile_wh in profiles)
     covered = [self_sufficiency_bps(_true_flows(evidence, day)) for day in evidence.days]
     return {
         "bills_eur": bills / EUR,
+        "bill_lines_eur": {name: line / EUR for name, line in zip(BILL_LINES, lines, strict=True)},
         "grid_only_bills_eur": grid_only / EUR,
-        "saving_pct": saving_bps(settled.values(), grid_only, bills, trading.params) / 100,
+        "saving_pct": saving_bps(profiles, grid_only, bills, trades.params) / 100,
         "self_sufficiency_pct": round(sum(covered) / len(covered) / 100, 2),
     }
 
@@ -129,24 +123,46 @@ def _true_flows(evidence: Evidence, day: int) -> dict[bytes, list[int]]:
     }
 
 
+def _disputes(evidence: Evidence) -> list[dict[str, Any]]:
+    """Disputes that ended: who doubted whose day, and who has the bond."""
+    trades = evidence.trading.trades
+    home_of = {home.meter.key.device_id: home.meter.name for home in evidence.actors.homes}
+    owned_by = {str(home.owner.address): home.meter.name for home in evidence.actors.homes}
+    return [
+        {
+            "meter": home_of[dispute.device_id],
+            "doubted_by": owned_by[dispute.disputer],
+            "bond_eur": dispute.bond / EUR,
+            "upheld": dispute.upheld,
+        }
+        for dispute in trades.disputes
+    ]
+
+
 def _cash(evidence: Evidence) -> dict[str, Any]:
-    """Money in against money out and left, to the unit."""
+    """Money in against money out and left, to the unit, and whether the backstop always had what it could owe."""
     trading = evidence.trading
     cash_out = trading.withdraw_all()
-    owners = [home.owner.address for home in evidence.actors.homes]
-    accounts = sum(free + reserved for free, reserved in trading.market.balances(owners))
-    left = accounts + trading.market.backstop(ZONE)[0]
+    owners = [str(home.owner.address) for home in evidence.actors.homes]
+    balances = trading.market.balances(owners)
+    backstop = trading.market.backstop(ZONE)
+    left = sum(free + reserved for free, reserved in balances) + backstop.balance + backstop.in_transit
+    reserved = {owner: reserved for owner, (_, reserved) in zip(owners, balances, strict=True)}
+    most_exposed = max(trading.trades.backstops, key=lambda money: money.exposure)
     return {
         "cash_in": evidence.cash_in,
         "cash_out": cash_out,
         "cash_left": left,
         "cash_conserved": evidence.cash_in == cash_out + left and left == trading.held_in_market(),
+        "most_exposed": most_exposed.exposure,
+        "balance_when_most_exposed": most_exposed.balance,
+        "backstop_covers": audit.backstop_covers(trading.trades, reserved, backstop),
     }
 
 
 def _energy_conserved(evidence: Evidence, readings: pd.DataFrame) -> bool:
     """What flowed is what was attested, and what was attested is what was settled, in every slot and to the Wh."""
-    trading = evidence.trading
+    trades = evidence.trading.trades
     attested = {
         (str(meter), slot_of(int(start.timestamp()))): int(energy_wh)
         for meter, start, energy_wh in zip(readings["meter"], readings["slot_start"], readings["net_wh"], strict=True)
@@ -155,22 +171,17 @@ def _energy_conserved(evidence: Evidence, readings: pd.DataFrame) -> bool:
     return (
         len(attested) == (len(names) + 1) * len(evidence.slots)
         and audit.attested_flows_balance(attested, evidence.bank, names)
-        and audit.contracts_balance(trading.schedules, trading.clearings)
-        and audit.settled_energy_adds_up(
-            trading.settlements, trading.schedules, trading.clearings, evidence.profiles_wh
-        )
+        and audit.contracts_balance(trades)
+        and audit.settled_energy_adds_up(trades)
     )
 
 
 def _agreement(evidence: Evidence) -> dict[str, Any]:
-    trading = evidence.trading
-    wrong_slots = audit.clearing_errors(trading.clearings, trading.schedules, trading.params)
-    wrong_rows = audit.settlement_errors(
-        trading.settlements, trading.schedules, trading.clearings, evidence.profiles_wh, trading.params
-    )
+    trades = evidence.trading.trades
+    all_cleared = len(trades.clearings) == len(evidence.slots)
     return {
-        "clearing_equals_brute_force": not wrong_slots and len(trading.clearings) == len(evidence.slots),
-        "settlement_equals_reference": not wrong_rows,
+        "clearing_equals_brute_force": all_cleared and not audit.clearing_errors(trades),
+        "settlement_equals_reference": not audit.settlement_errors(trades),
     }
 
 
@@ -198,28 +209,9 @@ def _record_attestation_gas(evidence: Evidence) -> None:
             evidence.ledger.spent(f"DataAttestation.attest/{name}", receipt.gas_used)
 
 
-def _readings(evidence: Evidence) -> pd.DataFrame:
-    """Attested readings of the traded days with their scores, homes and feeder."""
-    time_from, time_to = slot_start(evidence.slots.start), slot_start(evidence.slots.stop)
-    rows = [
-        (
-            pd.Timestamp(row["time"], unit="s", tz="UTC"),
-            meter.name,
-            row["value"],
-            row["score_bps"],
-            row["channel"],
-            row["reason"],
-            row["score_bps"] > FLAG_SCORE_BPS,
-        )
-        for meter in evidence.actors.meters
-        for row in evidence.delivery.attested_readings(meter, time_from, time_to)
-    ]
-    return pd.DataFrame(rows, columns=list(READING_COLUMNS))
-
-
 def _flagged_devices(evidence: Evidence, readings: pd.DataFrame) -> list[dict[str, Any]]:
     """Meters with flagged readings or held days, most flagged first."""
-    held = {device for device, _ in evidence.trading.held}
+    held = {key.device_id for key in evidence.trading.trades.held}
     devices = []
     for meter in evidence.actors.meters:
         flagged = readings[(readings["meter"] == meter.name) & readings["flagged"]]
@@ -244,56 +236,3 @@ def _flagged_share_pct(evidence: Evidence, readings: pd.DataFrame) -> float:
     culprits = (faults.underreporting, faults.frozen) if faults is not None else ()
     honest = readings[~readings["meter"].isin(culprits)]
     return round(100 * float(honest["flagged"].mean()), 3)
-
-
-def _clearings(evidence: Evidence) -> pd.DataFrame:
-    rows = []
-    for slot, clearing in sorted(evidence.trading.clearings.items()):
-        bids, offers = evidence.trading.market.book(ZONE, slot)
-        start = pd.Timestamp(slot_start(slot), unit="s", tz="UTC")
-        price = clearing.price_per_kwh / EUR
-        rows.append((start, ZONE, clearing.tick, price, clearing.volume_wh, sum(bids), sum(offers)))
-    return pd.DataFrame(rows, columns=list(CLEARING_COLUMNS))
-
-
-def _settlements(evidence: Evidence) -> pd.DataFrame:
-    rows = [_settlement_row(evidence, home, day) for day in evidence.days for home in evidence.actors.homes]
-    return pd.DataFrame(rows, columns=list(SETTLEMENT_COLUMNS))
-
-
-def _settlement_row(evidence: Evidence, home: Home, day: int) -> tuple[Any, ...]:
-    key = (home.meter.key.device_id, day)
-    settlement = evidence.trading.settlements.get(key)
-    profile_wh = evidence.profiles_wh[key]
-    date = pd.Timestamp(slot_start(slots_of_day(day).start), unit="s", tz="UTC").date().isoformat()
-    identity = (date, home.meter.name, "0x" + key[0].hex(), home.owner.address, home.meter.kind.name.lower())
-    grid_only = grid_only_bill(profile_wh, evidence.trading.params) / EUR
-    if key in evidence.trading.held:
-        return (*identity, "held", None, sum(profile_wh), None, None, None, None, grid_only)
-    if settlement is None:
-        return (*identity, "no orders", 0, sum(profile_wh), 0.0, -grid_only, 0.0, grid_only, grid_only)
-    cash = (settlement.traded_cash, settlement.imbalance_cash, settlement.penalty_cash)
-    return (
-        *identity,
-        "settled",
-        settlement.contracted_wh,
-        settlement.metered_wh,
-        *(component / EUR for component in cash),
-        market_bill(settlement) / EUR,
-        grid_only,
-    )
-
-
-def _book(evidence: Evidence) -> BookSnapshot:
-    """The book of the slot in which most was traded."""
-    trading = evidence.trading
-    slot = max(trading.clearings, key=lambda candidate: trading.clearings[candidate].volume_wh)
-    bids, offers = trading.market.book(ZONE, slot)
-    return BookSnapshot(
-        slot_start=pd.Timestamp(slot_start(slot), unit="s", tz="UTC"),
-        bids_wh=list(bids),
-        offers_wh=list(offers),
-        price_eur_per_kwh=[trading.params.price_of(tick) / EUR for tick in range(len(bids))],
-        clearing_price_eur_per_kwh=trading.clearings[slot].price_per_kwh / EUR,
-        volume_wh=trading.clearings[slot].volume_wh,
-    )

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from gridwitness.service.demo.result import DemoResult
+from gridwitness.service.demo.result import BILL_LINES, DemoResult
 
 SLOT = timedelta(minutes=15)
 
@@ -19,8 +19,9 @@ SLOT = timedelta(minutes=15)
 class HomeFigures:
     """A meter that trades, over all days of the demo.
 
-    Energy in Wh as the meter reported it; `traded_wh` is net contracted, bought > 0, sold < 0. That and `bill_eur` are
-    sums of the settled days, None if all days are held; `grid_only_eur` covers the same days (all if all are held).
+    Energy in Wh as the meter reported it; `traded_wh` is net contracted, bought > 0, sold < 0. That, `bill_eur` and
+    `lines_eur`, what the bill is made of in the order of `BILL_LINES` (owed > 0), are sums of the settled days, None if
+    all days are held; `grid_only_eur` covers the same days (all if all are held).
     """
 
     meter: str
@@ -28,6 +29,7 @@ class HomeFigures:
     import_wh: int
     export_wh: int
     traded_wh: int | None
+    lines_eur: tuple[float, ...] | None
     bill_eur: float | None
     grid_only_eur: float
     held_days: int
@@ -56,12 +58,14 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def _figures(meter: str, days: pd.DataFrame, energy: Mapping[Hashable, int]) -> HomeFigures:
     settled = days[days["status"] != "held"]
     compared = days if settled.empty else settled
+    lines_eur = tuple(-float(settled[f"{line}_eur"].astype(float).sum()) for line in BILL_LINES)
     return HomeFigures(
         meter=meter,
         kind=str(days["kind"].iloc[0]),
         import_wh=int(energy.get("import_wh", 0)),
         export_wh=int(energy.get("export_wh", 0)),
         traded_wh=None if settled.empty else int(settled["contracted_wh"].astype("int64").sum()),
+        lines_eur=None if settled.empty else lines_eur,
         bill_eur=None if settled.empty else float(settled["bill_eur"].astype(float).sum()),
         grid_only_eur=float(compared["grid_only_bill_eur"].astype(float).sum()),
         held_days=len(days) - len(settled),

@@ -22,7 +22,8 @@ from gridwitness.service.demo.meters import Meter
 from gridwitness.service.demo.world import ZONE
 
 GAS_MONEY_WEI = 10**20
-HOME_DEPOSIT = 200 * EUR
+# For each day. A farm's schedule alone reserves 300 EUR: what it would owe if its plant delivered nothing.
+HOME_DEPOSIT = 500 * EUR
 BACKSTOP_FUNDS = 5_000 * EUR
 
 

@@ -18,7 +18,13 @@ from gridwitness.errors import ConfigError
 from gridwitness.service.demo import charts, wording
 from gridwitness.service.demo.evidence import SAMPLE_READINGS
 from gridwitness.service.demo.facts import FlaggedMeter, HomeFigures, flagged_meters, home_figures, reasons
-from gridwitness.service.demo.result import CLEARING_COLUMNS, READING_COLUMNS, SETTLEMENT_COLUMNS, DemoResult
+from gridwitness.service.demo.result import (
+    BILL_LINES,
+    CLEARING_COLUMNS,
+    READING_COLUMNS,
+    SETTLEMENT_COLUMNS,
+    DemoResult,
+)
 
 MAX_TIMELINES = 6
 
@@ -29,6 +35,10 @@ CHANNEL_WORDS = {
     "limit": "a jump beyond anything this meter has shown",
     "residual": "the feeder's meter sees energy that this meter does not report",
 }
+
+
+# Headings of a bill's lines, in the order of BILL_LINES.
+BILL_LINE_WORDS = ("Traded", "Fee less premium", "Imbalance", "Penalty", "Residual")
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,10 @@ def _render(result: DemoResult, homes: Sequence[HomeFigures]) -> str:
         bills=charts.bills(homes),
         retail=result.retail_eur_per_kwh,
         feed_in=result.feed_in_eur_per_kwh,
+        network_fee=result.network_fee_eur_per_kwh,
+        green_premium=result.green_premium_eur_per_kwh,
+        bill_lines=BILL_LINE_WORDS,
+        disputes=[_dispute_words(dispute) for dispute in result.summary["disputes"]],
         checks=checks(result),
         shown_at_most=charts.MAX_HOMES_SHOWN,
     )
@@ -150,6 +164,12 @@ def checks(result: DemoResult) -> list[Check]:
             f"{wording.exact_euros(cash_left)} left; difference {wording.exact_euros(cash_in - cash_out - cash_left)}",
         ),
         Check(
+            "Backstop covers all",
+            bool(summary["backstop_covers"]),
+            f"it might have owed {wording.exact_euros(summary['most_exposed'])} at most, and had "
+            f"{wording.exact_euros(summary['balance_when_most_exposed'])}; only held schedules lock money now",
+        ),
+        Check(
             "Energy conserved",
             bool(summary["energy_conserved"]),
             "the feeder's readings equal all true flows plus losses, and every settlement has exactly the energy that "
@@ -158,12 +178,13 @@ def checks(result: DemoResult) -> list[Check]:
         Check(
             "Clearing is the best there is",
             bool(summary["clearing_equals_brute_force"]),
-            f"{slots} equal an independent search, order by order, for the greatest volume",
+            f"{slots} equal an independent search, order by order, for the greatest volume under the feeder's cap",
         ),
         Check(
             "Settlement is by the rules",
             bool(summary["settlement_equals_reference"]),
-            "every settlement on chain equals the reference settlement in Python, to the unit",
+            f"{wording.count(summary['schedules_final'], 'schedule')} ended as the reference in Python settles them, "
+            f"to the unit; {wording.grouped(summary['schedules_held'])} held",
         ),
     ]
 
@@ -181,6 +202,8 @@ def print_summary(result: DemoResult, console: Console) -> None:
         if entry.held:
             run = entry.main_run
             table.add_row(f"held: {entry.meter}", Text(f"{run.reason} (flagged from {_moment(run.start)})", "yellow"))
+    for dispute in result.summary["disputes"]:
+        table.add_row("disputed", _dispute_words(dispute))
     table.add_section()
     for check in checks(result):
         mark = Text("✓ ", "green") if check.passed else Text("✗ ", "bold red")
@@ -189,6 +212,17 @@ def print_summary(result: DemoResult, console: Console) -> None:
     if seconds is not None:
         table.add_row("took", f"{wording.grouped(seconds, 1)} s")
     console.print(table)
+
+
+def _dispute_words(dispute: dict[str, Any]) -> str:
+    """How a dispute ended, in a sentence."""
+    bond = wording.euros(dispute["bond_eur"])
+    if dispute["upheld"]:
+        return f"{dispute['doubted_by']} doubted the bill of {dispute['meter']}, and it was corrected"
+    return (
+        f"{dispute['doubted_by']} doubted the bill of {dispute['meter']} and staked {bond}; no correction came, so "
+        f"{dispute['meter']} got the stake"
+    )
 
 
 def _moment(time: pd.Timestamp) -> str:
@@ -207,12 +241,20 @@ def _measured_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _bill_line_words(lines_eur: dict[str, float]) -> list[str]:
+    return [
+        f"{words.lower()} {wording.euros(lines_eur[line])}"
+        for line, words in zip(BILL_LINES, BILL_LINE_WORDS, strict=True)
+    ]
+
+
 def _market_rows(result: DemoResult) -> list[tuple[str, str]]:
     summary = result.summary
     bills, grid_only = summary["bills_eur"], summary["grid_only_bills_eur"]
     return [
         ("traded", f"{wording.kwh(summary['traded_wh'])} in {wording.count(summary['slots_cleared'], 'slot')}"),
         ("bills", f"{wording.euros(bills)} instead of {wording.euros(grid_only)} from the grid alone"),
+        ("of which", ", ".join(_bill_line_words(summary["bill_lines_eur"]))),
         (
             "saved",
             f"{wording.better(grid_only - bills)}, {wording.percent(summary['saving_pct'])} of what the imports would "

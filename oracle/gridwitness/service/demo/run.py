@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +14,7 @@ from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.attestation import StreamView
 from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import Manifest
-from gridwitness.domain.slots import SLOTS_PER_DAY, day_of, slot_end, slot_start
+from gridwitness.domain.slots import SLOTS_PER_DAY, day_of, slot_end, slot_start, slots_of_day
 from gridwitness.encoding.eip712 import registry_domain
 from gridwitness.service.demo.actors import Actors, make_actors
 from gridwitness.service.demo.delivery import Delivery
@@ -101,11 +101,11 @@ class Demo:
         domain = registry_domain(CHAIN_ID, manifest.address("DeviceRegistry"))
         meters = self.actors.meters
         with Delivery(meters, self.bank, domain, world.ports.oracle_urls, world.check_alive) as delivery:
-            trading = Trading(chain, self.actors, self.ledger)
+            trading = Trading(chain, self.actors, self.ledger, self.days.trade.start)
             readings = StreamView(chain, manifest.stream("readings"))
             profiles = StreamView(chain, manifest.stream("profiles"))
-            self._live(world, delivery, trading, readings)
-            profiles_wh = self._settle(delivery, trading, profiles)
+            self._live(world, delivery, trading, readings, profiles)
+            self._end(world, chain, trading)
             evidence = Evidence(
                 chain=chain,
                 actors=self.actors,
@@ -115,7 +115,6 @@ class Demo:
                 trading=trading,
                 readings=readings,
                 profiles=profiles,
-                profiles_wh=profiles_wh,
                 ledger=self.ledger,
                 cash_in=cash_in,
                 seed=self._options.seed,
@@ -127,8 +126,10 @@ class Demo:
             write_report(result, self.out.path)
         return result
 
-    def _live(self, world: World, delivery: Delivery, trading: Trading, readings: StreamView) -> None:
-        """Days of history at once, then slot by slot: deliver, attest, trade the next day, clear."""
+    def _live(
+        self, world: World, delivery: Delivery, trading: Trading, readings: StreamView, profiles: StreamView
+    ) -> None:
+        """Days of history at once, then slot by slot: deliver, attest, trade the next day, clear; and settle days."""
         first = self.days.trade.start * SLOTS_PER_DAY
         paced_from = first - TRADE_SLOTS_AHEAD
         history = range(self.bank.first_slot, paced_from)
@@ -139,32 +140,33 @@ class Demo:
         with self._phase("trade", "trading the first day ahead"):
             trading.day_ahead(self.bank, self.days.trade.start, paced_from)
         last = self.days.trade.stop * SLOTS_PER_DAY
-        with self._phase("deliver", "delivering, attesting, clearing", last - paced_from) as step:
+        with self._phase("deliver", "delivering, attesting, clearing, settling", last - paced_from) as step:
             for slot in range(paced_from, last):
                 head_time = slot_end(slot) + SETTLE_IN_S
                 world.advance(head_time)
                 delivery.post_slot(delivery.sign_slot(slot))
                 trading.clear_due(head_time)
+                trading.finalize_due(head_time)
                 delivery.await_attested(readings, slot)
+                if slot + 1 > first and (slot + 1) % SLOTS_PER_DAY == 0:
+                    self._settle(delivery, trading, profiles, day_of(slot))
                 ahead = slot + 1 + TRADE_SLOTS_AHEAD
                 if ahead % SLOTS_PER_DAY == 0 and day_of(ahead) in self.days.trade and ahead != first:
                     trading.day_ahead(self.bank, day_of(ahead), slot + 1)
                 step.advance()
 
-    def _settle(
-        self, delivery: Delivery, trading: Trading, profiles: StreamView
-    ) -> dict[tuple[bytes, int], Sequence[int]]:
-        """Settle every day once its profiles are attested; returns what was metered by device and day."""
+    def _settle(self, delivery: Delivery, trading: Trading, profiles: StreamView, day: int) -> None:
+        """Settle a day that is over, once its profiles are attested."""
+        delivery.await_attested(profiles, slots_of_day(day)[-1])
         homes = [home.meter.key.device_id for home in self.actors.homes]
-        metered_wh: dict[tuple[bytes, int], Sequence[int]] = {}
-        with self._phase("settle", "settling on proven profiles", len(self.days.trade)) as step:
-            delivery.await_attested(profiles, self.days.trade.stop * SLOTS_PER_DAY - 1)
-            for day in self.days.trade:
-                proofs = delivery.profile_proofs(homes, day)
-                trading.settle(day, proofs)
-                metered_wh |= {(device, day): proof.energy_wh for device, proof in zip(homes, proofs, strict=True)}
-                step.advance()
-        return metered_wh
+        trading.settle(day, delivery.profile_proofs(homes, day))
+
+    def _end(self, world: World, chain: Chain, trading: Trading) -> None:
+        """Let one home dispute, leap over the time for disputes, and end all runs. Meanwhile no meter is read."""
+        with self._phase("end", "disputing one bill, ending all others"):
+            trading.dispute_best_paid(self.days.trade[-1])
+            world.advance(chain.head_time() + trading.trades.params.dispute_seconds + SETTLE_IN_S)
+            trading.finalize_due(chain.head_time())
 
 
 @dataclass(frozen=True, slots=True)

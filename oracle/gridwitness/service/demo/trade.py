@@ -1,4 +1,4 @@
-"""The trading side of the demo: agents forecast and sign, the relayer submits, anyone clears and settles."""
+"""The trading side of the demo: agents forecast and sign, the relayer submits, anyone clears, settles and ends runs."""
 
 from __future__ import annotations
 
@@ -9,65 +9,89 @@ from eth_account.signers.local import LocalAccount
 from eth_typing import Hash32
 from web3.contract.contract import ContractFunction
 
-from gridwitness.chain.client import Chain
+from gridwitness.chain.client import MAX_TRANSACTION_GAS, Chain
 from gridwitness.chain.events import Receipt
 from gridwitness.chain.market import Market
-from gridwitness.domain.market import Clearing, Schedule, Settlement, SignedSchedule
+from gridwitness.domain.market import Schedule, SettlementRun, SignedSchedule
 from gridwitness.domain.slots import slot_start, slots_of_day
 from gridwitness.encoding.eip712 import market_domain, schedule_digest
 from gridwitness.errors import ChainError
-from gridwitness.market.agents import make_orders
+from gridwitness.market.agents import Strategy
+from gridwitness.market.clearing import Book
 from gridwitness.market.forecast import forecast_day, whole_days
+from gridwitness.market.settlement import net_cash
+from gridwitness.service.agent import propose
 from gridwitness.service.demo.actors import Actors, Home, TradeSigner
 from gridwitness.service.demo.ledger import Ledger
 from gridwitness.service.demo.meters import MeterBank
+from gridwitness.service.demo.trades import Key, Trades
 from gridwitness.service.demo.world import ZONE
 from gridwitness.service.proofs import ProofFile
 
-# In a fresh ring every order may write a new storage slot: four schedules of 96 orders stay within EIP-7825.
-SUBMIT_ROWS = 4
-SETTLE_ROWS = 32
+# Rows of a transaction, at about 150,000 and 50,000 gas each.
+SETTLE_ROWS = 64
+FINALIZE_ROWS = 128
 
 Row = TypeVar("Row")
 
 
 class Trading:
-    """Everything that touches EnergyMarket after provisioning, and what came of it."""
+    """Everything that touches EnergyMarket after provisioning; `trades` has what came of it."""
 
-    def __init__(self, chain: Chain, actors: Actors, ledger: Ledger) -> None:
+    def __init__(self, chain: Chain, actors: Actors, ledger: Ledger, first_day: int) -> None:
+        """`first_day` is the first delivery day to trade; the rules of the zone stay those of that day."""
         self._chain = chain
         self._actors = actors
         self._ledger = ledger
         self.market = Market(chain)
         self._domain = market_domain(chain.chain_id, self.market.address)
-        self.params = self.market.zone_params(ZONE)
-        self.schedules: dict[int, list[Schedule]] = {}
-        self.clearings: dict[int, Clearing] = {}
-        self.settlements: dict[tuple[bytes, int], Settlement] = {}
-        self.held: set[tuple[bytes, int]] = set()
+        params = self.market.zone_params(ZONE, first_day)
+        green = (home.meter.key.device_id for home in actors.homes if params.is_green(home.meter.kind))
+        self.trades = Trades(params, frozenset(green))
+        self._standing: dict[tuple[bytes, int], SettlementRun] = {}
 
     def _send(self, kind: str, account: LocalAccount, function: ContractFunction) -> Receipt:
-        receipt = self._chain.transact(account, function)
+        # Without an estimate, for which the node would run a large batch some twenty times.
+        receipt = self._chain.transact(account, function, gas=MAX_TRANSACTION_GAS)
         self._ledger.spent(f"EnergyMarket.{kind}", receipt.gas_used)
+        self.trades.backstops.append(self.market.backstop(ZONE))
         return receipt
 
     def day_ahead(self, bank: MeterBank, day: int, before_slot: int) -> None:
         """Forecast `day` from what meters reported before `before_slot`, sign schedules and submit them.
 
-        Raises ChainError if the market skips a row: nobody here sends bad ones.
+        Raises ChainError if the market refuses a row: nobody here sends bad ones.
         """
         signed = [self._schedule(home, bank, day, before_slot) for home in self._actors.homes]
-        for rows in _chunks(signed, SUBMIT_ROWS):
+        # A schedule without energy stands for nothing, so there is nothing to settle either.
+        waiting = [row for row in signed if any(order.energy_wh for order in row.schedule.orders)]
+        self.trades.schedules[day] = [row.schedule for row in waiting]
+        while waiting:
+            rows = self._fitting(waiting)
             receipt = self._send("submit", self._actors.relayer, self.market.submit(rows))
             for skipped in self.market.skipped(receipt):
                 raise ChainError(f"the market skipped the schedule of 0x{skipped.device_id.hex()}: {skipped.refusal}")
-        # A schedule without energy stands for nothing, so there is nothing to settle either.
-        self.schedules[day] = [row.schedule for row in signed if any(order.energy_wh for order in row.schedule.orders)]
+            waiting = waiting[len(rows) :]
+
+    def _fitting(self, rows: Sequence[SignedSchedule]) -> Sequence[SignedSchedule]:
+        """The first rows, as many as one transaction takes within EIP-7825's limit, found by trying.
+
+        How many that are depends on the ring: the first order at a price in a place of it costs 22,100 gas, a later
+        one 5,000 or, in the same transaction, next to nothing.
+        """
+        while self.market.accepted(rows, self._actors.relayer.address) < len(rows):
+            if len(rows) == 1:
+                refusal = self.market.refusals(rows)[0]
+                raise ChainError(f"the market refuses the schedule of 0x{rows[0].schedule.device_id.hex()}: {refusal}")
+            rows = rows[: len(rows) * 3 // 4]
+        return rows
 
     def _schedule(self, home: Home, bank: MeterBank, day: int, before_slot: int) -> SignedSchedule:
-        history = whole_days(bank.history(home.meter.name, before_slot))
-        orders = make_orders(forecast_day(history), self.params)
-        schedule = Schedule(home.meter.key.device_id, home.owner.address, ZONE, day, 1, orders)
+        params, device_id = self.trades.params, home.meter.key.device_id
+        forecast = forecast_day(whole_days(bank.history(home.meter.name, before_slot)))
+        unfilled = Schedule(device_id, home.owner.address, ZONE, day, 1, 0, 0, ())
+        green = device_id in self.trades.green
+        schedule = propose(unfilled, forecast, params, Strategy.HEDGED, None, green=green).schedule
         return SignedSchedule(schedule, self._sign(home, schedule_digest(self._domain, schedule)))
 
     def _sign(self, home: Home, digest: bytes) -> bytes:
@@ -79,29 +103,58 @@ class Trading:
 
     def clear_due(self, head_time: int) -> None:
         """Clear all slots of submitted days whose gate has closed by `head_time`."""
-        lead = self.params.gate_lead_slots
+        lead = self.trades.params.gate_lead_slots
         due = [
             slot
-            for day in self.schedules
+            for day in self.trades.schedules
             for slot in slots_of_day(day)
-            if slot not in self.clearings and slot_start(slot - lead) <= head_time
+            if slot not in self.trades.clearings and slot_start(slot - lead) <= head_time
         ]
         if due:
             self._send("clear", self._actors.relayer, self.market.clear(ZONE, due))
         for slot, clearing in zip(due, self.market.clearings(ZONE, due), strict=True):
             if clearing is None:
                 raise ChainError(f"slot {slot} is not cleared, though its gate has closed")
-            self.clearings[slot] = clearing
+            self.trades.clearings[slot] = clearing
+            self.trades.books[slot] = Book(*self.market.book(ZONE, slot))
 
-    def settle(self, day: int, profiles: Sequence[ProofFile]) -> None:
-        """Settle a day's schedules on the proven profiles of their devices."""
-        by_device = {proof.fields[0]: proof for proof in profiles}
-        rows = [(schedule, by_device[schedule.device_id]) for schedule in self.schedules[day]]
+    def settle(self, day: int, proofs: Sequence[ProofFile]) -> None:
+        """Make provisional runs of a day's schedules on the proven profiles of their devices."""
+        proven = {(profile := proof.profile()).device_id: (profile, proof.proof) for proof in proofs}
+        self.trades.profiles_wh |= {Key(device, day): profile.energy_wh for device, (profile, _) in proven.items()}
+        rows = [(schedule, *proven[schedule.device_id]) for schedule in self.trades.schedules[day]]
         for chunk in _chunks(rows, SETTLE_ROWS):
-            call = self.market.settle([(schedule, proof.profile(), proof.proof) for schedule, proof in chunk])
-            self._send("settle", self._actors.relayer, call)
-        self.settlements = {(row.device_id, row.day): row.settlement for row in self.market.settled()}
-        self.held = {(row.device_id, row.day) for row in self.market.held()}
+            self._send("settle", self._actors.relayer, self.market.settle(chunk))
+        self._read_results()
+
+    def dispute_best_paid(self, day: int) -> None:
+        """The home that pays most for a day doubts the run of the one that is paid most.
+
+        The meters are as honest as the oracles found them, so no correction follows: the dispute costs it the bond.
+        """
+        runs = [made for key, made in self.trades.runs.items() if key.day == day]
+        if len(runs) < 2:
+            return
+        ranked = sorted(runs, key=lambda made: (net_cash(made.settlement), made.run.device_id))
+        doubter = next(home.owner for home in self._actors.homes if home.owner.address == ranked[0].run.account)
+        self._send("dispute", doubter, self.market.dispute(ranked[-1].run))
+        self._read_results()
+
+    def finalize_due(self, head_time: int) -> None:
+        """End every run that was open to dispute for long enough by `head_time`."""
+        window_s = self.trades.params.dispute_seconds
+        due = [run for run in self._standing.values() if max(run.ran_at, run.disputed_at) + window_s <= head_time]
+        for chunk in _chunks(due, FINALIZE_ROWS):
+            self._send("finalize", self._actors.relayer, self.market.finalize(chunk))
+        if due:
+            self._read_results()
+
+    def _read_results(self) -> None:
+        self._standing = self.market.standing_runs()
+        self.trades.runs = {Key(made.run.device_id, made.run.day): made for made in self.market.made_runs()}
+        self.trades.final_cash = {Key(row.device_id, row.day): row.cash for row in self.market.finals()}
+        self.trades.held = {Key(row.device_id, row.day) for row in self.market.held()}
+        self.trades.disputes = self.market.ended_disputes()
 
     def withdraw_all(self) -> int:
         """Every home takes out what is free; returns the sum (1e-6 EUR)."""
