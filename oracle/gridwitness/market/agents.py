@@ -78,8 +78,8 @@ def imbalance_limit_wh(forecast: Forecast, plan: BatteryPlan | None = None) -> i
     With c contracted and m metered, a slot is short by max(0, m − c), of which the market settles what was sold, and
     the limit. Neither a bid that fills nor an offer that does adds to the rest, which is at most max(0, m): so a day's
     imports bound what is short beyond the contract, and its exports what is long. The limit is the larger sum of the
-    two at the ends of the scenarios, all slots at their worst together, and a quarter more: on the bundled weeks 99 %
-    of days stay within it. A battery may follow its plan or not: the worse of the two counts.
+    two at the ends of the scenarios, all slots at their worst together, and a quarter more: on the bundled weeks 311
+    of 312 days stay within it. A battery may follow its plan or not: the worse of the two counts.
     """
     days = [forecast] if plan is None else [forecast, forecast.shifted(plan.meter_wh)]
     total_wh = max(total for day in days for total in day.extreme_totals_wh())

@@ -9,12 +9,20 @@ from hypothesis import strategies as st
 
 from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.errors import InputError
-from gridwitness.market.battery import BAND_WH, Battery, BatteryPlan, SlotPrices, plan_battery, tariff_prices
+from gridwitness.market.battery import (
+    BAND_WH,
+    Battery,
+    BatteryPlan,
+    SlotPrices,
+    market_prices,
+    plan_battery,
+    tariff_prices,
+)
 from gridwitness.market.bills import grid_only_bill
 from gridwitness.market.forecast import forecast_day
 from gridwitness.sources.community import load_community
 
-from .orders import ZONE
+from .orders import FEE_ZONE, ZONE
 
 DATA = Path(__file__).parents[3] / "data" / "simbench-rural1"
 HOME = Battery(
@@ -188,6 +196,25 @@ def test_battery__impossible_limits__names_value_and_range(changes: dict[str, in
 def test_slot_prices__selling_above_buying__names_slot_and_prices() -> None:
     with pytest.raises(InputError, match=r"slot 1: prices must be 0 ≤ sell \(11\) ≤ buy \(10\)"):
         SlotPrices((10, 10), (10, 11))
+
+
+def test_market_prices__fee_and_premium__are_paid_and_received_on_top() -> None:
+    assert (FEE_ZONE.network_fee_per_kwh, FEE_ZONE.green_premium_per_kwh) == (10_000, 20_000)
+    small_premium = replace(FEE_ZONE, green_premium_ticks=2)
+    assert market_prices((100, 200), small_premium, green=False) == SlotPrices((10_100, 10_200), (100, 200))
+    assert market_prices((100, 200), small_premium, green=True) == SlotPrices((10_100, 10_200), (4_100, 4_200))
+
+
+def test_market_prices__premium_above_the_fee__does_not_pay_for_buying_in_order_to_sell() -> None:
+    assert market_prices((100, 200), FEE_ZONE, green=True) == SlotPrices((10_100, 10_200), (10_100, 10_200))
+
+
+def test_plan__network_fee_above_the_spread__stays_idle() -> None:
+    lossless = replace(HOME, round_trip_bps=10_000)
+    apart = (100_000,) * 48 + (105_000,) * 48
+    for zone, is_idle in ((ZONE, False), (FEE_ZONE, True)):
+        prices = market_prices(apart, zone, green=False)
+        assert (set(plan_battery([0] * SLOTS_PER_DAY, lossless, prices).meter_wh) == {0}) is is_idle
 
 
 def test_plan__bundled_weeks__followed_blindly_saves_half_of_what_foresight_would() -> None:

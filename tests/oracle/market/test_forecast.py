@@ -7,7 +7,7 @@ import pytest
 
 from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.errors import InputError
-from gridwitness.market.forecast import LEVELS, forecast_day, whole_days
+from gridwitness.market.forecast import LEVELS, Forecast, forecast_day, whole_days
 from gridwitness.sources.community import Community, load_community
 
 DATA = Path(__file__).parents[3] / "data" / "simbench-rural1"
@@ -97,6 +97,13 @@ def test_whole_days__less_than_a_day__rest_is_the_mean() -> None:
 def test_whole_days__nothing_known__is_refused() -> None:
     with pytest.raises(InputError, match="history is empty"):
         whole_days(np.array([], dtype=np.int64))
+
+
+def test_extreme_totals__import_and_export__are_summed_at_the_ends_of_the_scenarios() -> None:
+    scenarios_wh = np.zeros((SLOTS_PER_DAY, len(LEVELS)))
+    scenarios_wh[0] = np.arange(10) * 100 - 400
+    scenarios_wh[1] = np.arange(10) + 1
+    assert Forecast(scenarios_wh).extreme_totals_wh() == (510, 400)
 
 
 def test_shift__certain_energy__moves_every_quantile_by_it() -> None:
