@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 
 from gridwitness.chain.anvil import Anvil
 from gridwitness.service.demo.meters import REPORTED_PERCENT, MeterBank, choose_faults
-from gridwitness.service.demo.result import CLEARING_COLUMNS, SETTLEMENT_COLUMNS
+from gridwitness.service.demo.result import BILL_LINES, CLEARING_COLUMNS, SETTLEMENT_COLUMNS
 from gridwitness.sources.community import load_community
 
 from .conftest import ROOT, FinishedDemo, Run
@@ -46,6 +47,8 @@ def test_demo__village_day__money_and_energy_are_conserved_to_the_unit(village_d
     assert summary["cash_in"] == summary["cash_out"] + summary["cash_left"]
     assert summary["cash_conserved"] is True
     assert summary["energy_conserved"] is True
+    assert summary["backstop_covers"] is True
+    assert 0 < summary["most_exposed"] < summary["balance_when_most_exposed"]
 
 
 # INV-M4
@@ -56,7 +59,18 @@ def test_demo__village_day__clearing_equals_brute_force_and_settlement_the_refer
     assert summary["slots_cleared"] == 96
     assert summary["clearing_equals_brute_force"] is True
     assert summary["settlement_equals_reference"] is True
+    assert summary["schedules_final"] + summary["schedules_held"] == summary["meters"]
     assert summary["traded_wh"] > 10_000
+
+
+def test_demo__village_day__a_dispute_without_a_correction_costs_the_doubter_the_bond(
+    village_day: FinishedDemo,
+) -> None:
+    (dispute,) = village_day.summary["disputes"]
+    assert dispute["upheld"] is False and dispute["bond_eur"] > 0
+    settlements = pd.read_csv(village_day.out / "settlements.csv").set_index("meter")
+    assert settlements.loc[dispute["meter"], "status"] == "final"
+    assert settlements["bill_eur"].idxmin() == dispute["meter"]
 
 
 def test_demo__village_day__both_culprits_are_flagged_and_held_and_nobody_else(village_day: FinishedDemo) -> None:
@@ -86,7 +100,10 @@ def test_demo__village_day__tables_agree_with_the_summary(village_day: FinishedD
     assert tuple(clearings.columns) == CLEARING_COLUMNS
     assert tuple(settlements.columns) == SETTLEMENT_COLUMNS
     assert clearings["volume_wh"].sum() == village_day.summary["traded_wh"]
-    settled = settlements[settlements["status"] == "settled"]
+    settled = settlements[settlements["status"] == "final"]
+    for line, amount in village_day.summary["bill_lines_eur"].items():
+        assert abs(settled[f"{line}_eur"].sum() + amount) < 1e-6
+    assert (settled["bill_eur"] + settled[[f"{line}_eur" for line in BILL_LINES]].sum(axis=1)).abs().max() < 1e-6
     assert abs(settled["bill_eur"].sum() - village_day.summary["bills_eur"]) < 1e-6
     assert abs(settled["grid_only_bill_eur"].sum() - village_day.summary["grid_only_bills_eur"]) < 1e-6
     assert len(settlements) == village_day.summary["meters"]
@@ -97,10 +114,11 @@ def test_demo__village_day__gas_of_every_kind_of_call_and_time_of_every_phase_is
 ) -> None:
     gas = village_day.summary["gas"]
     for kind in ("DeviceRegistry.register/p256", "DeviceRegistry.activate/p256", "DataAttestation.attest/readings",
-                 "EnergyMarket.submit", "EnergyMarket.clear", "EnergyMarket.settle"):  # fmt: skip
+                 "EnergyMarket.submit", "EnergyMarket.clear", "EnergyMarket.settle", "EnergyMarket.dispute",
+                 "EnergyMarket.finalize"):  # fmt: skip
         assert gas[kind]["calls"] > 0
         assert gas[kind]["mean"] == round(gas[kind]["total"] / gas[kind]["calls"])
-    assert {"deploy", "deliver", "settle", "total"} <= set(village_day.summary["wall_s"])
+    assert {"deploy", "deliver", "end", "total"} <= set(village_day.summary["wall_s"])
 
 
 def test_demo__village_day__report_stands_alone(village_day: FinishedDemo) -> None:
@@ -109,6 +127,19 @@ def test_demo__village_day__report_stands_alone(village_day: FinishedDemo) -> No
     for meter in culprits():
         assert meter in html
     assert "report.html" in village_day.printed
+
+
+def test_demo__two_days__each_ends_after_its_disputes(hamlet: Path, tmp_path: Path, gridwitness: Run) -> None:
+    out = tmp_path / "demo"
+    done = gridwitness("demo", "--community", str(hamlet), "--days", "2", "--out", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["slots_cleared"] == 2 * 96
+    assert summary["schedules_final"] + summary["schedules_held"] == 2 * 3
+    assert summary["schedules_final"] > 0
+    for check in ("cash_conserved", "energy_conserved", "backstop_covers", "clearing_equals_brute_force",
+                  "settlement_equals_reference"):  # fmt: skip
+        assert summary[check] is True, check
 
 
 def test_demo__finished__its_chain_opens_again_and_its_proof_verifies(

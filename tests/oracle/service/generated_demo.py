@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from gridwitness.service.demo.result import (
+    BILL_LINES,
     CLEARING_COLUMNS,
     READING_COLUMNS,
     SETTLEMENT_COLUMNS,
@@ -17,6 +18,8 @@ from gridwitness.service.demo.result import (
 )
 
 RETAIL, FEED_IN = 0.32, 0.08
+NETWORK_FEE, GREEN_PREMIUM = 0.02, 0.01
+FEEDER_CAP_WH = 40_000
 FIRST_DAY = pd.Timestamp("2016-07-20", tz="UTC")
 FEEDER = "feeder"
 HISTORY_READINGS = 4_320
@@ -44,6 +47,8 @@ def generated_result(
         book=_book(slots[min(48, len(slots) - 1)], trades),
         retail_eur_per_kwh=RETAIL,
         feed_in_eur_per_kwh=FEED_IN,
+        network_fee_eur_per_kwh=NETWORK_FEE,
+        green_premium_eur_per_kwh=GREEN_PREMIUM,
     )
 
 
@@ -84,7 +89,9 @@ def _clearings(readings: pd.DataFrame, slots: pd.DatetimeIndex, trades: bool) ->
         if not trades:
             bids = offers = 0
         tick = 63 if not bids + offers else round(20 + 90 * bids / (bids + offers))
-        rows.append((slot, 1, tick, FEED_IN + tick * 0.0019, min(bids, offers), bids, offers))
+        price = FEED_IN + tick * 0.0019
+        volume = min(bids, offers)
+        rows.append((slot, 1, tick, price, NETWORK_FEE, GREEN_PREMIUM, volume, FEEDER_CAP_WH, bids, offers))
     assert len(rows) == len(slots)
     return pd.DataFrame(rows, columns=list(CLEARING_COLUMNS))
 
@@ -97,10 +104,17 @@ def _settlements(readings: pd.DataFrame, kinds: dict[str, str], clearings: pd.Da
         net = group.set_index("slot_start").net_wh
         traded = (net * 0.4).round().where(matched > 0, 0)
         grid_only = (net.clip(lower=0).sum() * RETAIL + net.clip(upper=0).sum() * FEED_IN) / 1000
-        traded_eur = -(traded * prices).sum() / 1000
         rest = net - traded
-        imbalance_eur = -(rest.clip(lower=0).sum() * RETAIL + rest.clip(upper=0).sum() * FEED_IN) / 1000
+        residual = rest.where(rest.index.hour == 23, 0)
+        lines = (
+            -(traded * prices).sum() / 1000,
+            -(traded.clip(lower=0).sum() * NETWORK_FEE + traded.clip(upper=0).sum() * GREEN_PREMIUM) / 1000,
+            _at_tariff(rest - residual),
+            -0.004321,
+            _at_tariff(residual),
+        )
         held = bool((group.score_bps > 9_900).sum() >= 4)
+        settled = (*(round(line, 6) for line in lines), round(-sum(lines), 6))
         number = int(meter.removeprefix("bus-"))
         rows.append(
             (
@@ -109,17 +123,21 @@ def _settlements(readings: pd.DataFrame, kinds: dict[str, str], clearings: pd.Da
                 f"0x{number:064x}",
                 f"0x{number:040x}",
                 kinds[meter],
-                "held" if held else "settled",
+                "held" if held else "final",
                 float("nan") if held else int(traded.sum()),
                 int(net.sum()),
-                float("nan") if held else round(traded_eur, 6),
-                float("nan") if held else round(imbalance_eur, 6),
-                float("nan") if held else -0.004321,
-                float("nan") if held else round(-traded_eur - imbalance_eur + 0.004321, 6),
+                float("nan") if held else int(residual.clip(lower=0).sum()),
+                float("nan") if held else -int(residual.clip(upper=0).sum()),
+                *((float("nan"),) * len(settled) if held else settled),
                 round(grid_only, 6),
             )
         )
     return pd.DataFrame(rows, columns=list(SETTLEMENT_COLUMNS))
+
+
+def _at_tariff(net: pd.Series) -> float:
+    """What the grid's tariff brings (> 0) or costs for energy."""
+    return -(net.clip(lower=0).sum() * RETAIL + net.clip(upper=0).sum() * FEED_IN) / 1000
 
 
 def _flagged(readings: pd.DataFrame, settlements: pd.DataFrame) -> list[dict[str, Any]]:
@@ -140,7 +158,7 @@ def _flagged(readings: pd.DataFrame, settlements: pd.DataFrame) -> list[dict[str
 
 
 def _summary(readings: pd.DataFrame, clearings: pd.DataFrame, settlements: pd.DataFrame, days: int) -> dict[str, Any]:
-    settled = settlements[settlements.status == "settled"]
+    settled = settlements[settlements.status == "final"]
     bills, grid_only = settled.bill_eur.sum(), settled.grid_only_bill_eur.sum()
     return {
         "days": days,
@@ -151,16 +169,23 @@ def _summary(readings: pd.DataFrame, clearings: pd.DataFrame, settlements: pd.Da
         "batches_attested": 96 * days + days,
         "readings_proven": 200,
         "slots_cleared": len(clearings),
+        "schedules_final": len(settled),
+        "schedules_held": len(settlements) - len(settled),
         "traded_wh": int(clearings.volume_wh.sum()),
         "bills_eur": float(bills),
+        "bill_lines_eur": {line: -float(settled[f"{line}_eur"].sum()) for line in BILL_LINES},
         "grid_only_bills_eur": float(grid_only),
         "saving_pct": float(100 * (grid_only - bills) / abs(grid_only)),
         "self_sufficiency_pct": 41.3,
         "flagged_devices": _flagged(readings, settlements),
+        "disputes": [{"meter": "bus-01", "doubted_by": "bus-04", "bond_eur": 5.0, "upheld": False}],
         "cash_in": 2_800_000_000,
         "cash_out": 1_790_123_456,
         "cash_left": 1_009_876_544,
         "cash_conserved": True,
+        "most_exposed": 325_323_333,
+        "balance_when_most_exposed": 5_000_000_000,
+        "backstop_covers": True,
         "energy_conserved": True,
         "clearing_equals_brute_force": True,
         "settlement_equals_reference": True,
@@ -182,4 +207,4 @@ def _book(slot: pd.Timestamp, trades: bool) -> BookSnapshot:
     crossing = next(tick for tick in range(128) if sum(offers[: tick + 1]) >= sum(bids[tick + 1 :]))
     price = crossing if trades else 63
     volume = min(sum(offers[: price + 1]), sum(bids[price:]))
-    return BookSnapshot(slot, bids, offers, prices, prices[price], volume)
+    return BookSnapshot(slot, bids, offers, prices, prices[price], volume, FEEDER_CAP_WH)

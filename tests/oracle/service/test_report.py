@@ -6,6 +6,7 @@ import io
 import json
 import re
 import struct
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -133,11 +134,15 @@ def test_write_report__one_day__every_home_has_energy_and_bill(folder: Path, res
         traded = "held" if home.traded_wh is None else kwh(home.traded_wh)
         assert energy[home.meter] == [home.kind, kwh(home.import_wh), kwh(home.export_wh), traded]
         if home.bill_eur is None:
-            assert bills[home.meter] == [euros(home.grid_only_eur), "held", "–"]
+            assert bills[home.meter] == ["", "held", euros(home.grid_only_eur), "–"]
         else:
-            assert bills[home.meter] == [euros(home.grid_only_eur), euros(home.bill_eur), euros(home.saving_eur or 0)]
+            figures = (*(home.lines_eur or ()), home.bill_eur, home.grid_only_eur, home.saving_eur or 0)
+            assert bills[home.meter] == [euros(figure) for figure in figures]
+            assert sum(home.lines_eur or ()) == pytest.approx(home.bill_eur, abs=1e-5)
     settled = [home for home in homes if home.bill_eur is not None]
-    assert bills["Settled"][1] == euros(sum(home.bill_eur or 0 for home in settled))
+    assert bills["Home"][:6] == ["Traded", "Fee less premium", "Imbalance", "Penalty", "Residual", "Bill"]
+    assert bills["Settled"][1] == euros(sum((home.lines_eur or ())[1] for home in settled))
+    assert bills["Settled"][5] == euros(sum(home.bill_eur or 0 for home in settled))
     assert FEEDER not in energy
 
 
@@ -176,6 +181,20 @@ def test_write_report__money_missing__says_the_check_failed(tmp_path: Path) -> N
     words = one_line(page_of(tmp_path).words)
     assert "Money conserved: failed" in words
     assert "€1,009.876543 left; difference €0.000001" in words
+
+
+def test_write_report__rules_of_the_zone__are_told_where_they_matter(folder: Path) -> None:
+    words = one_line(page_of(folder).words)
+    assert "buyers pay 2.00 ct/kWh for the local grid" in words
+    assert "receive a premium of 1.00 ct/kWh" in words
+    assert "bus-04 doubted the bill of bus-01 and staked €5.00; no correction came, so bus-01 got the stake." in words
+    assert "it might have owed €325.323333 at most, and had €5,000.000000" in words
+
+
+def test_write_report__feeder_at_its_cap__says_so(tmp_path: Path, result: DemoResult) -> None:
+    book = replace(result.book, cap_wh=result.book.volume_wh)
+    write_report(replace(result, book=book), tmp_path)
+    assert "change hands, all that the feeder carries." in one_line(page_of(tmp_path).words)
 
 
 def test_write_report__page__refers_to_nothing_outside_itself(folder: Path) -> None:
@@ -282,7 +301,7 @@ def test_write_report__a_week_of_118_meters__renders_all_homes(tmp_path: Path) -
     assert len(bills) == 118 + 2  # and the rows of headings and totals
     frozen = next(home for home in home_figures(result) if home.meter == "bus-05")
     assert (frozen.held_days, frozen.days) == (1, 7)
-    assert bills["bus-05"][-1] == "1 of 7" and bills["bus-05"][1] == euros(frozen.bill_eur or 0)
+    assert bills["bus-05"][-1] == "1 of 7" and bills["bus-05"][5] == euros(frozen.bill_eur or 0)
     assert bills["bus-02"][1] == "held"
 
 
@@ -309,7 +328,9 @@ def test_print_summary__one_day__names_what_was_held_and_checked(result: DemoRes
     text = console.export_text()
     assert "held: bus-02" in text and SHARE_REASON in text
     assert f"{euros(result.summary['bills_eur'])} instead of" in text
-    assert text.count("✓") == 5 and "✗" not in text
+    assert "bus-04 doubted the bill of bus-01 and staked €5.00; no correction came" in text
+    assert f"fee less premium {euros(result.summary['bill_lines_eur']['grid'])}" in text
+    assert text.count("✓") == 6 and "✗" not in text
 
 
 @pytest.mark.parametrize(
