@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_checksum_address
@@ -35,7 +34,6 @@ from gridwitness.sources.community_data import EPOCH, time_text
 
 # Key, chain id and market.
 _Signer = tuple[LocalAccount, int, str]
-KINDS = [kind.name.lower() for kind in DeviceKind if kind is not DeviceKind.UNSPECIFIED]
 
 History = Annotated[Path, typer.Option(help="CSV or Parquet, or a folder: slot_start, meter, import_wh, export_wh")]
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Delivery day (UTC)")]
@@ -46,7 +44,7 @@ Version = Annotated[int, typer.Option(min=1, max=(1 << 32) - 1, help="A higher o
 StrategyOption = Annotated[Strategy, typer.Option(help="What to do with the forecast")]
 BatteryFile = Annotated[Path | None, typer.Option(help="TOML or JSON file of the battery, for that strategy")]
 Prices = Annotated[Path | None, typer.Option(help="Past prices for the battery to expect, such as clearings.csv")]
-Kind = Annotated[str, typer.Option(click_type=click.Choice(KINDS), help="The device's kind: some are paid a premium")]
+Kind = Annotated[str, typer.Option(help="Kind of the device: some are green, and paid a premium")]
 Relay = Annotated[str | None, typer.Option(help="HTTP address of a relay to send the schedule to; needs --key")]
 Key = Annotated[Path | None, typer.Option(help="Keystore v3 file to sign with; needs --manifest")]
 PasswordFile = Annotated[Path | None, typer.Option(help="File with the keystore's password")]
@@ -85,7 +83,7 @@ def agent(
     device_id, owner = parse_device_id(device), _checksummed(account)
     signer = _signer(key, password_file, manifest, relay)
     params = zone_rules(zone, rules, manifest, rpc, number)
-    green = params.is_green(DeviceKind[kind.upper()])
+    green = params.is_green(_kind(kind))
     forecast = forecast_meter(history, meter, number, history_days)
     plan = plan_day(forecast, load_battery(battery) if battery else None, prices, number, params, green=green)
     unfilled = Schedule(device_id, owner, zone, number, version, 0, 0, ())
@@ -113,6 +111,13 @@ def _signer(key: Path | None, password_file: Path | None, manifest: Path | None,
         )
     known = Manifest.load(manifest)
     return load_account(key, password_file), known.chain_id, known.address("EnergyMarket")
+
+
+def _kind(name: str) -> DeviceKind:
+    kinds = {kind.name.lower(): kind for kind in DeviceKind if kind is not DeviceKind.UNSPECIFIED}
+    if name not in kinds:
+        raise InputError(f"kind {name!r} is not one of {', '.join(kinds)}")
+    return kinds[name]
 
 
 def _checksummed(account: str) -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,12 +15,14 @@ from typer.testing import CliRunner, Result
 from gridwitness.chain.keystore import write_keystore
 from gridwitness.cli import build_app
 from gridwitness.domain.market import Order, Schedule, Side
-from gridwitness.domain.slots import SLOTS_PER_DAY
+from gridwitness.domain.slots import SLOT_SECONDS, SLOTS_PER_DAY
 from gridwitness.encoding.eip712 import market_domain, schedule_digest
 from gridwitness.encoding.keys import Secp256k1Key, recover_signer
-from gridwitness.errors import GridwitnessError
-from gridwitness.market.agents import Strategy, make_orders
+from gridwitness.errors import GridwitnessError, InputError
+from gridwitness.market.agents import Strategy, imbalance_limit_wh, make_orders
 from gridwitness.market.forecast import forecast_day
+from gridwitness.market.zone_rules import zone_params_of
+from gridwitness.service.relay.messages import ScheduleMessage, to_schedule
 from gridwitness.sources.community import load_community
 from tests.oracle.market.orders import ZONE
 
@@ -33,8 +36,9 @@ RULES = {
     "tickSizePerKwh": 2_000,
     "shortPricePerKwh": 320_000,
     "longPricePerKwh": 80_000,
-    "penaltyPerKwh": 10_000,
+    "penaltyPerKwh": 15_000,
     "toleranceBps": 1_000,
+    "gateLeadSlots": 4,
 }
 BATTERY = {
     "capacity_wh": 10_000,
@@ -83,11 +87,12 @@ def with_battery(folder: Path, **changes: object) -> tuple[str, ...]:
 
 
 def schedule_of(folder: Path) -> tuple[Schedule, dict[str, Any]]:
+    """The schedule of the file, whose packed orders and orders in words are the same, and the file."""
     content = json.loads((folder / "schedule.json").read_text())
-    said = content["schedule"]
-    orders = tuple(Order(Side[row["side"].upper()], row["tick"], row["energyWh"]) for row in said["orders"])
-    device = bytes.fromhex(said["deviceId"][2:])
-    return Schedule(device, said["account"], said["zone"], said["day"], said["version"], orders), content
+    schedule = to_schedule(msgspec.convert(content["schedule"], ScheduleMessage))
+    in_words = tuple(Order(Side[row["side"].upper()], row["tick"], row["energyWh"]) for row in content["orders"])
+    assert in_words == schedule.orders
+    return schedule, content
 
 
 @pytest.mark.parametrize("strategy", [Strategy.TRUTHFUL, Strategy.HEDGED])
@@ -96,12 +101,43 @@ def test_agent__history_and_rules__writes_the_orders_of_the_strategy(folder: Pat
     assert done.exit_code == 0, done.output
     schedule, content = schedule_of(folder)
     history_wh = load_community(VILLAGE).days_wh("bus-03", range(DAY - 3, DAY))
-    orders = make_orders(forecast_day(history_wh), ZONE, strategy)
-    assert schedule == Schedule(DEVICE, ACCOUNT, 1, DAY, 3, orders)
-    assert content["schedule"]["orders"][1]["slotStart"] == "2016-08-13T00:15:00Z"
+    forecast = forecast_day(history_wh)
+    orders = make_orders(forecast, ZONE, strategy)
+    last = max(index for index, order in enumerate(orders) if order.energy_wh)
+    deadline = (DAY * SLOTS_PER_DAY + last - RULES["gateLeadSlots"]) * SLOT_SECONDS - 1
+    assert schedule == Schedule(DEVICE, ACCOUNT, 1, DAY, 3, deadline, imbalance_limit_wh(forecast), orders)
+    assert content["orders"][1]["slotStart"] == "2016-08-13T00:15:00Z"
     assert (content["date"], content["seal"]) == ("2016-08-13", None)
     assert done.output.count("offer") > 20
     assert "unsigned" in done.output
+
+
+def test_agent__fee_premium_cap_and_minimum__shape_the_orders_of_a_green_kind(folder: Path) -> None:
+    fee_and_premium = {"networkFeeTicks": 20, "greenPremiumTicks": 30, "greenKinds": ["generation"]}
+    rules = {**RULES, **fee_and_premium, "capTick": 125, "minOrderWh": 200}
+    (folder / "zone.json").write_text(json.dumps(rules))
+    params = zone_params_of(rules, "rules")
+    forecast = forecast_day(load_community(VILLAGE).days_wh("bus-03", range(DAY - 3, DAY)))
+    written = {}
+    for kind, is_green in (("consumption", False), ("generation", True)):
+        assert run(folder, kind=kind).exit_code == 0
+        written[kind] = schedule_of(folder)[0].orders
+        assert written[kind] == make_orders(forecast, params, green=is_green)
+    assert written["generation"] != written["consumption"]
+    assert min(order.energy_wh for order in written["generation"] if order.energy_wh) >= 200
+
+
+def test_agent__nothing_worth_ordering__is_not_sent_to_the_relay(folder: Path) -> None:
+    """An empty schedule would cancel the day."""
+    manifest = json.loads((folder / "31337.json").read_text())
+    manifest["zones"]["1"]["params"]["minOrderWh"] = 65_535
+    (folder / "31337.json").write_text(json.dumps(manifest))
+    done = run(
+        folder, *signed(folder), "--relay", "http://relay.invalid", rules=("--manifest", str(folder / "31337.json"))
+    )
+    assert isinstance(done.exception, InputError)
+    assert done.exception.message == "no order is worth making, so nothing is sent"
+    assert not any(order.energy_wh for order in schedule_of(folder)[0].orders)
 
 
 def test_agent__battery__writes_states_within_it_and_other_orders(folder: Path) -> None:
@@ -173,10 +209,12 @@ def fault(folder: Path, *extra: str, rules: tuple[str, ...] = (), **changes: str
         ({"day": "2016-01-01"}, (), "simbench-rural1: no slot 2015-12-31T00:00:00Z"),
         ({"device": "0x07"}, (), "device '0x07' is not 0x and 64 hex digits"),
         ({"account": ACCOUNT.lower()}, (), "is not a checksummed address"),
+        ({"kind": "windmill"}, (), "kind 'windmill' is not one of consumption, prosumer, generation"),
         ({}, ("--strategy", "battery"), "strategy battery needs a battery plan"),
         ({}, ("--strategy", "battery", "--battery", "none.toml"), "battery none.toml not found"),
         ({}, ("--prices", "none.csv"), "prices none.csv are for a battery, and there is none"),
         ({}, ("--key", "key.json"), "--key, --password-file and --manifest go together"),
+        ({}, ("--relay", "http://relay.invalid"), "go together, and --relay needs them"),
         ({}, ("--manifest", "31337.json"), "give the zone's rules by --rules or by --manifest, not both"),
     ],
 )
