@@ -30,6 +30,7 @@ from gridwitness.scoring.streaming.state import (
 
 NOVELTY, RANK, SEASON, SHIFT, SHAPE, STUCK = range(6)
 CHANNELS: Final = ("novelty", "rank", "season", "shift", "shape", "stuck")
+PEAK: Final = 16
 LOG2_TABLE: Final = tuple(exact_log2_q8(256 + index) - 8 * 256 for index in range(256))
 
 
@@ -69,9 +70,10 @@ def position(ordered: Sequence[int], count: int, value: int) -> int:
     return low
 
 
-def tail_q8(counts: MutableSequence[int], bucket: int, memory: int) -> int:
+def tail_q8(counts: MutableSequence[int], bucket: int, memory: int, beyond_q8: int) -> int:
     """−log2 of the share of earlier values in this bucket or above, (k + ½) / (n + 1); then counts the value.
 
+    Beyond the highest bucket so far, `beyond_q8` more for each, up to 16 bits: a power law's tail goes on like that.
     `counts` ends with its own total. At twice the memory all counts are halved: the old fades, the shape stays.
     """
     last = len(counts) - 1
@@ -79,6 +81,11 @@ def tail_q8(counts: MutableSequence[int], bucket: int, memory: int) -> int:
     for index in range(bucket, last):
         above += counts[index]
     surprise = log2_q8(2 * counts[last] + 2) - log2_q8(2 * above + 1)
+    if above == 0 and counts[last] > 0 and beyond_q8 > 0:
+        top = bucket
+        while counts[top] == 0:
+            top -= 1
+        surprise += min((bucket - top - 1) * beyond_q8, 32 * 256)
     counts[bucket] += 1
     counts[last] += 1
     if counts[last] >= 2 * memory:
@@ -113,7 +120,7 @@ def nearest(
         if 0 < below < count:
             distance = min(distance, value - ordered[below - 1])
     smaller_side = min(count - below, not_above)
-    row[NOVELTY] = tail_q8(state.gaps, bucket_of(distance), memory)
+    row[NOVELTY] = tail_q8(state.gaps, bucket_of(distance), memory, params.beyond_q8)
     row[RANK] = max(log2_q8(2 * count + 2) - log2_q8(4 * smaller_side + 1), 0)
     facts[NOVELTY] = distance
     facts[RANK] = count - below if count - below <= not_above else -not_above
@@ -143,7 +150,9 @@ def season(state: State, params: StreamParams, time: int, value: int) -> tuple[i
     week, day = hour % WEEK_HOURS, hour % DAY_HOURS
     usual = state.week_means[week] if state.week_seen[week] > 0 else state.day_means[day]
     known = state.day_seen[day] > 0
-    surprise = tail_q8(state.residuals, bucket_of(abs(value - usual)), len(state.recent)) if known else 0
+    surprise = (
+        tail_q8(state.residuals, bucket_of(abs(value - usual)), len(state.recent), params.beyond_q8) if known else 0
+    )
     state.week_seen[week] += 1
     state.day_seen[day] += 1
     state.week_means[week] += (value - state.week_means[week]) // min(state.week_seen[week], params.season_memory)
@@ -161,7 +170,11 @@ def shift(state: State, params: StreamParams, value: int) -> tuple[int, int]:
     numbers[FAST] += (value - numbers[FAST]) // min(age, params.fast_memory)
     moved = numbers[FAST] - numbers[SLOW]
     bits = log2_q8(abs(moved) + 1) - log2_q8(numbers[SPREAD] + 1) + 64 * 256
-    surprise = tail_q8(state.shifts, min(max(bits, 0) >> 6, 2 * BUCKETS - 1), len(state.recent)) if age > 1 else 0
+    surprise = (
+        tail_q8(state.shifts, min(max(bits, 0) >> 6, 2 * BUCKETS - 1), len(state.recent), params.beyond_q8)
+        if 2 * age > params.slow_memory
+        else 0
+    )
     away = abs(value - numbers[SLOW])
     numbers[SLOW] += (value - numbers[SLOW]) // min(age, params.slow_memory)
     numbers[SPREAD] += (away - numbers[SPREAD]) // min(age, params.slow_memory)
@@ -188,7 +201,7 @@ def shape(state: State, params: StreamParams, value: int) -> tuple[int, int]:
     state.numbers[PATH_END] = end + 1
     if best == 1 << 61:
         return 0, 0
-    return tail_q8(state.shapes, bucket_of(best), len(state.recent)), best
+    return tail_q8(state.shapes, bucket_of(best), len(state.recent), params.beyond_q8), best
 
 
 def stuck(state: State, params: StreamParams, value: int) -> tuple[int, int]:
@@ -240,23 +253,26 @@ def is_record(state: State, params: StreamParams, evidence: int) -> bool:
 def calibrate(state: State, params: StreamParams, evidence: int) -> int:
     """Score in bps: the rank of the evidence among the series' own up to `rank_limit_bps`, above it only records.
 
-    A record pays for every earlier record at least as strong: the budget. What is left beyond `alert_from_q8` counts.
+    A record pays for every earlier record at least as strong: the budget, in which a record weighs half as much after
+    each `memory` readings. What is left beyond `alert_from_q8` counts.
     """
     bucket = min(evidence >> 5, PEAK_BUCKETS - 1)
-    memory = len(state.recent)
     above = 0
     for index in range(bucket, PEAK_BUCKETS):
         above += state.evidences[index]
     known = state.evidences[PEAK_BUCKETS]
     score = min(10_000 * (known - above) // (known + 1), params.rank_limit_bps)
-    tail_q8(state.evidences, bucket, memory)
+    tail_q8(state.evidences, bucket, params.rank_memory, 0)
+    if state.numbers[SEEN] % len(state.recent) == 0:
+        for index in range(PEAK_BUCKETS):
+            state.peaks[index] //= 2
     if not is_record(state, params, evidence):
         return score
     spent = 0
     for index in range(bucket, PEAK_BUCKETS):
         spent += state.peaks[index]
-    state.peaks[bucket] += 1
-    left = evidence - spent * params.budget_q8 - params.alert_from_q8
+    state.peaks[bucket] += PEAK
+    left = evidence - spent * params.budget_q8 // PEAK - params.alert_from_q8
     if left < 0:
         return score
     return min(params.rank_limit_bps + 1 + left // params.alert_step_q8, 10_000)

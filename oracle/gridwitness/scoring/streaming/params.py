@@ -33,24 +33,26 @@ class StreamParams(NamedTuple):
     `alert_step_q8`     evidence per basis point from there
     """
 
-    memory: int = 8_192
+    memory: int = 16_384
     warmup: int = 50
     season_memory: int = 8
     fast_memory: int = 10
     slow_memory: int = 300
     shape_memory: int = 1_024
     stuck_limit_q8: int = 64 * 256
+    beyond_q8: int = 512
     novelty_weight: int = 16
-    rank_weight: int = 7
-    season_weight: int = 2
-    shift_weight: int = 2
-    shape_weight: int = 2
-    stuck_weight: int = 2
+    rank_weight: int = 8
+    season_weight: int = 1
+    shift_weight: int = 1
+    shape_weight: int = 1
+    stuck_weight: int = 1
     age_percent: int = 20
     record_share: int = 20
     record_min: int = 100
     record_max: int = 400
     budget_q8: int = 25
+    rank_memory: int = 1_024
     rank_limit_bps: int = 9_919
     alert_from_q8: int = 5 * 256
     alert_step_q8: int = 25

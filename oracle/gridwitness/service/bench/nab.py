@@ -43,7 +43,7 @@ def score_stream(stream: NabStream) -> list[int]:
 
 
 def detect(streams: Sequence[NabStream], detector: Detector) -> Detected:
-    """Run a detector over a corpus on one core. A first row is scored before the clock starts: nothing compiles then."""
+    """Run a detector over a corpus on one core. A first row is scored before the clock starts, to compile."""
     first = streams[0]
     detector(NabStream(first.name, first.timestamps[:1], first.texts[:1], first.times[:1], first.values[:1], ()))
     started = time.process_time()
