@@ -57,8 +57,7 @@ def closes_at(schedule: Schedule, previous: Schedule | None, params: ZoneParams)
     )
     orders = zip(slots, schedule.orders, before if previous is None else previous.orders, strict=True)
     changed |= {slot for slot, order, old in orders if order != old and (order.energy_wh or old.energy_wh)}
-    gates = (slot_start(slot - params.gate_lead_slots) for slot in changed)
-    return min(schedule.deadline + 1, *gates)
+    return min([schedule.deadline + 1, *(slot_start(slot - params.gate_lead_slots) for slot in changed)])
 
 
 def fitting_rows(count: int, guess: int, gas_of: Callable[[int], int | None]) -> int:
