@@ -8,6 +8,7 @@ from gridwitness.chain.manifest import Manifest
 from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, schema_of
 from scripts._artefacts import Artefacts
 from scripts._manifest import ManifestFile
+from scripts._params import zone_fields
 from scripts._sender import created_address
 from scripts._steps import stream_id
 from tests.integration.deploy.conftest import DEPLOYER, Console
@@ -50,9 +51,10 @@ def test_deploy__streams_and_zone__are_open_as_the_parameters_say(village: Conso
         assert attestation.functions.committeeDigest(manifest.stream(name), 1, committee).call() == term[0]
     market = village.web3.eth.contract(address=manifest.address("EnergyMarket"), abi=artefacts["EnergyMarket"].abi)
     today = village.web3.eth.get_block("latest")["timestamp"] // 86_400
-    stream, *rules = market.functions.zoneParams(1, today).call()
-    assert stream == manifest.stream("profiles")
-    assert rules == list(village.manifest["zones"]["1"]["params"].values())[1:]
+    names = [field["name"] for field in zone_fields(artefacts)]
+    rules = dict(zip(names, market.functions.zoneParams(1, today).call(), strict=True))
+    assert rules["profileStream"] == manifest.stream("profiles")
+    assert rules | {"profileStream": village.manifest["streams"]["profiles"]["id"]} == manifest.zones[1]
 
 
 def test_deploy__manifest__says_what_made_each_contract_and_that_p256_is_there(village: Console) -> None:
