@@ -25,7 +25,8 @@ from gridwitness.sources.payloads import encode_body
 BATCH_READINGS = 500
 ATTEST_TIMEOUT_S = 120.0
 POLL_S = 0.02
-CONNECTIONS = 24
+# An oracle closes a connection that was idle for five seconds; one about to be closed must not be used again.
+LIMITS = httpx.Limits(max_connections=24, keepalive_expiry=2)
 # Meters of a large village do not reach the oracles one by one but through a data concentrator at the transformer.
 CONCENTRATE_ABOVE = 40
 
@@ -48,8 +49,8 @@ class Delivery:
         self.signed: list[SignedReading] = []
         self.verdicts: Counter[str] = Counter()
         self._loop = asyncio.Runner()
-        self._http = httpx.Client(timeout=30)
-        self._client = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=CONNECTIONS))
+        self._http = httpx.Client(timeout=30, limits=LIMITS)
+        self._client = httpx.AsyncClient(timeout=60, limits=LIMITS)
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +96,7 @@ class Delivery:
             answers = self._loop.run(post_all())
         except httpx.HTTPError as error:
             self._alive()
-            raise GridwitnessError(f"an oracle did not take a reading: {error}") from error
+            raise GridwitnessError(f"an oracle did not take a reading: {str(error) or type(error).__name__}") from error
         # A reading counts as accepted if every oracle accepted it; otherwise under the first reason given.
         for index in range(len(bodies)):
             by_oracle = answers[index * len(self._urls) : (index + 1) * len(self._urls)]
