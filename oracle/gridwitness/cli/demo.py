@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+# A held schedule takes the place of those of its device that come 16 days later.
+MAX_DAYS = 16
 COMMUNITY = Path(__file__).resolve().parents[3] / "data" / "simbench-rural1"
 
 
 def demo(
-    days: Annotated[int, typer.Option(min=1, help="Days to trade")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=MAX_DAYS, help="Days to trade")] = 1,
     community: Annotated[
         Path, typer.Option(help="Folder of CSV or Parquet with slot_start, meter, import_wh, export_wh")
     ] = COMMUNITY,
