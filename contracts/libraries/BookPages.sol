@@ -185,9 +185,8 @@ library BookPages {
         if (tick > rules.capTick() || (!isOffer && tick < rules.networkFeeTicks())) {
             return INADMISSIBLE << ENTRY_WEIGHT_SHIFT;
         }
-        uint256 bookTick = ScheduleOrders.bookTick(order, rules, green);
-        uint256 word = bookTick / TickBook.LANES + (isOffer ? TickBook.SIDE : 0);
-        uint256 place = (word * 32 << 8) | (bookTick % TickBook.LANES * TickBook.LANE_BITS);
+        (uint256 word, uint256 lane) = TickBook.placeOf(ScheduleOrders.bookTick(order, rules, green), isOffer);
+        uint256 place = ((word * 32) << 8) | (lane * TickBook.LANE_BITS);
         return (OrderReserve.weightOf(order, rules, green) << ENTRY_WEIGHT_SHIFT) | place;
     }
 

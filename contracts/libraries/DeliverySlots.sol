@@ -69,10 +69,12 @@ library DeliverySlots {
 
     /// @notice Which slots of `day` may be ordered in: indices `from` to `to` − 1, of 0 to 95.
     function window(uint24 day, uint256 gateLeadSlots) internal view returns (uint256 from, uint256 to) {
-        uint256 first = firstOf(day);
-        uint256 open = firstOpen(gateLeadSlots);
-        uint256 end = uint256(lastInHorizon()) + 1;
-        from = open <= first ? 0 : Math.min(open - first, SLOTS_PER_DAY);
-        to = end <= first ? 0 : Math.min(end - first, SLOTS_PER_DAY);
+        unchecked {
+            uint256 first = uint256(day) * SLOTS_PER_DAY;
+            uint256 open = block.timestamp / SLOT_SECONDS + gateLeadSlots + 1;
+            uint256 end = block.timestamp / SLOT_SECONDS + HORIZON_SLOTS;
+            from = open <= first ? 0 : Math.min(open - first, SLOTS_PER_DAY);
+            to = end <= first ? 0 : Math.min(end - first, SLOTS_PER_DAY);
+        }
     }
 }

@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
 import {OrderRules} from "../types/OrderRules.sol";
+import {DayTally} from "./DayTally.sol";
 import {ScheduleOrders} from "./ScheduleOrders.sol";
 
 /// @title The most a schedule's account may come to owe, and the most its backstop may.
@@ -20,43 +20,68 @@ library OrderReserve {
 
     /// @notice What one Wh of an order weighs.
     function weightOf(uint256 order, OrderRules rules, bool green) internal pure returns (uint256) {
-        uint256 limit = rules.priceOf(ScheduleOrders.tickOf(order));
         unchecked {
+            uint256 limit = rules.priceOf(ScheduleOrders.tickOf(order));
             if (!ScheduleOrders.isOffer(order)) {
                 return ((limit + rules.penalty()) << RESERVE_SHIFT) | rules.longPrice();
             }
-            uint256 failure = rules.shortPrice() + rules.penalty();
+            uint256 failure = _failurePrice(rules);
             uint256 reserve = failure > limit ? failure - limit : 0;
             return (reserve << RESERVE_SHIFT) | (green ? rules.greenPremiumTicks() * rules.tickSize() : 0);
         }
     }
 
-    /// @notice Weight of all orders of a schedule.
-    function weigh(uint256[12] calldata orders, OrderRules rules, bool green) internal pure returns (uint256 weight) {
+    /// @notice Offers with a limit from this tick on reserve nothing: whoever fails them owes no more than it is paid.
+    function bondedTicks(OrderRules rules) internal pure returns (uint256) {
         unchecked {
-            for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
-                // The first of eight orders stands on top; each turn shifts it out.
-                for (uint256 packed = orders[word]; ScheduleOrders.hasEnergy(packed); packed <<= 32) {
-                    uint256 energy = ScheduleOrders.energyWh(packed >> 224);
-                    if (energy != 0) weight += energy * weightOf(packed >> 224, rules, green);
-                }
-            }
+            uint256 failure = _failurePrice(rules);
+            uint256 floor = rules.floorPrice();
+            return failure > floor ? Math.ceilDiv(failure - floor, rules.tickSize()) : 0;
         }
     }
 
-    /// @notice Money of a schedule by the weight of its orders; zero without energy.
-    function ofWeight(IMarketSettlement.Schedule calldata schedule, OrderRules rules, uint256 weight)
+    /// @notice Money of a schedule by its day's tally.
+    function ofTally(DayTally.Sums memory sums, OrderRules rules, uint256 limitWh, bool green)
         internal
         pure
         returns (uint256 reserve, uint256 exposure)
     {
-        if (ScheduleOrders.isEmpty(schedule.orders)) return (0, 0);
         unchecked {
-            uint256 limitWh = schedule.imbalanceLimitWh;
-            reserve = Math.ceilDiv((weight >> RESERVE_SHIFT) + limitWh * rules.shortPrice(), MILLI) + RESERVE_ROUNDING;
+            uint256 bidsWh = sums.bids >> 128;
+            uint256 milli = bidsWh * (rules.floorPrice() + rules.penalty()) + uint128(sums.bids) * rules.tickSize();
+            if (sums.offers != 0) {
+                milli += (sums.offers >> 128) * (_failurePrice(rules) - rules.floorPrice());
+                milli -= uint128(sums.offers) * rules.tickSize();
+            }
+            uint256 exposed = bidsWh * rules.longPrice();
+            if (green) exposed += sums.offersWh * rules.greenPremiumTicks() * rules.tickSize();
+            return ofWeight((milli << RESERVE_SHIFT) | exposed, rules, limitWh);
+        }
+    }
+
+    /// @notice Money of a schedule that has energy, by the weight of its orders.
+    function ofWeight(uint256 weight, OrderRules rules, uint256 limitWh)
+        internal
+        pure
+        returns (uint256 reserve, uint256 exposure)
+    {
+        unchecked {
+            reserve = _up((weight >> RESERVE_SHIFT) + limitWh * rules.shortPrice()) + RESERVE_ROUNDING;
             uint256 exposed = uint96(weight) + limitWh * rules.longPrice();
-            exposed += DUST_WH * rules.priceOf(rules.capTick());
-            exposure = Math.ceilDiv(exposed, MILLI) + EXPOSURE_ROUNDING;
+            exposure = _up(exposed + DUST_WH * rules.priceOf(rules.capTick())) + EXPOSURE_ROUNDING;
+        }
+    }
+
+    /// @notice What a seller pays per kWh that it sold and did not deliver.
+    function _failurePrice(OrderRules rules) private pure returns (uint256) {
+        unchecked {
+            return rules.shortPrice() + rules.penalty();
+        }
+    }
+
+    function _up(uint256 milli) private pure returns (uint256) {
+        unchecked {
+            return (milli + MILLI - 1) / MILLI;
         }
     }
 }

@@ -52,20 +52,13 @@ library ScheduleOrders {
     /// @notice Tick at which an order stands in the book: see {IMarketZones-ZoneParams}.
     /// @dev A bid must reach the network fee.
     function bookTick(uint256 order, OrderRules rules, bool green) internal pure returns (uint256) {
-        uint256 tick = tickOf(order);
-        if (!isOffer(order)) return tick - rules.networkFeeTicks();
-        if (!green) return tick;
-        uint256 premium = rules.greenPremiumTicks();
-        return tick > premium ? tick - premium : 0;
-    }
-
-    /// @notice Whether no order has energy.
-    function isEmpty(uint256[12] calldata orders) internal pure returns (bool) {
-        uint256 any;
-        for (uint256 word; word < WORDS; ++word) {
-            any |= orders[word];
+        unchecked {
+            uint256 tick = tickOf(order);
+            if (!isOffer(order)) return tick - rules.networkFeeTicks();
+            if (!green) return tick;
+            uint256 premium = rules.greenPremiumTicks();
+            return tick > premium ? tick - premium : 0;
         }
-        return !hasEnergy(any);
     }
 
     /// @notice Index of the first order with energy from `from` to `to` − 1; `to` if there is none.
@@ -83,20 +76,17 @@ library ScheduleOrders {
         while (index < to && orderAt(orders, index) == orderAt(others, index)) ++index;
     }
 
-    /// @notice EIP-712 struct hash of a schedule.
-    function hash(IMarketSettlement.Schedule calldata schedule) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                SCHEDULE_TYPEHASH,
-                schedule.deviceId,
-                schedule.account,
-                schedule.zone,
-                schedule.day,
-                schedule.version,
-                schedule.deadline,
-                schedule.imbalanceLimitWh,
-                keccak256(abi.encodePacked(schedule.orders))
-            )
-        );
+    /// @notice EIP-712 struct hash of a schedule, its words taken as they came: one too wide for its type makes another hash.
+    function hash(IMarketSettlement.Schedule calldata schedule) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = SCHEDULE_TYPEHASH;
+        assembly ("memory-safe") {
+            let start := mload(0x40)
+            calldatacopy(start, add(schedule, 224), 384)
+            let ordersHash := keccak256(start, 384)
+            mstore(start, typeHash)
+            calldatacopy(add(start, 32), schedule, 224)
+            mstore(add(start, 256), ordersHash)
+            structHash := keccak256(start, 288)
+        }
     }
 }

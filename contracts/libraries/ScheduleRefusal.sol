@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
-import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
 import {OrderRules} from "../types/OrderRules.sol";
 import {DeliverySlots} from "./DeliverySlots.sol";
 import {ScheduleOrders} from "./ScheduleOrders.sol";
@@ -12,81 +11,55 @@ import {ScheduleOrders} from "./ScheduleOrders.sol";
 library ScheduleRefusal {
     uint256 private constant SLOTS = 96;
 
-    /// @notice An order that the rules do not admit: limit above the cap or below the fee, too little energy.
-    function ofOrders(IMarketSettlement.Schedule calldata schedule, OrderRules rules)
-        internal
-        pure
-        returns (bytes memory)
-    {
-        for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
-            uint256 index = word * 8;
-            for (uint256 packed = schedule.orders[word]; ScheduleOrders.hasEnergy(packed); packed <<= 32) {
-                if (!_isAdmissible(packed >> 224, rules)) return _inadmissible(schedule, index, rules);
-                ++index;
-            }
+    /// @notice The first order that the rules do not admit.
+    function ofOrders(uint256[12] calldata orders, uint24 day, OrderRules rules) internal pure returns (bytes memory) {
+        for (uint256 index; index < SLOTS; ++index) {
+            bytes memory refused = ofOrder(ScheduleOrders.orderAt(orders, index), day, index, rules);
+            if (refused.length != 0) return refused;
         }
         return "";
     }
 
-    /// @notice An order in a slot whose gate is closed, namely that of index `closedAt` if below `from`, or in one beyond
-    /// the horizon, from index `to` on.
-    function ofSlots(
-        IMarketSettlement.Schedule calldata schedule,
-        OrderRules rules,
-        uint256 from,
-        uint256 to,
-        uint256 closedAt
-    ) internal view returns (bytes memory) {
-        uint32 firstSlot = DeliverySlots.firstOf(schedule.day);
-        if (closedAt < from) {
-            uint32 slot = firstSlot + uint32(closedAt);
-            uint256 closesAt = DeliverySlots.gateClosesAt(slot, rules.gateLeadSlots());
-            return abi.encodeWithSelector(IEnergyMarket.GateClosed.selector, slot, closesAt);
-        }
-        uint256 beyond = to == 0 ? 0 : ScheduleOrders.firstWithEnergy(schedule.orders, to, SLOTS);
-        if (beyond == SLOTS) return "";
-        uint256 refused = firstSlot + beyond;
-        return abi.encodeWithSelector(IEnergyMarket.BeyondHorizon.selector, refused, DeliverySlots.lastInHorizon());
-    }
-
-    /// @notice The order of index `index`, whose tick's sum would overflow.
-    function ofOverflow(IMarketSettlement.Schedule calldata schedule, uint256 index)
-        internal
-        pure
-        returns (bytes memory)
-    {
-        uint256 order = ScheduleOrders.orderAt(schedule.orders, index);
-        return abi.encodeWithSelector(
-            IEnergyMarket.TickSumOverflow.selector,
-            DeliverySlots.firstOf(schedule.day) + index,
-            ScheduleOrders.tickOf(order),
-            ScheduleOrders.energyWh(order)
-        );
-    }
-
-    function _isAdmissible(uint256 order, OrderRules rules) private pure returns (bool) {
+    /// @notice An order that the rules do not admit: limit above the cap or below the fee, too little energy.
+    function ofOrder(uint256 order, uint24 day, uint256 index, OrderRules rules) internal pure returns (bytes memory) {
         uint256 energy = ScheduleOrders.energyWh(order);
-        if (energy == 0) return true;
+        if (energy == 0) return "";
+        uint256 slot = _slot(day, index);
         uint256 tick = ScheduleOrders.tickOf(order);
-        if (energy < rules.minOrderWh() || tick > rules.capTick()) return false;
-        return ScheduleOrders.isOffer(order) || tick >= rules.networkFeeTicks();
-    }
-
-    function _inadmissible(IMarketSettlement.Schedule calldata schedule, uint256 index, OrderRules rules)
-        private
-        pure
-        returns (bytes memory)
-    {
-        uint256 order = ScheduleOrders.orderAt(schedule.orders, index);
-        uint256 slot = DeliverySlots.firstOf(schedule.day) + index;
-        uint256 tick = ScheduleOrders.tickOf(order);
-        uint256 energy = ScheduleOrders.energyWh(order);
         if (energy < rules.minOrderWh()) {
             return abi.encodeWithSelector(IEnergyMarket.OrderBelowMinimum.selector, slot, energy, rules.minOrderWh());
         }
         if (tick > rules.capTick()) {
             return abi.encodeWithSelector(IEnergyMarket.LimitAboveCap.selector, slot, tick, rules.capTick());
         }
+        if (ScheduleOrders.isOffer(order) || tick >= rules.networkFeeTicks()) return "";
         return abi.encodeWithSelector(IEnergyMarket.LimitBelowFee.selector, slot, tick, rules.networkFeeTicks());
+    }
+
+    /// @notice An order with energy outside the slots that are open, from index `from` to `to` − 1.
+    function ofWindow(uint24 day, uint256 index, uint256 from, uint256 to, OrderRules rules)
+        internal
+        view
+        returns (bytes memory)
+    {
+        uint256 slot = _slot(day, index);
+        if (index < from) {
+            uint256 closesAt = DeliverySlots.gateClosesAt(uint32(slot), rules.gateLeadSlots());
+            return abi.encodeWithSelector(IEnergyMarket.GateClosed.selector, slot, closesAt);
+        }
+        if (index < to) return "";
+        return abi.encodeWithSelector(IEnergyMarket.BeyondHorizon.selector, slot, DeliverySlots.lastInHorizon());
+    }
+
+    /// @notice An order whose tick's sum would overflow.
+    function ofOverflow(uint256 order, uint24 day, uint256 index) internal pure returns (bytes memory) {
+        (uint256 tick, uint256 energy) = (ScheduleOrders.tickOf(order), ScheduleOrders.energyWh(order));
+        return abi.encodeWithSelector(IEnergyMarket.TickSumOverflow.selector, _slot(day, index), tick, energy);
+    }
+
+    function _slot(uint24 day, uint256 index) private pure returns (uint256) {
+        unchecked {
+            return DeliverySlots.firstOf(day) + index;
+        }
     }
 }

@@ -33,13 +33,29 @@ library TickBook {
         return word >> LAP_SHIFT == lapOf(slot) ? word & SUMS : 0;
     }
 
-    /// @notice Add energy to a tick's sum; the caller has made sure that it fits.
-    function add(Ring storage ring, uint32 slot, uint256 index, uint256 lane, uint256 energyWh) internal {
-        uint256 sums = read(ring, slot, index) + (energyWh << (lane * LANE_BITS));
-        ring.words[_place(slot) + index] = (lapOf(slot) << LAP_SHIFT) | sums;
+    /// @notice Word and lane of a tick on one side.
+    function placeOf(uint256 tick, bool isOffer) internal pure returns (uint256 index, uint256 lane) {
+        unchecked {
+            return (tick / LANES + (isOffer ? SIDE : 0), tick % LANES);
+        }
     }
 
-    /// @notice Take energy that was added back from a tick's sum.
+    /// @notice Add energy to the sum of a place.
+    /// @return fits whether the sum can hold it; if not, nothing was added
+    function add(Ring storage ring, uint32 slot, uint256 index, uint256 lane, uint256 energyWh)
+        internal
+        returns (bool fits)
+    {
+        unchecked {
+            uint256 sums = read(ring, slot, index);
+            fits = laneOf(sums, lane) + energyWh <= LANE_MAX;
+            if (!fits) return false;
+            sums += energyWh << (lane * LANE_BITS);
+            ring.words[_place(slot) + index] = (lapOf(slot) << LAP_SHIFT) | sums;
+        }
+    }
+
+    /// @notice Take energy that was added back from the sum of a place.
     function subtract(Ring storage ring, uint32 slot, uint256 index, uint256 lane, uint256 energyWh) internal {
         ring.words[_place(slot) + index] -= energyWh << (lane * LANE_BITS);
     }
@@ -69,7 +85,7 @@ library TickBook {
             if (middle != tick) (tick, bids.totalWh, offers.totalWh) = (middle, 0, 0);
         }
         volume = supply < demand + bids.totalWh ? supply : demand + bids.totalWh;
-        if (volume > capWh) {
+        if (volume >= capWh) {
             _cutBids(ring, slot, capWh, bids);
             _cutOffers(ring, slot, capWh, offers);
             return ((bids.tick + offers.tick) / 2, capWh, bids, offers);

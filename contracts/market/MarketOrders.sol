@@ -10,7 +10,7 @@ import {OrderReserve} from "../libraries/OrderReserve.sol";
 import {ScheduleOrders} from "../libraries/ScheduleOrders.sol";
 import {ScheduleRefusal} from "../libraries/ScheduleRefusal.sol";
 import {TickBook} from "../libraries/TickBook.sol";
-import {ZoneMoney} from "../types/MarketMoney.sol";
+import {AccountMoney, ZoneMoney, packZoneMoney} from "../types/MarketMoney.sol";
 import {OrderRules} from "../types/OrderRules.sol";
 import {ScheduleRecord, packRecord} from "../types/ScheduleRecord.sol";
 import {SCOPE_TRADE} from "../types/Scopes.sol";
@@ -19,31 +19,33 @@ import {MarketAccounts} from "./MarketAccounts.sol";
 /// @dev The schedules of EnergyMarket: who may submit them, what refuses them, and how they enter the books.
 abstract contract MarketOrders is MarketAccounts, EIP712 {
     using BookPages for BookPages.Pages;
-    using OrderReserve for uint256[12];
-    using OrderReserve for Schedule;
     using ScheduleOrders for Schedule;
     using ScheduleOrders for uint256[12];
-    using ScheduleRefusal for Schedule;
     using TickBook for TickBook.Ring;
 
     /// @dev The zone and day that a call takes orders for.
-    /// @param unexposed what the backstop can still be exposed to
-    /// @param exposed what accepted schedules expose it to
+    /// @param from index of the first slot whose gate is open
+    /// @param to index after the last slot within the horizon
+    /// @param exposed what accepted schedules expose the backstop to
     struct Session {
         uint24 zone;
         uint24 day;
-        bool paused;
         OrderRules rules;
-        uint256 unexposed;
+        ZoneMoney money;
+        uint256 from;
+        uint256 to;
         uint256 exposed;
     }
 
-    /// @dev What is known of a schedule that nothing speaks against.
+    /// @dev What is known of a schedule. `weight` is that of its orders, `money` what its account had before.
     struct Verdict {
         bytes32 hash;
         bool green;
+        bool hasEnergy;
+        uint256 weight;
         uint256 reserve;
         uint256 exposure;
+        AccountMoney money;
     }
 
     /// @dev Gas for asking the registry about a signature. A contract's own check (ERC-1271) can burn no more than this of
@@ -91,14 +93,10 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         _revertIf(_zoneRefusal(session));
         _revertIf(_signerRefusal(session, verdict, schedule, msg.data[:0], true));
         _revertIf(_recordRefusal(schedule));
-        _revertIf(_windowRefusal(session, schedule));
-        _revertIf(schedule.ofOrders(session.rules));
-        uint256 weight = schedule.orders.weigh(session.rules, verdict.green);
-        (verdict.reserve, verdict.exposure) = schedule.ofWeight(session.rules, weight);
-        _revertIf(_moneyRefusal(session, schedule, verdict.reserve, verdict.exposure));
-        _enter(session.rules, schedule, 0, verdict.green);
+        _enter(session, verdict, schedule, 0);
+        _revertIf(_moneyRefusal(session, verdict, schedule));
         _keep(session, schedule, verdict);
-        _expose(session.zone, session.exposed, 0);
+        _zones[session.zone] = session.money.exposed(session.exposed);
     }
 
     /// @inheritdoc IEnergyMarket
@@ -112,20 +110,12 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         bool own = row.signature.length == 0 && msg.sender == schedule.account;
         _revertIf(_signerRefusal(session, verdict, schedule, row.signature, own));
         _requireReplaceable(schedule, previous);
-        uint256 from = _requireOpenSlots(session, schedule, previous);
-        _revertIf(schedule.ofOrders(session.rules));
-
-        uint256 weight = previous.orders.weigh(session.rules, verdict.green);
-        (uint256 released, uint256 unexposed) = previous.ofWeight(session.rules, weight);
-        _lock(schedule.account, -int256(released));
-        session.unexposed += unexposed;
-        weight = schedule.orders.weigh(session.rules, verdict.green);
-        (verdict.reserve, verdict.exposure) = schedule.ofWeight(session.rules, weight);
-        _revertIf(_moneyRefusal(session, schedule, verdict.reserve, verdict.exposure));
-        _leave(session.rules, previous, from, verdict.green);
-        _enter(session.rules, schedule, from, verdict.green);
+        _requireOpenSlots(session, schedule, previous);
+        _leave(session, previous, verdict.green);
+        _enter(session, verdict, schedule, session.from);
+        _revertIf(_moneyRefusal(session, verdict, schedule));
         _keep(session, schedule, verdict);
-        _expose(session.zone, session.exposed, unexposed);
+        _zones[session.zone] = session.money.exposed(session.exposed);
     }
 
     /// @inheritdoc IEnergyMarket
@@ -166,15 +156,14 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         session.zone = schedule.zone;
         session.day = schedule.day;
         session.rules = _rulesOf(schedule.zone, schedule.day).orders;
-        ZoneMoney money = _zones[schedule.zone];
-        session.paused = money.isPaused();
-        session.unexposed = money.unexposed();
+        session.money = _zones[schedule.zone];
+        (session.from, session.to) = DeliverySlots.window(schedule.day, session.rules.gateLeadSlots());
         session.exposed = 0;
     }
 
     function _close(Session memory session, BookPages.Pages memory pages) private {
         pages.flush(_books[session.zone], DeliverySlots.firstOf(session.day));
-        _expose(session.zone, session.exposed, 0);
+        if (session.exposed != 0) _zones[session.zone] = session.money.exposed(session.exposed);
     }
 
     /// @dev Judge a first version that is relayed; if nothing speaks against it, its orders are in the pages.
@@ -194,21 +183,30 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         if (refused.length != 0) return (refused, verdict);
         refused = _windowRefusal(session, schedule);
         if (refused.length != 0) return (refused, verdict);
-        (uint256 weight, uint256 stoppedAt) = pages.add(
+        uint256 stoppedAt;
+        (verdict.weight, stoppedAt) = pages.add(
             _books[schedule.zone], DeliverySlots.firstOf(schedule.day), schedule.orders, session.rules, verdict.green
         );
-        if (stoppedAt < SLOTS) {
-            refused = schedule.ofOrders(session.rules);
-            return (refused.length == 0 ? schedule.ofOverflow(stoppedAt) : refused, verdict);
-        }
-        (verdict.reserve, verdict.exposure) = schedule.ofWeight(session.rules, weight);
-        refused = _moneyRefusal(session, schedule, verdict.reserve, verdict.exposure);
+        if (stoppedAt < SLOTS) return (_orderRefusal(session, schedule, stoppedAt), verdict);
+        // An order weighs something wherever it costs or exposes anything; only then is it worth looking closer.
+        verdict.hasEnergy = verdict.weight != 0 || schedule.orders.firstWithEnergy(0, SLOTS) != SLOTS;
+        refused = _moneyRefusal(session, verdict, schedule);
         if (refused.length != 0) pages.takeBack(schedule.orders, verdict.green);
+    }
+
+    function _orderRefusal(Session memory session, Schedule calldata schedule, uint256 stoppedAt)
+        private
+        pure
+        returns (bytes memory refused)
+    {
+        refused = ScheduleRefusal.ofOrders(schedule.orders, session.day, session.rules);
+        if (refused.length != 0) return refused;
+        return ScheduleRefusal.ofOverflow(schedule.orders.orderAt(stoppedAt), session.day, stoppedAt);
     }
 
     function _zoneRefusal(Session memory session) private pure returns (bytes memory) {
         if (session.rules.isUnknown()) return abi.encodeWithSelector(ZoneUnknown.selector, session.zone);
-        return session.paused ? abi.encodeWithSelector(ZoneOrdersPaused.selector, session.zone) : bytes("");
+        return session.money.isPaused() ? abi.encodeWithSelector(ZoneOrdersPaused.selector, session.zone) : bytes("");
     }
 
     /// @dev Whether the signer may trade for the device; `own` means the caller signs by calling. Says in `verdict` whether
@@ -272,26 +270,35 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         return abi.encodeWithSelector(ScheduleStands.selector, schedule.deviceId, record.day(), record.version());
     }
 
+    /// @dev Whether there are orders in slots that are not open.
     function _windowRefusal(Session memory session, Schedule calldata schedule) private view returns (bytes memory) {
-        (uint256 from, uint256 to) = DeliverySlots.window(schedule.day, session.rules.gateLeadSlots());
+        (uint256 from, uint256 to) = (session.from, session.to);
         if (from == 0 && to == SLOTS) return "";
-        uint256 closedAt = from == SLOTS ? SLOTS - 1 : schedule.orders.firstWithEnergy(0, from);
-        return schedule.ofSlots(session.rules, from, to, closedAt);
+        uint256 index = schedule.orders.firstWithEnergy(0, from);
+        if (index == from) index = schedule.orders.firstWithEnergy(to > from ? to : from, SLOTS);
+        return index == SLOTS ? bytes("") : ScheduleRefusal.ofWindow(session.day, index, from, to, session.rules);
     }
 
-    /// @dev Whether account and backstop have enough for a schedule.
-    function _moneyRefusal(Session memory session, Schedule calldata schedule, uint256 reserve, uint256 exposure)
+    /// @dev What a schedule reserves and exposes, and whether account and backstop have enough for it.
+    function _moneyRefusal(Session memory session, Verdict memory verdict, Schedule calldata schedule)
         private
         view
         returns (bytes memory)
     {
-        uint256 free = _accounts[schedule.account].free();
-        if (reserve > free) {
-            return abi.encodeWithSelector(InsufficientBalance.selector, schedule.account, reserve, free);
+        if (!verdict.hasEnergy) return "";
+        (uint256 reserve, uint256 exposure) =
+            OrderReserve.ofWeight(verdict.weight, session.rules, schedule.imbalanceLimitWh);
+        (verdict.reserve, verdict.exposure) = (reserve, exposure);
+        AccountMoney money = _accounts[schedule.account];
+        verdict.money = money;
+        if (reserve > money.free()) {
+            return abi.encodeWithSelector(InsufficientBalance.selector, schedule.account, reserve, money.free());
         }
-        uint256 unexposed = session.unexposed - session.exposed;
-        if (exposure <= unexposed) return "";
-        return abi.encodeWithSelector(BackstopExhausted.selector, schedule.zone, exposure, unexposed);
+        unchecked {
+            uint256 unexposed = session.money.unexposed() - session.exposed;
+            if (exposure <= unexposed) return "";
+            return abi.encodeWithSelector(BackstopExhausted.selector, schedule.zone, exposure, unexposed);
+        }
     }
 
     /// @dev Demand that `previous` stands open and `schedule` is a later version of it.
@@ -308,81 +315,104 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
     }
 
     /// @dev Demand that nothing changes that is closed already.
-    /// @return from index of the first slot whose gate is open
     function _requireOpenSlots(Session memory session, Schedule calldata schedule, Schedule calldata previous)
         private
         view
-        returns (uint256 from)
     {
-        uint256 to;
-        (from, to) = DeliverySlots.window(schedule.day, session.rules.gateLeadSlots());
+        uint256 from = session.from;
         uint256 closedAt = from == SLOTS ? SLOTS - 1 : schedule.orders.firstDifference(previous.orders, from);
-        _revertIf(schedule.ofSlots(session.rules, from, to, closedAt));
-        bool limitFixed = from != 0 && !schedule.orders.isEmpty();
-        if (limitFixed && schedule.imbalanceLimitWh != previous.imbalanceLimitWh) {
+        if (closedAt < from) _revertIf(ScheduleRefusal.ofWindow(session.day, closedAt, from, SLOTS, session.rules));
+        bool isFixed = from != 0 && schedule.imbalanceLimitWh != previous.imbalanceLimitWh;
+        if (isFixed && schedule.orders.firstWithEnergy(0, SLOTS) != SLOTS) {
             revert ImbalanceLimitFixed(schedule.deviceId, schedule.imbalanceLimitWh, previous.imbalanceLimitWh);
         }
-        if (session.paused && schedule.orders.firstWithEnergy(from, SLOTS) != SLOTS) {
+        if (session.money.isPaused() && schedule.orders.firstWithEnergy(from, SLOTS) != SLOTS) {
             revert ZoneOrdersPaused(schedule.zone);
         }
     }
 
     /// @dev Keep a schedule's hash and reserve its money; one without energy stands for nothing but its version.
     function _keep(Session memory session, Schedule calldata schedule, Verdict memory verdict) private {
-        session.exposed += verdict.exposure;
-        ScheduleStatus status = verdict.reserve == 0 ? ScheduleStatus.None : ScheduleStatus.Open;
-        if (verdict.reserve != 0) _lock(schedule.account, int256(verdict.reserve));
-        _keepRecord(
-            schedule.deviceId,
-            schedule.day,
-            packRecord(verdict.hash, schedule.day, schedule.version, verdict.green, status)
-        );
+        ScheduleStatus status = ScheduleStatus.None;
+        if (verdict.hasEnergy) {
+            status = ScheduleStatus.Open;
+            unchecked {
+                session.exposed += verdict.exposure;
+            }
+            _accounts[schedule.account] = verdict.money.locked(verdict.reserve);
+        }
+        ScheduleRecord record = packRecord(verdict.hash, schedule.day, schedule.version, verdict.green, status);
+        _keepRecord(schedule.deviceId, schedule.day, record);
         emit ScheduleSubmitted(schedule.deviceId, schedule.day, schedule.account, schedule.version, verdict.hash);
     }
 
-    /// @dev Add the orders from index `from` on to the books, or revert if a tick's sum overflows.
-    function _enter(OrderRules rules, Schedule calldata schedule, uint256 from, bool green) private {
-        TickBook.Ring storage ring = _books[schedule.zone];
-        uint32 slot = DeliverySlots.firstOf(schedule.day);
-        for (uint256 index = from; index < SLOTS; ++index) {
-            if (index & 7 == 0 && !ScheduleOrders.hasEnergy(schedule.orders[index >> 3])) {
-                index += 7;
-                continue;
+    /// @dev Weigh the orders and add those from index `kept` on to the books, or revert if one cannot be.
+    function _enter(Session memory session, Verdict memory verdict, Schedule calldata schedule, uint256 kept) private {
+        for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
+            uint256 packed = schedule.orders[word];
+            if (!ScheduleOrders.hasEnergy(packed)) continue;
+            verdict.hasEnergy = true;
+            unchecked {
+                // The first of eight orders stands on top; each turn shifts it out.
+                for (uint256 index = word * 8; ScheduleOrders.hasEnergy(packed); ++index) {
+                    uint256 order = packed >> 224;
+                    packed <<= 32;
+                    uint256 energyWh = ScheduleOrders.energyWh(order);
+                    if (energyWh == 0) continue;
+                    verdict.weight += energyWh * OrderReserve.weightOf(order, session.rules, verdict.green);
+                    if (index >= kept) _add(session, order, index, verdict.green);
+                }
             }
-            uint256 order = schedule.orders.orderAt(index);
-            uint256 energyWh = ScheduleOrders.energyWh(order);
-            if (energyWh == 0) continue;
-            (uint256 word, uint256 lane) = _placeOf(order, rules, green);
-            if (TickBook.laneOf(ring.read(slot + uint32(index), word), lane) + energyWh > TickBook.LANE_MAX) {
-                _revertIf(schedule.ofOverflow(index));
-            }
-            ring.add(slot + uint32(index), word, lane, energyWh);
         }
     }
 
-    /// @dev Take the orders from index `from` on out of the books.
-    function _leave(OrderRules rules, Schedule calldata schedule, uint256 from, bool green) private {
-        TickBook.Ring storage ring = _books[schedule.zone];
-        uint32 slot = DeliverySlots.firstOf(schedule.day);
-        for (uint256 index = from; index < SLOTS; ++index) {
-            uint256 order = schedule.orders.orderAt(index);
-            uint256 energyWh = ScheduleOrders.energyWh(order);
-            if (energyWh == 0) continue;
-            (uint256 word, uint256 lane) = _placeOf(order, rules, green);
-            ring.subtract(slot + uint32(index), word, lane, energyWh);
+    function _add(Session memory session, uint256 order, uint256 index, bool green) private {
+        OrderRules rules = session.rules;
+        if (index < session.from || index >= session.to) {
+            _revertIf(ScheduleRefusal.ofWindow(session.day, index, session.from, session.to, rules));
+        }
+        _revertIf(ScheduleRefusal.ofOrder(order, session.day, index, rules));
+        (uint256 word, uint256 lane) =
+            TickBook.placeOf(ScheduleOrders.bookTick(order, rules, green), ScheduleOrders.isOffer(order));
+        uint32 slot = DeliverySlots.firstOf(session.day) + uint32(index);
+        if (!_books[session.zone].add(slot, word, lane, ScheduleOrders.energyWh(order))) {
+            _revertIf(ScheduleRefusal.ofOverflow(order, session.day, index));
         }
     }
 
-    function _placeOf(uint256 order, OrderRules rules, bool green) private pure returns (uint256 word, uint256 lane) {
-        uint256 tick = ScheduleOrders.bookTick(order, rules, green);
-        word = tick / TickBook.LANES + (ScheduleOrders.isOffer(order) ? TickBook.SIDE : 0);
-        lane = tick % TickBook.LANES;
+    /// @dev Take the open orders of the version that stands out of the books, and give back what it reserved and exposed.
+    function _leave(Session memory session, Schedule calldata previous, bool green) private {
+        (uint256 reserve, uint256 exposure) = _moneyOf(previous, green);
+        _lock(previous.account, -int256(reserve));
+        session.money = packZoneMoney(
+            session.money.balance(),
+            session.money.exposure() - exposure,
+            session.money.inTransit(),
+            session.money.isPaused()
+        );
+        uint32 firstSlot = DeliverySlots.firstOf(session.day);
+        for (uint256 index = session.from; index < SLOTS; ++index) {
+            uint256 order = previous.orders.orderAt(index);
+            uint256 energyWh = ScheduleOrders.energyWh(order);
+            if (energyWh == 0) continue;
+            (uint256 word, uint256 lane) =
+                TickBook.placeOf(ScheduleOrders.bookTick(order, session.rules, green), ScheduleOrders.isOffer(order));
+            _books[session.zone].subtract(firstSlot + uint32(index), word, lane, energyWh);
+        }
     }
 
+    /// @dev What a schedule reserves and exposes; nothing without energy.
     function _moneyOf(Schedule calldata schedule, bool green) private view returns (uint256 reserve, uint256 exposure) {
         OrderRules rules = _rulesOf(schedule.zone, schedule.day).orders;
         if (rules.isUnknown()) revert ZoneUnknown(schedule.zone);
-        return schedule.ofWeight(rules, schedule.orders.weigh(rules, green));
+        uint256 weight;
+        uint256 index = schedule.orders.firstWithEnergy(0, SLOTS);
+        if (index == SLOTS) return (0, 0);
+        for (; index < SLOTS; ++index) {
+            uint256 order = schedule.orders.orderAt(index);
+            weight += ScheduleOrders.energyWh(order) * OrderReserve.weightOf(order, rules, green);
+        }
+        return OrderReserve.ofWeight(weight, rules, schedule.imbalanceLimitWh);
     }
 
     function _revertIf(bytes memory refused) private pure {

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IDataAttestation} from "../interfaces/IDataAttestation.sol";
 import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
 import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
+import {DayTally} from "../libraries/DayTally.sol";
 import {DeliverySlots, RESULT_SLOTS} from "../libraries/DeliverySlots.sol";
 import {OrderReserve} from "../libraries/OrderReserve.sol";
 import {ScheduleOrders} from "../libraries/ScheduleOrders.sol";
@@ -18,10 +19,8 @@ import {MarketState} from "./MarketState.sol";
 
 /// @dev Settlement of EnergyMarket: runs, disputes and how a schedule ends.
 abstract contract MarketSettlement is MarketState, IMarketSettlement {
-    using OrderReserve for uint256[12];
-    using OrderReserve for Schedule;
     using ScheduleOrders for Schedule;
-    using SettlementMath for SettlementMath.Sums;
+    using SettlementMath for DayTally.Sums;
 
     /// @dev Rules of a zone and results of its slots on a day, loaded as they are needed; `marks` has a mark, as of
     /// {ScheduleOrders-energyMarks}, for every slot already looked up.
@@ -55,10 +54,10 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
             uint256 endsAt = DeliverySlots.endOf(schedule.day);
             if (block.timestamp < endsAt) revert DayNotOver(schedule.day, endsAt);
             _select(day, schedule);
-            _requireProven(day, schedule, metered[row]);
+            uint256[12] memory energyWh = _requireProven(day, schedule, metered[row]);
             uint16 limitBps = day.rules.holdScoreBps();
             if (metered[row].scoreBps > limitBps) _hold(record, schedule, metered[row].scoreBps, limitBps);
-            else _runOnProof(day, schedule, metered[row], hash, record);
+            else _runOnProof(day, schedule, energyWh, uint32(metered[row].proof.seq), hash, record);
             _releaseMemory(mark);
         }
     }
@@ -81,17 +80,14 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
                 revert ScheduleNotOpen(schedule.deviceId, schedule.day, status);
             }
         }
-        SettlementRun memory run = _newRun(day, schedule, hash, record, 0);
-        Settlement memory settlement;
-        if (_mayBeLost(DeliverySlots.firstOf(schedule.day))) {
-            settlement.penaltyCash = -int256(uint256(run.reserve));
-            run.fromBackstop = int64(settlement.penaltyCash);
-        } else {
-            _loadResults(day, schedule.orders);
-            SettlementMath.Sums memory sums =
-                SettlementMath.onEstimate(schedule.orders, day.results, day.orders, record.isGreen(), !isFinal);
-            settlement = _value(day, schedule, record, sums, run);
-        }
+        // What lost results said about who owes whom cannot be known: then the reserve is forfeit.
+        bool isLost = _mayBeLost(DeliverySlots.firstOf(schedule.day));
+        if (!isLost) _loadResults(day, schedule.orders);
+        DayTally.Sums memory sums =
+            SettlementMath.onEstimate(schedule.orders, day.results, day.orders, record.isGreen(), !isFinal);
+        (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, 0);
+        if (isLost) run.fromBackstop = -int64(run.reserve);
+        if (isLost) settlement.penaltyCash = run.fromBackstop;
         _make(run, settlement, record);
         if (isFinal) _end(run, record);
     }
@@ -108,14 +104,14 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         }
         Day memory day;
         _select(day, schedule);
-        _requireProven(day, schedule, metered);
+        uint256[12] memory energyWh = _requireProven(day, schedule, metered);
         uint16 limitBps = day.rules.holdScoreBps();
         if (metered.scoreBps > limitBps) {
             revert ProfileHeld(schedule.deviceId, schedule.day, metered.scoreBps, limitBps);
         }
         _undo(previous);
-        SettlementRun memory run = _runOnProof(day, schedule, metered, hash, record);
-        bool changed = _cashOf(run) != _cashOf(previous);
+        int256 cash = _runOnProof(day, schedule, energyWh, uint32(metered.proof.seq), hash, record);
+        bool changed = cash != _cashOf(previous);
         if (previous.disputer != address(0)) _endDispute(previous, day.rules.disputeBond(), changed);
     }
 
@@ -235,12 +231,18 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         if (!pending || !record.matches(_hashOf(run))) revert RunMismatch(run.deviceId, run.day, status);
     }
 
-    function _requireProven(Day memory day, Schedule calldata schedule, Metered calldata metered) private view {
+    /// @return energyWh what was metered
+    function _requireProven(Day memory day, Schedule calldata schedule, Metered calldata metered)
+        private
+        view
+        returns (uint256[12] memory energyWh)
+    {
+        energyWh = metered.energyWh;
         IDataAttestation.ProfileLeaf memory leaf = IDataAttestation.ProfileLeaf({
             deviceId: schedule.deviceId,
             firstSlot: DeliverySlots.firstOf(schedule.day),
             count: uint16(SLOTS),
-            energyHash: keccak256(abi.encodePacked(metered.energyWh)),
+            energyHash: _hashOf(energyWh),
             scoreBps: metered.scoreBps
         });
         if (metered.proof.streamId != day.profileStream || !attestation.verifyProfile(leaf, metered.proof)) {
@@ -260,25 +262,34 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         emit SettlementHeld(schedule.deviceId, schedule.day, scoreBps, limitBps);
     }
 
+    /// @return cash what the account is due by the run
     function _runOnProof(
         Day memory day,
         Schedule calldata schedule,
-        Metered calldata metered,
+        uint256[12] memory energyWh,
+        uint32 profileSeq,
         bytes32 hash,
         ScheduleRecord record
-    ) private returns (SettlementRun memory run) {
+    ) private returns (int256 cash) {
         _loadResults(day, schedule.orders);
-        SettlementMath.Sums memory sums =
-            SettlementMath.onProof(schedule.orders, metered.energyWh, day.results, day.orders, record.isGreen());
-        run = _newRun(day, schedule, hash, record, uint32(metered.proof.seq));
-        _make(run, _value(day, schedule, record, sums, run), record);
+        DayTally.Sums memory sums =
+            SettlementMath.onProof(schedule.orders, energyWh, day.results, day.orders, record.isGreen());
+        (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, profileSeq);
+        _make(run, settlement, record);
+        return _cashOf(run);
     }
 
-    function _newRun(Day memory day, Schedule calldata schedule, bytes32 hash, ScheduleRecord record, uint32 profileSeq)
-        private
-        view
-        returns (SettlementRun memory run)
-    {
+    function _runOf(
+        Day memory day,
+        Schedule calldata schedule,
+        DayTally.Sums memory sums,
+        bytes32 hash,
+        ScheduleRecord record,
+        uint32 profileSeq
+    ) private view returns (SettlementRun memory run, Settlement memory settlement) {
+        bool green = record.isGreen();
+        uint256 limitWh = schedule.imbalanceLimitWh;
+        (uint256 reserve, uint256 exposure) = OrderReserve.ofTally(sums, day.orders, limitWh, green);
         run.deviceId = schedule.deviceId;
         run.account = schedule.account;
         run.zone = schedule.zone;
@@ -286,20 +297,8 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         run.scheduleHash = hash;
         run.profileSeq = profileSeq;
         run.ranAt = uint40(block.timestamp);
-        uint256 weight = schedule.orders.weigh(day.orders, record.isGreen());
-        (uint256 reserve, uint256 exposure) = schedule.ofWeight(day.orders, weight);
         (run.reserve, run.exposure) = (uint64(reserve), uint64(exposure));
-    }
-
-    function _value(
-        Day memory day,
-        Schedule calldata schedule,
-        ScheduleRecord record,
-        SettlementMath.Sums memory sums,
-        SettlementRun memory run
-    ) private pure returns (Settlement memory settlement) {
-        (settlement, run.fromCounterparties, run.fromBackstop) =
-            sums.value(day.orders, schedule.imbalanceLimitWh, record.isGreen());
+        (settlement, run.fromCounterparties, run.fromBackstop) = sums.value(day.orders, limitWh, green);
     }
 
     /// @dev Book a run and keep its hash.
@@ -348,5 +347,12 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
 
     function _hashOf(SettlementRun memory run) private pure returns (bytes32) {
         return keccak256(abi.encode(run));
+    }
+
+    /// @dev keccak256(abi.encodePacked(energyWh)), without a copy.
+    function _hashOf(uint256[12] memory energyWh) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            hash := keccak256(energyWh, 384)
+        }
     }
 }

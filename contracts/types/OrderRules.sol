@@ -102,5 +102,7 @@ function fromDay(OrderRules rules) pure returns (uint24) {
 
 /// @notice Price of a tick.
 function priceOf(OrderRules rules, uint256 tick) pure returns (uint256) {
-    return floorPrice(rules) + tick * tickSize(rules);
+    unchecked {
+        return floorPrice(rules) + tick * tickSize(rules);
+    }
 }

@@ -25,7 +25,7 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key
 from gridwitness.encoding.leaves import PROFILE_TYPES, profile_leaf, schema_of
 from gridwitness.encoding.packing import pack_energy_wh
-from gridwitness.market.clearing import fill_wh
+from gridwitness.market.settlement import contracts_wh
 from tests.actors import Committee, Device, Feed, proof_args, registration_args
 from tests.functional.market.village import (
     DAY_SECONDS,
@@ -36,6 +36,7 @@ from tests.functional.market.village import (
     deploy_market,
     params_args,
     schedule_args,
+    NO_RUN,
     warp,
     zone_rules,
 )
@@ -168,23 +169,22 @@ def measure_day(village: Village, homes: list[Home], owner: Home, per_call: int)
     rows = [village.sign(home, schedule) for home, schedule in zip(homes, schedules, strict=False)]
     submitted = [village.submit(*rows[start : start + per_call]) for start in range(0, ROWS, per_call)]
     receipts = {"submit": submitted[0]}
-    assert village.market.backstop(ZONE).outstanding == ROWS
+    assert not any(receipt.events.filter(village.market.ScheduleSkipped) for receipt in submitted)
     own = village.schedule(owner, {40: bid(70, 1_500)})
     receipts["own"] = village.market.submitOwn(schedule_args(own), sender=owner.owner)
     village.end_and_clear()
     clearings = village.clearings()
     profiles = []
     for schedule in schedules:
-        contracts = (
-            fill_wh(order, result) * (1 if order.side is Side.BID else -1)
-            for order, result in zip(schedule.orders, clearings, strict=True)
-        )
+        contracts = contracts_wh(schedule, clearings, village.params, green=False)
         # Everybody misses the contract by a little, so that every slot has all three components.
         energy_wh = tuple(wh + 300 - 7 * index for index, wh in enumerate(contracts))
         profiles.append(Profile(schedule.device_id, schedule.day * SLOTS, energy_wh, 0))
     receipts["settle"] = settle_all(village, schedules, profiles)
+    warp(ape.chain.pending_timestamp + village.params.dispute_seconds)
+    receipts["finalize"] = village.market.finalize(village.runs(receipts["settle"]), sender=village.transmitter)
     warp(village.end_of_day() + village.params.final_after_seconds)
-    village.market.settleMissing(schedule_args(own), sender=village.transmitter)
+    village.market.settleMissing(schedule_args(own), NO_RUN, sender=village.transmitter)
     return receipts
 
 
@@ -205,7 +205,7 @@ def settle_all(village: Village, schedules: list[Schedule], profiles: list[Profi
         metered.append((list(pack_energy_wh(profile.energy_wh)), 0, proof_args(proof)))
     rows = [schedule_args(schedule) for schedule in schedules]
     receipt = village.market.settle(rows, metered, sender=village.transmitter)
-    assert len(receipt.events.filter(village.market.ScheduleSettled)) == len(rows)
+    assert len(receipt.events.filter(village.market.RunMade)) == len(rows)
     return receipt
 
 
@@ -218,7 +218,6 @@ def measure_clearing(village: Village, homes: list[Home]) -> dict[str, Any]:
                 orders = {0: any_tick(number)} | ({1: any_tick(number)} if number < 10 else {})
                 rows.append(village.sign(homes[number], village.schedule(homes[number], orders)))
             send(village.market, village.market.submit.encode_input(rows), village.transmitter, GAS_LIMIT)
-    assert village.market.backstop(ZONE).outstanding == HOMES
     warp(village.end_of_day())
     return {"1000": village.clear([0]), "10": village.clear([1])}
 
@@ -235,8 +234,6 @@ def test_spend__energy_market__as_recorded(
     warp((large_village.day - 1) * DAY_SECONDS + 3_600)
     cleared = measure_clearing(large_village, homes)
 
-    for receipt in (*first.values(), *steady.values(), *cleared.values()):
-        assert receipt.gas_used <= GAS_LIMIT
     gas_record.compare(
         "EnergyMarket",
         {
@@ -244,7 +241,10 @@ def test_spend__energy_market__as_recorded(
             "submit/10x96,first,per-slot-order": gas_record.of(first["submit"], FIRST_ROWS * SLOTS),
             "submit/own-1-slot": gas_record.of(steady["own"]),
             "settle/100x96,per-slot-order": gas_record.of(steady["settle"], ROWS * SLOTS),
+            "finalize/100,per-schedule": gas_record.of(steady["finalize"], ROWS),
             "clear/1000": gas_record.of(cleared["1000"]),
             "clear/10": gas_record.of(cleared["10"]),
         },
     )
+    for receipt in (*first.values(), *steady.values(), *cleared.values()):
+        assert receipt.gas_used <= GAS_LIMIT

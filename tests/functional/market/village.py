@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -25,7 +26,10 @@ ZONE = 7
 EUR = 1_000_000
 DAY_SECONDS = 86_400
 SLOT_SECONDS = 900
-NONE, OPEN, HELD, SETTLED = range(4)
+NONE, OPEN, HELD, PROVISIONAL, DISPUTED, FINAL = range(6)
+FAR_AHEAD = 2**40 - 1
+IMBALANCE_LIMIT_WH = 20_000
+NO_RUN = (bytes(32), "0x" + "00" * 20, 0, 0, bytes(32), 0, 0, 0, 0, 0, 0, "0x" + "00" * 20, 0)
 
 
 def bid(tick: int, energy_wh: int) -> Order:
@@ -59,10 +63,10 @@ def warp(timestamp: int) -> None:
     ape.chain.mine(timestamp=timestamp)
 
 
-def schedule_args(schedule: Schedule) -> tuple[bytes, str, int, int, int, list[int]]:
-    """A schedule as the contract takes it."""
-    orders = list(pack_orders(schedule.orders))
-    return (schedule.device_id, schedule.account, schedule.zone, schedule.day, schedule.version, orders)
+def schedule_args(schedule: Schedule) -> tuple[Any, ...]:
+    """A schedule as the contract takes it; the fields stand in the same order."""
+    *fields, _ = (getattr(schedule, field.name) for field in dataclasses.fields(schedule))
+    return (*fields, list(pack_orders(schedule.orders)))
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ class Village:
         day: int | None = None,
         zone: int | None = None,
         account: Any | None = None,
+        deadline: int = FAR_AHEAD,
+        imbalance_limit_wh: int = IMBALANCE_LIMIT_WH,
     ) -> Schedule:
         """A schedule of the home's device, by default for the village's day and zone."""
         full = day_of(orders) if isinstance(orders, Mapping) else tuple(orders)
@@ -133,6 +139,8 @@ class Village:
             self.zone if zone is None else zone,
             self.day if day is None else day,
             version,
+            deadline,
+            imbalance_limit_wh,
             full,
         )
 
@@ -201,9 +209,13 @@ class Village:
         metered = self.meter(schedule, energy_wh, score_bps)
         return self.market.settle([schedule_args(schedule)], [metered], sender=self.transmitter)
 
+    def runs(self, receipt: Any) -> list[tuple[Any, ...]]:
+        """The runs a receipt announces, as the contract takes them back."""
+        return [tuple(event.run) for event in receipt.events.filter(self.market.RunMade)]
+
     def settlement(self, receipt: Any) -> Settlement:
-        """The one settlement a receipt announces."""
-        (event,) = receipt.events.filter(self.market.ScheduleSettled)
+        """The settlement of the one run a receipt announces."""
+        (event,) = receipt.events.filter(self.market.RunMade)
         return Settlement(*tuple(event.settlement))
 
     def status(self, schedule: Schedule) -> int:
@@ -238,8 +250,17 @@ def zone_rules(profile_stream: bytes) -> ZoneParams:
         penalty_per_kwh=30_000,
         tolerance_bps=500,
         hold_score_bps=9_900,
+        cap_tick=127,
+        network_fee_ticks=0,
+        green_premium_ticks=0,
+        green_kinds=0,
+        min_order_wh=1,
         gate_lead_slots=4,
+        feeder_cap_wh=2**32 - 1,
+        provisional_after_seconds=6 * 3_600,
         final_after_seconds=2 * DAY_SECONDS,
+        dispute_seconds=DAY_SECONDS,
+        dispute_bond=5 * EUR,
     )
 
 
