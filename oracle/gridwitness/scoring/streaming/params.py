@@ -40,7 +40,7 @@ class StreamParams(NamedTuple):
     slow_memory: int = 300
     shape_memory: int = 1_024
     stuck_limit_q8: int = 64 * 256
-    beyond_q8: int = 512
+    beyond_q8: int = 1_024
     novelty_weight: int = 16
     rank_weight: int = 8
     season_weight: int = 1
