@@ -21,6 +21,8 @@ from gridwitness.service.relay.batching import RelayRules
 from gridwitness.service.relay.messages import MAX_ROWS
 from gridwitness.service.relay.node import RelayConfig, RelayNode
 
+# Each may hold a body of a MiB while it is read.
+_MOST_CONNECTIONS = 100
 _Positive = Annotated[int, Field(ge=1)]
 _NotNegative = Annotated[int, Field(ge=0)]
 
@@ -85,6 +87,6 @@ def relay(config: Annotated[Path, typer.Option(help="TOML file with the relay's 
     with listening(*host_and_port(settings.listen)) as listener:
         node = RelayNode(settings.relay_config(), Chain(settings.rpc_url, Manifest.load(settings.manifest)), account)
         try:
-            asyncio.run(serve(create_relay_app(node), node, listener))
+            asyncio.run(serve(create_relay_app(node), node, listener, most_connections=_MOST_CONNECTIONS))
         finally:
             node.close()

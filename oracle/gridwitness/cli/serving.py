@@ -39,9 +39,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: FastAPI, service: Service, listener: socket.socket) -> None:
-    """Run a service and its HTTP interface until SIGTERM or Ctrl-C."""
-    server = _Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=_SHUTDOWN_S))
+async def serve(
+    app: FastAPI, service: Service, listener: socket.socket, *, most_connections: int | None = None
+) -> None:
+    """Run a service and its HTTP interface until SIGTERM or Ctrl-C; connections beyond the most get a 503."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="off",
+        limit_concurrency=most_connections,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+    )
+    server = _Server(config)
 
     def end() -> None:
         service.stop()

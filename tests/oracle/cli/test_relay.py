@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,15 @@ def test_load__no_file__hints_at_the_example(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not found") as raised:
         RelaySettings.load(tmp_path / "none.toml", "relay")
     assert raised.value.hint == "`gridwitness relay --help` shows an example"
+
+
+def test_load__settings_of_the_operator_manual__are_what_the_command_reads(tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "operator.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```toml relay.toml\n(.*?)^```", manual, flags=re.MULTILINE | re.DOTALL)
+    path = tmp_path / "relay.toml"
+    path.write_text(block, encoding="utf-8")
+    assert RelaySettings.load(path, "relay").confirmations == 2
+    told = dict(re.findall(r"`(\w+)` \(`?([\w,]+)`?\)", manual))
+    defaults = {name: str(RelaySettings.model_fields[name].default) for name in told}
+    assert {name: told[name].replace(",", "") for name in defaults} == defaults
+    assert set(defaults) >= {field.name for field in fields(RelayRules)}

@@ -33,8 +33,8 @@ class RowState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A schedule that was checked. `closes_at` (unix seconds) is when it can no longer be submitted; `previous` is the
-    one it replaces, if its sender gave it.
+    """A schedule that was checked. `closes_at` (unix seconds) is when it can no longer be submitted; `previous` is what
+    stands and it replaces, if anything.
     """
 
     signed: SignedSchedule
@@ -70,7 +70,6 @@ class Batch:
     id: int
     kind: BatchKind
     key: str
-    calldata: bytes
     rows: int
 
 
@@ -182,18 +181,23 @@ class RelayLog:
                 connection.execute("UPDATE schedules SET state = 'waiting', batch = NULL WHERE batch = ?", (batch_id,))
                 connection.execute("DELETE FROM batches WHERE id = ?", (batch_id,))
                 return None
-        return Batch(batch_id, kind, key, calldata, len(rows))
+        return Batch(batch_id, kind, key, len(rows))
 
     def open_batches(self) -> list[Batch]:
         """Transactions whose end is not known, oldest first."""
         query = (
-            "SELECT id, kind, key, calldata, (SELECT COUNT(*) FROM schedules WHERE batch = batches.id)"
+            "SELECT id, kind, key, (SELECT COUNT(*) FROM schedules WHERE batch = batches.id)"
             " FROM batches WHERE closed = 0 ORDER BY id"
         )
         with self._database.read() as connection:
             return [
                 Batch(number, BatchKind(kind), *rest) for number, kind, *rest in connection.execute(query).fetchall()
             ]
+
+    def calldata(self, batch: Batch) -> bytes:
+        """Calldata of an open transaction."""
+        with self._database.read() as connection:
+            return bytes(connection.execute("SELECT calldata FROM batches WHERE id = ?", (batch.id,)).fetchone()[0])
 
     def close_batch(self, batch: Batch, refused: Mapping[int, RowProblem], transaction: bytes, block: int) -> None:
         """Note that a transaction is final: rows stand, but for those refused by their place in it."""

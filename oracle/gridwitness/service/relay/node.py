@@ -50,6 +50,7 @@ class RelayNode:
         self._stopping = asyncio.Event()
         self._problem = "starting"
         self._head = chain.head()
+        self._balance_wei = chain.node.balance_wei(self.address)
         self._clock: Clock = ChainClock(chain.head_time) if config.clock == "chain" else SystemClock()
         self._log = RelayLog(config.data_dir / "relay.sqlite")
         self._outbox = Outbox(chain, account, config.data_dir / "outbox.sqlite", confirmations=config.confirmations)
@@ -86,9 +87,11 @@ class RelayNode:
 
     def step(self) -> None:
         """One round; blocks. Raises ChainError or StoreError; everything already done stays done."""
-        self._head = self._chain.head()
-        self._clock.observe(self._head.time)
-        self._submitter.step(self._head.number)
+        head = self._chain.head()
+        if head.hash != self._head.hash:
+            self._head, self._balance_wei = head, self._chain.node.balance_wei(self.address)
+        self._clock.observe(head.time)
+        self._submitter.step(head.number)
         kept_from = self._clock.now() // SECONDS_PER_DAY - DAYS_KEPT
         if kept_from > self._forgotten_before:
             self._log.forget(kept_from)
@@ -130,7 +133,7 @@ class RelayNode:
         oldest_at = self._log.waiting(int(time.time())).oldest_at
         return {
             "address": self.address,
-            "balance_wei": self._chain.node.balance_wei(self.address),
+            "balance_wei": self._balance_wei,
             "ready": not self.not_ready(),
             "problems": self.not_ready(),
             "chain": {"id": self._chain.chain_id, "block": self._head.number, "time": self._head.time},
@@ -141,5 +144,6 @@ class RelayNode:
         }
 
     def not_ready(self) -> list[str]:
-        """Why this relay cannot do its work now: trouble with chain or disk, or a transaction that is held up."""
-        return [problem for problem in (self._problem, self._submitter.problem) if problem]
+        """Why this relay cannot do its work now: trouble with chain or disk, no money, a transaction held up."""
+        poor = "" if self._balance_wei else f"{self.address} has no money for gas"
+        return [problem for problem in (self._problem, poor, self._submitter.problem) if problem]

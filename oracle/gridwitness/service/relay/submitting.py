@@ -94,7 +94,8 @@ class Submitter:
         """One round; may block. Raises ChainError or StoreError: what is done stays done, step again later."""
         batches = self._log.open_batches()
         for batch in batches:
-            self._outbox.enqueue(batch.key, self._market.address, batch.calldata)
+            if self._outbox.status(batch.key) is None:  # this process or the one before ended in between
+                self._outbox.enqueue(batch.key, self._market.address, self._log.calldata(batch))
         if batches:
             self._outbox.step()
         self.problem = next((problem for batch in batches if (problem := self._follow(batch, head_number))), "")
