@@ -1,7 +1,15 @@
 """Anomaly scores of any stream of numbers: causal, one set of parameters, integers only."""
 
 from gridwitness.scoring.streaming.fixed_point import to_fixed, to_text
-from gridwitness.scoring.streaming.params import DEFAULT_STREAM_PARAMS, StreamParams
+from gridwitness.scoring.streaming.params import ALERT_SCORE_BPS, DEFAULT_STREAM_PARAMS, StreamParams
 from gridwitness.scoring.streaming.scorer import StreamScorer, StreamScores
 
-__all__ = ["DEFAULT_STREAM_PARAMS", "StreamParams", "StreamScorer", "StreamScores", "to_fixed", "to_text"]
+__all__ = [
+    "ALERT_SCORE_BPS",
+    "DEFAULT_STREAM_PARAMS",
+    "StreamParams",
+    "StreamScorer",
+    "StreamScores",
+    "to_fixed",
+    "to_text",
+]

@@ -73,7 +73,7 @@ def position(ordered: Sequence[int], count: int, value: int) -> int:
 def tail_q8(counts: MutableSequence[int], bucket: int, memory: int, beyond_q8: int) -> int:
     """−log2 of the share of earlier values in this bucket or above, (k + ½) / (n + 1); then counts the value.
 
-    Beyond the highest bucket so far, `beyond_q8` more for each, up to 16 bits: a power law's tail goes on like that.
+    Beyond the highest bucket so far, `beyond_q8` more for each, up to 32 bits: a power law's tail goes on like that.
     `counts` ends with its own total. At twice the memory all counts are halved: the old fades, the shape stays.
     """
     last = len(counts) - 1

@@ -10,6 +10,8 @@ from gridwitness.errors import InputError
 
 MODEL_NAME = "gridwitness-streaming"
 MODEL_VERSION = 1
+ALERT_SCORE_BPS = 9_960
+"""Scores from here on are worth an alert: the best threshold on the 41 files of NAB this was designed on."""
 
 
 class StreamParams(NamedTuple):
@@ -22,12 +24,14 @@ class StreamParams(NamedTuple):
     `slow_memory`       readings of the slow mean and the spread around it
     `shape_memory`      readings back in which the last three are looked for
     `stuck_limit_q8`    surprise of a frozen value that no longer run exceeds
+    `beyond_q8`         surprise of every quarter octave by which a distance exceeds all before, up to 32 bits
     `…_weight`          weight of a channel's squared surprise
     `age_percent`       share of a bit taken off for every doubling of the series' age beyond 1,024 readings
     `record_share`      an alert must exceed all evidence of the last 1/record_share of the series' life
     `record_min`        and of at least so many readings
     `record_max`        but of at most so many
     `budget_q8`         evidence that every earlier record at least as strong costs a record
+    `rank_memory`       readings among which a reading that is no record takes its rank
     `rank_limit_bps`    highest score of a reading that is no record
     `alert_from_q8`     evidence at which a record scores above that
     `alert_step_q8`     evidence per basis point from there

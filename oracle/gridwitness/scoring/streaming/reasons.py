@@ -36,12 +36,22 @@ def explain(
     def text(fixed: int) -> str:
         return to_text(fixed, decimals)
 
+    def about(fixed: int) -> str:
+        return text(fixed - fixed % 10 ** max(len(str(fixed)) - 4, 0))
+
     say: dict[int, Callable[[], str]] = {
         NOVELTY: lambda: f"{text(value)} is {text(fact)} away from any value before",
-        RANK: lambda: f"only {abs(fact)} values before were as {'high' if fact >= 0 else 'low'} as {text(value)}",
-        SEASON: lambda: f"{text(abs(fact))} {'more' if fact > 0 else 'less'} than is usual at this hour",
-        SHIFT: lambda: f"the level has moved {'up' if fact > 0 else 'down'} by {text(abs(fact))}",
+        RANK: lambda: _rank(fact, text(value)),
+        SEASON: lambda: f"about {about(abs(fact))} {'more' if fact > 0 else 'less'} than is usual at this hour",
+        SHIFT: lambda: f"the level has moved {'up' if fact > 0 else 'down'} by about {about(abs(fact))}",
         SHAPE: lambda: f"the last three values are {text(fact)} away from any three in a row before",
         STUCK: lambda: f"stuck at {text(value)} for {fact} slots",
     }
     return CHANNELS[channel], say[channel]()
+
+
+def _rank(count: int, text: str) -> str:
+    if count == 0:
+        return f"no value before was as extreme as {text}"
+    values = "value" if abs(count) == 1 else "values"
+    return f"only {abs(count)} {values} before as {'high' if count > 0 else 'low'} as {text}"

@@ -14,14 +14,20 @@ import pytest
 
 import gridwitness.scoring.streaming
 from gridwitness.errors import InputError
-from gridwitness.scoring.streaming import DEFAULT_STREAM_PARAMS, StreamParams, StreamScorer, StreamScores
+from gridwitness.scoring.streaming import (
+    ALERT_SCORE_BPS,
+    DEFAULT_STREAM_PARAMS,
+    StreamParams,
+    StreamScorer,
+    StreamScores,
+)
+from gridwitness.scoring.streaming.reasons import explain
 
 from .hash_scores import hash_of
 from .streams import SLOTS_PER_DAY, household, troubled
 
 GOLDEN_MODEL = "210a37ce9f2eb03a50d6f299c8d5580b7d98cf5be393012cf53d27dfa9b032b1"
 GOLDEN_SCORES = "5e4319f30646f69368c9f2e80fa33499b16367656b9d2e8cb6232fab9c3d17e8"
-ALERT_BPS = 9_960
 BACKENDS = pytest.mark.parametrize("compiled", [False, True], ids=["python", "numba"])
 # AVX-512 and AVX2 off, in NumPy and in the compiler.
 PLAIN_CPU = {"NUMBA_CPU_NAME": "generic", "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX2 FMA3"}
@@ -35,7 +41,7 @@ def whole() -> tuple[StreamScores, StreamScorer]:
 
 
 def alerts(scores: StreamScores, first: int = 5 * SLOTS_PER_DAY) -> list[int]:
-    return [index for index in range(first, len(scores.score_bps)) if scores.score_bps[index] >= ALERT_BPS]
+    return [index for index in range(first, len(scores.score_bps)) if scores.score_bps[index] >= ALERT_SCORE_BPS]
 
 
 # INV-O7
@@ -135,7 +141,7 @@ def test_score__evening_that_does_not_come__is_less_than_usual() -> None:
     scores = StreamScorer().score(times, values)
     assert start in alerts(scores)
     assert scores.score(start).channel == "season"
-    assert scores.score(start).reason.endswith("less than is usual at this hour")
+    assert scores.score(start).reason == "about 389.6 less than is usual at this hour"
 
 
 def test_score__ordinary_house__has_no_alert_in_sixteen_days() -> None:
@@ -159,6 +165,25 @@ def test_channels__of_a_reading__are_named_with_their_surprise(whole: tuple[Stre
     channels = whole[0].channels(9 * SLOTS_PER_DAY + 5)
     assert list(channels) == ["novelty", "rank", "season", "shift", "shape", "stuck"]
     assert channels["novelty"] > 10 * 256 > channels["stuck"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "fact", "reason"),
+    [
+        (0, 3_500_000, "7.25 is 3.5 away from any value before"),
+        (1, 0, "no value before was as extreme as 7.25"),
+        (1, 1, "only 1 value before as high as 7.25"),
+        (1, -3, "only 3 values before as low as 7.25"),
+        (2, 123_456_789, "about 123.4 more than is usual at this hour"),
+        (3, -5, "the level has moved down by about 0.000005"),
+        (4, 1, "the last three values are 0.000001 away from any three in a row before"),
+        (5, 9, "stuck at 7.25 for 9 slots"),
+    ],
+)
+def test_explain__channel_that_says_most__gives_its_reason(channel: int, fact: int, reason: str) -> None:
+    row, facts = [256] * 6, [0] * 6
+    row[channel], facts[channel] = 10_000, fact
+    assert explain(row, facts, 7_250_000, DEFAULT_STREAM_PARAMS, 6)[1] == reason
 
 
 def test_score__low__says_nothing_unusual(whole: tuple[StreamScores, StreamScorer]) -> None:
