@@ -84,9 +84,10 @@ def test_step__more_rows_than_fit__go_in_full_transactions(
     market.gas_per_row = 1_000_000
     put(log, *(signed(device) for device in range(1, 41)))
     submitter.step(1)
-    fits = (TARGET_GAS - 21_000) // market.gas_per_row
-    assert [len(devices) for devices in outbox.carried()] == [fits, fits, fits, 40 - 3 * fits]
-    assert len(market.estimated) <= 10
+    sizes = [len(devices) for devices in outbox.carried()]
+    assert sum(sizes) == 40
+    assert all(0.9 * TARGET_GAS <= 21_000 + size * market.gas_per_row <= TARGET_GAS for size in sizes[:-1])
+    assert len(market.estimated) <= 6
 
 
 def test_step__row_that_cannot_be_measured__waits_and_stops_nobody(

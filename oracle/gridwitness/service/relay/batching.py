@@ -13,6 +13,7 @@ from gridwitness.service.relay.log import Waiting
 # The outbox sends with a quarter more than its estimate, and that must stay within EIP-7825's limit.
 TARGET_GAS = MAX_TRANSACTION_GAS * 4 // 5
 _CLOSE_ENOUGH = 0.9
+_AIMED_GAS = TARGET_GAS * 19 // 20
 FIRST_GUESS_ROWS = 32
 
 
@@ -63,16 +64,19 @@ def closes_at(schedule: Schedule, previous: Schedule | None, params: ZoneParams)
 def fitting_rows(count: int, guess: int, gas_of: Callable[[int], int | None]) -> int:
     """How many of `count` rows, from the first on, fit `TARGET_GAS`: the most, within a tenth; 0 if not even one.
 
-    `gas_of` measures the first n rows; None if they do not fit a transaction at all. It is asked few times: each time
-    for as many rows as the last measurement suggests, and never outside what is known to fit and known not to.
+    `gas_of` measures the first n rows; None if they do not fit a transaction at all. Nodes take long for it, so each
+    time it is asked for as many rows as the last answer suggests, and never outside what is known to fit and known not
+    to: once, where the guess is as good as the last time.
     """
     fits, too_many, rows = 0, count + 1, max(1, min(guess, count))
     while fits < too_many - 1 and fits < too_many * _CLOSE_ENOUGH:
         gas = gas_of(rows)
-        if gas is not None and gas <= TARGET_GAS:
-            fits = rows
-        else:
+        if gas is None or gas > TARGET_GAS:
             too_many = rows
-        suggested = (fits + too_many) // 2 if gas is None else rows * TARGET_GAS // gas
+        elif gas >= TARGET_GAS * _CLOSE_ENOUGH:
+            return rows
+        else:
+            fits = rows
+        suggested = (fits + too_many) // 2 if gas is None else rows * _AIMED_GAS // gas
         rows = max(fits + 1, min(suggested, too_many - 1))
     return fits
