@@ -107,9 +107,13 @@ class Intake:
 
     def _judge_and_log(self, rows: Sequence[_Row]) -> list[RowProblem | bool]:
         """True for a row that is logged, False for one that was, or why it is refused."""
-        fresh = [row for row in rows if not self._is_logged(row.signed.schedule)]
+        logged = [self._is_logged(row.signed.schedule) for row in rows]
+        fresh = [row for row, is_logged in zip(rows, logged, strict=True) if not is_logged]
         judgements = iter(self._market.judge([row.signed for row in fresh], self._previous_of(fresh)))
-        checked = [self._check(row, next(judgements)) if row in fresh else Candidate(row.signed, 0) for row in rows]
+        checked = [
+            Candidate(row.signed, 0) if is_logged else self._check(row, next(judgements))
+            for row, is_logged in zip(rows, logged, strict=True)
+        ]
         candidates = [outcome for outcome in checked if isinstance(outcome, Candidate)]
         appended = iter(self._log.append(candidates, int(time.time()), self._rules.max_versions))
         return [next(appended) if isinstance(outcome, Candidate) else outcome for outcome in checked]
