@@ -43,6 +43,7 @@ def nab(
     Example: gridwitness bench nab --data nab/data --windows nab/windows.json --out out/nab
     Example: gridwitness bench nab --data other/data --windows other/windows.json --out out/nab --threshold-from nab
     """
+    from gridwitness.scoring.streaming.backend import is_numba_installed
     from gridwitness.service.bench.nab import bench_nab
 
     rival_detectors = {}
@@ -50,6 +51,8 @@ def nab(
         from gridwitness.service.bench.nab_rivals import rivals as detectors
 
         rival_detectors = detectors()
+    if not is_numba_installed():
+        typer.echo("hint: compiled it is a hundred times as fast; install gridwitness[fast]", err=True)
     results = bench_nab(data, windows, out, threshold_from, rival_detectors)
     if as_json:
         ours, *others = (_figures(result) for result in results)

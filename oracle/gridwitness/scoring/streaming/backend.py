@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gridwitness.errors import ConfigError
 from gridwitness.scoring.streaming import kernel
 
 
@@ -23,8 +24,12 @@ def compiled_kernel() -> Callable[..., None]:
     """`kernel.score_many`, compiled; machine code is cached beside the module, or where NUMBA_CACHE_DIR says.
 
     Each function gets a namespace in which its callees are the compiled ones, so the module itself stays Python.
+    Raises ConfigError if numba is not installed.
     """
-    from numba import njit
+    try:
+        from numba import njit
+    except ImportError as error:
+        raise ConfigError("numba is not installed", hint="install gridwitness[fast], or score in Python") from error
 
     namespace: dict[str, Any] = vars(kernel) | {"LOG2_TABLE": np.array(kernel.LOG2_TABLE, dtype=np.int64)}
     for function in kernel.KERNEL:

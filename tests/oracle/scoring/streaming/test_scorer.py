@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import gridwitness.scoring.streaming
-from gridwitness.errors import InputError
+from gridwitness.errors import ConfigError, InputError
 from gridwitness.scoring.streaming import (
     ALERT_SCORE_BPS,
     DEFAULT_STREAM_PARAMS,
@@ -21,6 +21,7 @@ from gridwitness.scoring.streaming import (
     StreamScorer,
     StreamScores,
 )
+from gridwitness.scoring.streaming.backend import compiled_kernel
 from gridwitness.scoring.streaming.reasons import explain
 
 from .hash_scores import hash_of
@@ -55,6 +56,7 @@ def test_score__fixed_stream__gives_the_golden_hash(compiled: bool) -> None:
 def test_score__cpu_without_vector_instructions__gives_the_golden_hash() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.oracle.scoring.streaming.hash_scores"],
+        cwd=Path(__file__).parents[4],
         env=os.environ | PLAIN_CPU,
         capture_output=True,
         text=True,
@@ -231,6 +233,12 @@ def test_score__nothing__is_empty() -> None:
 def test_scorer__memories_that_do_not_fit__raises(params: StreamParams) -> None:
     with pytest.raises(InputError, match="is outside"):
         StreamScorer(params)
+
+
+def test_compiled_kernel__without_numba__names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(ConfigError, match="numba is not installed"):
+        compiled_kernel.__wrapped__()
 
 
 def test_restore__checkpoint_of_another_model__raises(whole: tuple[StreamScores, StreamScorer]) -> None:
