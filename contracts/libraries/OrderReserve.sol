@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {OrderRules} from "../types/OrderRules.sol";
-import {DayTally} from "./DayTally.sol";
 import {ScheduleOrders} from "./ScheduleOrders.sol";
 
 /// @title The most a schedule's account may come to owe, and the most its backstop may.
@@ -25,37 +24,10 @@ library OrderReserve {
             if (!ScheduleOrders.isOffer(order)) {
                 return ((limit + rules.penalty()) << RESERVE_SHIFT) | rules.longPrice();
             }
-            uint256 failure = _failurePrice(rules);
+            // What a seller pays per kWh that it sold and did not deliver.
+            uint256 failure = rules.shortPrice() + rules.penalty();
             uint256 reserve = failure > limit ? failure - limit : 0;
             return (reserve << RESERVE_SHIFT) | (green ? rules.greenPremiumTicks() * rules.tickSize() : 0);
-        }
-    }
-
-    /// @notice Offers with a limit from this tick on reserve nothing: whoever fails them owes no more than it is paid.
-    function bondedTicks(OrderRules rules) internal pure returns (uint256) {
-        unchecked {
-            uint256 failure = _failurePrice(rules);
-            uint256 floor = rules.floorPrice();
-            return failure > floor ? Math.ceilDiv(failure - floor, rules.tickSize()) : 0;
-        }
-    }
-
-    /// @notice Money of a schedule by its day's tally.
-    function ofTally(DayTally.Sums memory sums, OrderRules rules, uint256 limitWh, bool green)
-        internal
-        pure
-        returns (uint256 reserve, uint256 exposure)
-    {
-        unchecked {
-            uint256 bidsWh = sums.bids >> 128;
-            uint256 milli = bidsWh * (rules.floorPrice() + rules.penalty()) + uint128(sums.bids) * rules.tickSize();
-            if (sums.offers != 0) {
-                milli += (sums.offers >> 128) * (_failurePrice(rules) - rules.floorPrice());
-                milli -= uint128(sums.offers) * rules.tickSize();
-            }
-            uint256 exposed = bidsWh * rules.longPrice();
-            if (green) exposed += sums.offersWh * rules.greenPremiumTicks() * rules.tickSize();
-            return ofWeight((milli << RESERVE_SHIFT) | exposed, rules, limitWh);
         }
     }
 
@@ -69,13 +41,6 @@ library OrderReserve {
             reserve = _up((weight >> RESERVE_SHIFT) + limitWh * rules.shortPrice()) + RESERVE_ROUNDING;
             uint256 exposed = uint96(weight) + limitWh * rules.longPrice();
             exposure = _up(exposed + DUST_WH * rules.priceOf(rules.capTick())) + EXPOSURE_ROUNDING;
-        }
-    }
-
-    /// @notice What a seller pays per kWh that it sold and did not deliver.
-    function _failurePrice(OrderRules rules) private pure returns (uint256) {
-        unchecked {
-            return rules.shortPrice() + rules.penalty();
         }
     }
 

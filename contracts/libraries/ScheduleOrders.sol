@@ -16,6 +16,8 @@ library ScheduleOrders {
     uint256 internal constant ENERGY_MASK = (1 << ENERGY_BITS) - 1;
     uint256 private constant ALL_ENERGIES = 0x00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff;
     uint256 private constant MAX_TICK = 0x7f;
+    /// @dev Marks of eight orders that all have energy.
+    uint256 internal constant ALL_MARKS = 0x0100000001000000010000000100000001000000010000000100000001000000;
 
     /// @notice Order `index` of a schedule, 0 to 95.
     function orderAt(uint256[12] calldata words, uint256 index) internal pure returns (uint256) {

@@ -4,9 +4,7 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
 import {OrderRules} from "../types/OrderRules.sol";
-import {SlotResult} from "../types/SlotResult.sol";
 import {DayTally} from "./DayTally.sol";
-import {OrderReserve} from "./OrderReserve.sol";
 
 /// @title What a schedule's account is due for a delivery day, see {IMarketSettlement-settle}.
 /// @notice Signs from the account's side: received > 0, paid < 0. Each component is summed in milli-units (Wh × units per
@@ -17,40 +15,22 @@ library SettlementMath {
     /// @dev The upper bit of each of eight orders says that it is an offer.
     uint256 private constant OFFER_BITS = 0x8000000080000000800000008000000080000000800000008000000080000000;
 
-    /// @notice Sums on metered energy.
-    /// @param orders the schedule's orders
-    /// @param energyWh packed int32 net energies
-    /// @param results results of the day's slots; zero where a slot has none, then nothing was traded in it
-    function onProof(
-        uint256[12] memory orders,
-        uint256[12] memory energyWh,
-        SlotResult[96] memory results,
-        OrderRules rules,
-        bool green
-    ) internal pure returns (DayTally.Sums memory) {
-        uint256 premiumTicks = green ? rules.greenPremiumTicks() : 0;
-        return DayTally.tally(orders, energyWh, results, rules, premiumTicks, OrderReserve.bondedTicks(rules));
-    }
-
     /// @notice Sums without data: as contracted, or if not `delivered`, with nothing delivered by sellers.
-    function onEstimate(
+    /// @param terms,table,toleranceBps as for {DayTally-tally}
+    function estimate(
         uint256[12] memory orders,
-        SlotResult[96] memory results,
-        OrderRules rules,
-        bool green,
+        uint256[96] memory terms,
+        uint256 table,
+        uint256 toleranceBps,
         bool delivered
     ) internal pure returns (DayTally.Sums memory sums) {
         uint256[12] memory nothingWh;
-        sums = onProof(orders, nothingWh, results, rules, green);
-        (uint256 boughtWh, uint256 soldWh) = (sums.bought >> 128, sums.sold >> 128);
+        sums = DayTally.tally(orders, nothingWh, terms, table, toleranceBps);
         (sums.longWh, sums.penalisedWh) = (0, 0);
-        sums.meteredWh = int256(boughtWh);
-        if (delivered) {
-            sums.meteredWh -= int256(soldWh);
-        } else {
-            // Offers alone, of which nothing was metered, are what bears the penalty.
-            sums.penalisedWh = onProof(_offersOf(orders), nothingWh, results, rules, green).penalisedWh;
-        }
+        sums.meteredWh = delivered ? sums.contractedWh : int256(sums.boughtWh);
+        if (delivered) return sums;
+        // Offers alone, of which nothing was metered, are what bears the penalty.
+        sums.penalisedWh = DayTally.tally(_offersOf(orders), nothingWh, terms, table, toleranceBps).penalisedWh;
     }
 
     /// @notice Money of a day's sums.
@@ -64,32 +44,26 @@ library SettlementMath {
         returns (IMarketSettlement.Settlement memory settlement, int64 fromCounterparties, int64 fromBackstop)
     {
         unchecked {
-            (uint256 boughtWh, uint256 soldWh) = (sums.bought >> 128, sums.sold >> 128);
-            settlement.contractedWh = int256(boughtWh) - int256(soldWh);
+            settlement.contractedWh = sums.contractedWh;
             settlement.meteredWh = sums.meteredWh;
             // Σ (m − c) is what was short less what was long.
-            uint256 short = uint256(sums.meteredWh - settlement.contractedWh + int256(sums.longWh));
-            uint256 shortWh = Math.min(short, soldWh + limitWh);
-            uint256 longWh = Math.min(sums.longWh, boughtWh + limitWh);
+            uint256 short = uint256(sums.meteredWh - sums.contractedWh + int256(sums.longWh));
+            uint256 shortWh = Math.min(short, sums.soldWh + limitWh);
+            uint256 longWh = Math.min(sums.longWh, sums.boughtWh + limitWh);
             settlement.residualShortWh = short - shortWh;
             settlement.residualLongWh = sums.longWh - longWh;
 
-            settlement.tradedCash = _floor(int256(_price(sums.sold, rules)) - int256(_price(sums.bought, rules)));
-            uint256 premiumTicks = green ? rules.greenPremiumTicks() * soldWh : 0;
-            uint256 feeTicks = rules.networkFeeTicks() * boughtWh;
-            settlement.gridCash = _floor((int256(premiumTicks) - int256(feeTicks)) * int256(rules.tickSize()));
+            int256 tickSize = int256(rules.tickSize());
+            int256 floorPrice = int256(rules.floorPrice());
+            settlement.tradedCash = _floor(-sums.contractedWh * floorPrice - sums.contractedTicks * tickSize);
+            uint256 premiumTicks = green ? rules.greenPremiumTicks() * sums.soldWh : 0;
+            uint256 feeTicks = rules.networkFeeTicks() * sums.boughtWh;
+            settlement.gridCash = _floor((int256(premiumTicks) - int256(feeTicks)) * tickSize);
             settlement.imbalanceCash = _floor(int256(longWh * rules.longPrice()) - int256(shortWh * rules.shortPrice()));
             settlement.penaltyCash = _floor(-int256(sums.penalisedWh * rules.penalty()));
-            int256 dust = -_floor(-int256(_price(sums.dust, rules)));
+            int256 dust = -_floor(-int256(sums.dustWh) * floorPrice - int256(sums.dustTicks) * tickSize);
             fromCounterparties = int64(settlement.tradedCash - dust);
             fromBackstop = int64(settlement.gridCash + settlement.imbalanceCash + settlement.penaltyCash + dust);
-        }
-    }
-
-    /// @notice Worth of energy << 128 | energy * tick, in milli-units.
-    function _price(uint256 sum, OrderRules rules) private pure returns (uint256) {
-        unchecked {
-            return (sum >> 128) * rules.floorPrice() + uint128(sum) * rules.tickSize();
         }
     }
 

@@ -69,7 +69,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
             if (schedule.zone != session.zone || schedule.day != session.day) {
                 _close(session, pages);
                 _open(session, schedule);
-                pages.forgetRules();
+                pages.turn(_books[schedule.zone], DeliverySlots.firstOf(schedule.day));
             }
             uint256 mark = _markMemory();
             (bytes memory refused, Verdict memory verdict) = _judgeRow(session, pages, rows[row]);
@@ -149,6 +149,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         _open(session, row.schedule);
         BookPages.Pages memory pages;
         pages.make();
+        pages.turn(_books[row.schedule.zone], DeliverySlots.firstOf(row.schedule.day));
         (refused,) = _judgeRow(session, pages, row);
     }
 
@@ -162,7 +163,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
     }
 
     function _close(Session memory session, BookPages.Pages memory pages) private {
-        pages.flush(_books[session.zone], DeliverySlots.firstOf(session.day));
+        pages.flush();
         if (session.exposed != 0) _zones[session.zone] = session.money.exposed(session.exposed);
     }
 
@@ -184,9 +185,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         refused = _windowRefusal(session, schedule);
         if (refused.length != 0) return (refused, verdict);
         uint256 stoppedAt;
-        (verdict.weight, stoppedAt) = pages.add(
-            _books[schedule.zone], DeliverySlots.firstOf(schedule.day), schedule.orders, session.rules, verdict.green
-        );
+        (verdict.weight, stoppedAt) = pages.add(schedule.orders, session.rules, verdict.green);
         if (stoppedAt < SLOTS) return (_orderRefusal(session, schedule, stoppedAt), verdict);
         // An order weighs something wherever it costs or exposes anything; only then is it worth looking closer.
         verdict.hasEnergy = verdict.weight != 0 || schedule.orders.firstWithEnergy(0, SLOTS) != SLOTS;

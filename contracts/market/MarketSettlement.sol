@@ -7,6 +7,7 @@ import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
 import {DayTally} from "../libraries/DayTally.sol";
 import {DeliverySlots, RESULT_SLOTS} from "../libraries/DeliverySlots.sol";
 import {OrderReserve} from "../libraries/OrderReserve.sol";
+import {OrderTable} from "../libraries/OrderTable.sol";
 import {ScheduleOrders} from "../libraries/ScheduleOrders.sol";
 import {SettlementMath} from "../libraries/SettlementMath.sol";
 import {StandardLeaf} from "../libraries/StandardLeaf.sol";
@@ -22,8 +23,12 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     using ScheduleOrders for Schedule;
     using SettlementMath for DayTally.Sums;
 
-    /// @dev Rules of a zone and results of its slots on a day, loaded as they are needed; `marks` has a mark, as of
-    /// {ScheduleOrders-energyMarks}, for every slot already looked up.
+    /// @dev Rules of a zone and terms of its slots on a day, loaded as they are needed.
+    /// @param marks a mark, as of {ScheduleOrders-energyMarks}, for every slot already looked up
+    /// @param isComplete whether all slots were
+    /// @param terms see {DayTally-termsOf}
+    /// @param tables memory address of two {OrderTable}s, for devices not green and green
+    /// @param filled which tables are filled: 1 not green, 2 green
     struct Day {
         uint24 zone;
         uint24 day;
@@ -31,7 +36,10 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         SettlementRules rules;
         bytes32 profileStream;
         uint256[12] marks;
-        SlotResult[96] results;
+        bool isComplete;
+        uint256[96] terms;
+        uint256 tables;
+        uint256 filled;
     }
 
     /// @inheritdoc IMarketSettlement
@@ -44,7 +52,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     /// @inheritdoc IMarketSettlement
     function settle(Schedule[] calldata schedules, Metered[] calldata metered) external {
         if (schedules.length != metered.length) revert LengthMismatch(schedules.length, metered.length);
-        Day memory day;
+        Day memory day = _newDay();
         for (uint256 row; row < schedules.length; ++row) {
             uint256 mark = _markMemory();
             Schedule calldata schedule = schedules[row];
@@ -65,7 +73,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     /// @inheritdoc IMarketSettlement
     function settleMissing(Schedule calldata schedule, SettlementRun calldata previous) external {
         ScheduleRecord record = _recordOf(schedule.deviceId, schedule.day);
-        Day memory day;
+        Day memory day = _newDay();
         _select(day, schedule);
         uint256 endsAt = DeliverySlots.endOf(schedule.day);
         bool isFinal = block.timestamp >= endsAt + day.rules.finalAfterSeconds();
@@ -82,12 +90,17 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         }
         // What lost results said about who owes whom cannot be known: then the reserve is forfeit.
         bool isLost = _mayBeLost(DeliverySlots.firstOf(schedule.day));
-        if (!isLost) _loadResults(day, schedule.orders);
+        uint256[12] memory orders = schedule.orders;
+        if (!isLost) _loadTerms(day, orders);
+        uint256 table = _tableOf(day, record.isGreen());
         DayTally.Sums memory sums =
-            SettlementMath.onEstimate(schedule.orders, day.results, day.orders, record.isGreen(), !isFinal);
+            SettlementMath.estimate(orders, day.terms, table, day.orders.toleranceBps(), !isFinal);
         (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, 0);
-        if (isLost) run.fromBackstop = -int64(run.reserve);
-        if (isLost) settlement.penaltyCash = run.fromBackstop;
+        if (isLost) {
+            (run.fromCounterparties, run.fromBackstop) = (0, -int64(run.reserve));
+            delete settlement;
+            settlement.penaltyCash = run.fromBackstop;
+        }
         _make(run, settlement, record);
         if (isFinal) _end(run, record);
     }
@@ -102,7 +115,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         if (metered.proof.seq <= previous.profileSeq) {
             revert ProfileNotLater(schedule.deviceId, schedule.day, uint32(metered.proof.seq), previous.profileSeq);
         }
-        Day memory day;
+        Day memory day = _newDay();
         _select(day, schedule);
         uint256[12] memory energyWh = _requireProven(day, schedule, metered);
         uint16 limitBps = day.rules.holdScoreBps();
@@ -179,22 +192,42 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         day.orders = rules.orders;
         day.rules = rules.settlement;
         day.profileStream = rules.profileStream;
+        day.isComplete = false;
+        day.filled = 0;
         for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
             day.marks[word] = 0;
         }
     }
 
-    /// @dev Load the results of all slots with an order.
-    function _loadResults(Day memory day, uint256[12] calldata orders) private view {
+    function _newDay() private pure returns (Day memory day) {
+        day.tables = _allocate(2 * OrderTable.BYTES);
+    }
+
+    /// @dev Memory address of the {OrderTable} for devices green or not.
+    function _tableOf(Day memory day, bool green) private pure returns (uint256 table) {
+        table = day.tables + (green ? OrderTable.BYTES : 0);
+        uint256 mark = green ? 2 : 1;
+        if (day.filled & mark != 0) return table;
+        day.filled |= mark;
+        OrderTable.fill(table, day.orders, green);
+    }
+
+    /// @dev Load the terms of all slots with an order.
+    function _loadTerms(Day memory day, uint256[12] memory orders) private view {
+        if (day.isComplete) return;
+        uint256 loaded = ScheduleOrders.ALL_MARKS;
         for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
             uint256 missing = ScheduleOrders.energyMarks(orders[word]) & ~day.marks[word];
-            if (missing == 0) continue;
-            day.marks[word] |= missing;
-            for (uint256 index = word * 8; missing != 0; ++index) {
-                if (missing >> 224 != 0) day.results[index] = _resultIn(day, index);
-                missing <<= 32;
+            if (missing != 0) {
+                day.marks[word] |= missing;
+                for (uint256 index = word * 8; missing != 0; ++index) {
+                    if (missing >> 224 != 0) day.terms[index] = DayTally.termsOf(_resultIn(day, index));
+                    missing <<= 32;
+                }
             }
+            loaded &= day.marks[word];
         }
+        day.isComplete = loaded == ScheduleOrders.ALL_MARKS;
     }
 
     /// @dev Result of a slot of the day; zero if it was not cleared in time, so that nothing was traded in it.
@@ -271,9 +304,11 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         bytes32 hash,
         ScheduleRecord record
     ) private returns (int256 cash) {
-        _loadResults(day, schedule.orders);
-        DayTally.Sums memory sums =
-            SettlementMath.onProof(schedule.orders, energyWh, day.results, day.orders, record.isGreen());
+        uint256[12] memory orders = schedule.orders;
+        _loadTerms(day, orders);
+        uint256 table = _tableOf(day, record.isGreen());
+        DayTally.Sums memory sums = DayTally.tally(orders, energyWh, day.terms, table, day.orders.toleranceBps());
+
         (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, profileSeq);
         _make(run, settlement, record);
         return _cashOf(run);
@@ -289,7 +324,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     ) private view returns (SettlementRun memory run, Settlement memory settlement) {
         bool green = record.isGreen();
         uint256 limitWh = schedule.imbalanceLimitWh;
-        (uint256 reserve, uint256 exposure) = OrderReserve.ofTally(sums, day.orders, limitWh, green);
+        (uint256 reserve, uint256 exposure) = OrderReserve.ofWeight(sums.weight, day.orders, limitWh);
         run.deviceId = schedule.deviceId;
         run.account = schedule.account;
         run.zone = schedule.zone;
