@@ -49,90 +49,78 @@ library DayTally {
     }
 
     /// @notice Sum a day. See {IMarketSettlement-settle}.
-    /// @dev Sums of a day stay below 2^46; where several share a word, fields are 64 bits and more.
-    /// @param orders 96 packed orders
-    /// @param energyWh 96 packed net energies
-    /// @param terms terms of the 96 slots
-    /// @param table {OrderTable} of the device's kind
-    function tally(
-        uint256[12] memory orders,
-        uint256[12] memory energyWh,
-        uint256[96] memory terms,
-        uint256 table,
-        uint256 toleranceBps
-    ) internal pure returns (Sums memory sums) {
+    /// @dev Sums of a day stay below 2^46; where several share a word, fields are 64 bits and more: net is
+    /// Σ contracted * (2^128 + clearing tick), signed; others is long | penalised << 64 | dust's ticks << 128 | dust << 160;
+    /// weights is Σ weight | contracted energy of either sign << 192. There are no more variables than the stack can hold.
+    /// @param data memory address of 12 words of orders and, after them, 12 words of net energies
+    /// @param terms memory address of the terms of the 96 slots, a multiple of 256
+    /// @param table memory address of {OrderTable} of the device's kind
+    function tally(uint256 data, uint256 terms, uint256 table) internal pure returns (Sums memory sums) {
+        uint256 net;
+        uint256 others;
+        uint256 weights;
+        int256 metered;
         assembly ("memory-safe") {
-            // Sum eight slots. net is Σ contracted * (2^128 + clearing tick), signed; others is long | penalised << 64 |
-            // dust's ticks << 128 | dust << 160; weights is Σ weight | contracted energy of either sign << 192.
-            function eight(packed, energies, termsAt, table_, bps) -> net, metered, others, weights {
+            for { let end := add(data, 384) } lt(data, end) { data := add(data, 32) } {
+                let packed := mload(data)
+                let energies := mload(add(data, 384))
                 // The first of eight stands on top; each turn shifts it out.
-                for { let end := add(termsAt, 256) } lt(termsAt, end) { termsAt := add(termsAt, 32) } {
-                    let energy := and(shr(224, packed), 0xffffff)
+                for {} 1 {} {
+                    let value := and(shr(224, packed), 0xffffff)
                     let filled := 0
-                    if energy {
-                        let entry := mload(add(table_, and(shr(243, packed), 0x1fe0)))
-                        let half := shr(shl(7, shr(255, packed)), mload(termsAt))
-                        filled := mul(energy, gt(byte(27, entry), byte(31, half)))
+                    if value {
+                        let entry := mload(add(table, and(shr(243, packed), 0x1fe0)))
+                        let half := shr(shl(7, shr(255, packed)), mload(terms))
+                        weights := add(weights, mul(value, shr(64, entry)))
+                        filled := mul(value, gt(byte(27, entry), byte(31, half)))
                         if eq(byte(27, entry), byte(31, half)) {
-                            filled := mul(energy, and(shr(40, half), 0xffffffff))
+                            filled := mul(value, and(shr(40, half), 0xffffffff))
                             half := and(shr(8, half), 0xffffffff)
                             if and(gt(mod(filled, half), 0), iszero(shr(255, packed))) {
-                                others := add(others, shl(128, or(shl(32, 1), byte(0, mload(termsAt)))))
+                                others := add(others, shl(128, or(shl(32, 1), byte(0, mload(terms)))))
                             }
                             filled := div(filled, half)
                         }
-                        weights := add(weights, add(mul(energy, shr(64, entry)), shl(192, filled)))
                     }
-                    // From here on energy is what was metered, and packed's side the sign of the contract.
-                    energy := sar(224, energies)
-                    metered := add(metered, energy)
+                    // From here on value is what was metered, then the deviation, then its size.
+                    value := sar(224, energies)
+                    metered := add(metered, value)
                     if filled {
-                        let sign := sub(0, shr(255, packed))
-                        let contracted := sub(xor(filled, sign), sign)
-                        net := add(net, mul(contracted, or(shl(128, 1), byte(0, mload(termsAt)))))
-                        energy := sub(energy, contracted)
+                        weights := add(weights, shl(192, filled))
+                        let contracted := filled
+                        if shr(255, packed) { contracted := sub(0, filled) }
+                        net := add(net, mul(contracted, or(shl(128, 1), byte(0, mload(terms)))))
+                        value := sub(value, contracted)
                     }
-                    // Now energy is the deviation, and then its size.
-                    {
-                        let negative := sar(255, energy)
-                        energy := sub(xor(energy, negative), negative)
-                        others := add(others, and(energy, negative))
+                    if slt(value, 0) {
+                        value := sub(0, value)
+                        others := add(others, value)
                     }
-                    if filled {
-                        let tolerated := div(mul(filled, bps), 10000)
+                    if gt(filled, 0) {
                         // Of the contract no more than all of it can be missed.
-                        energy := xor(energy, mul(xor(energy, filled), gt(energy, filled)))
-                        others := add(others, shl(64, mul(sub(energy, tolerated), gt(energy, tolerated))))
+                        if gt(value, filled) { value := filled }
+                        filled := div(mul(filled, mload(sub(table, 32))), 10000)
+                        if gt(value, filled) { others := add(others, shl(64, sub(value, filled))) }
                     }
                     packed := shl(32, packed)
                     energies := shl(32, energies)
+                    terms := add(terms, 32)
+                    if iszero(and(terms, 0xff)) { break }
                 }
             }
-
-            let net := 0
-            let others := 0
-            let weights := 0
-            for { let offset := 0 } lt(offset, 384) { offset := add(offset, 32) } {
-                let packed := mload(add(orders, offset))
-                let energies := mload(add(energyWh, offset))
-                let net_, metered, others_, weights_ :=
-                    eight(packed, energies, add(terms, shl(3, offset)), table, toleranceBps)
-                net := add(net, net_)
-                mstore(add(sums, 192), add(mload(add(sums, 192)), metered))
-                others := add(others, others_)
-                weights := add(weights, weights_)
-            }
-            let ticks := signextend(15, net)
-            net := sar(128, sub(net, ticks))
-            mstore(sums, net)
-            mstore(add(sums, 32), ticks)
-            mstore(add(sums, 64), shr(1, add(shr(192, weights), net)))
-            mstore(add(sums, 96), shr(1, sub(shr(192, weights), net)))
-            mstore(add(sums, 128), shr(160, others))
-            mstore(add(sums, 160), and(shr(128, others), 0xffffffff))
-            mstore(add(sums, 224), and(others, 0xffffffffffffffff))
-            mstore(add(sums, 256), and(shr(64, others), 0xffffffffffffffff))
-            mstore(add(sums, 288), and(weights, sub(shl(192, 1), 1)))
+        }
+        unchecked {
+            sums.contractedTicks = int256(int128(uint128(net)));
+            sums.contractedWh = (int256(net) - sums.contractedTicks) >> 128;
+            // Bought and sold energy together, and their difference.
+            sums.boughtWh = uint256(int256(weights >> 192) + sums.contractedWh) >> 1;
+            sums.soldWh = uint256(int256(weights >> 192) - sums.contractedWh) >> 1;
+            sums.dustWh = others >> 160;
+            sums.dustTicks = uint32(others >> 128);
+            sums.meteredWh = metered;
+            sums.longWh = uint64(others);
+            sums.penalisedWh = uint64(others >> 64);
+            sums.weight = uint192(weights);
         }
     }
 }

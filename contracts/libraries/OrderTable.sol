@@ -2,45 +2,70 @@
 pragma solidity 0.8.37;
 
 import {OrderRules} from "../types/OrderRules.sol";
-import {OrderReserve} from "./OrderReserve.sol";
-import {ScheduleOrders} from "./ScheduleOrders.sol";
-import {TickBook} from "./TickBook.sol";
 
 /// @title What follows from side and limit of an order, looked up by the upper byte of its 32 bits.
 /// @notice An entry is weight << 64 | rank << 32 | byte of its word in a page of the book << 8 | position of its lane in bits.
 /// The weight is {OrderReserve-weightOf}. The rank is the bid's book tick, or 127 less the offer's: the higher, the sooner
-/// served. See {ScheduleOrders-bookTick} and {TickBook-placeOf}.
+/// served. See {ScheduleOrders-bookTick} and {TickBook-placeOf}, against which it is fuzzed.
 library OrderTable {
-    uint256 internal constant BYTES = 256 * 32;
-    uint256 internal constant WEIGHT_SHIFT = 64;
-    uint256 internal constant RANK_SHIFT = 32;
+    /// @dev 256 entries, and before them a word for the tolerance.
+    uint256 internal constant BYTES = 257 * 32;
     /// @dev Weight of an order that the rules do not admit: beyond what the weights of 96 orders can add up to.
     uint256 internal constant INADMISSIBLE_SHIFT = 186;
 
-    /// @notice Fill a table for devices of one kind.
-    /// @param table memory address of 256 words
+    /// @notice Fill a table for devices green or not.
+    /// @param table memory address of the first entry; the word before it gets the tolerance, in bps
     function fill(uint256 table, OrderRules rules, bool green) internal pure {
         unchecked {
-            for (uint256 upper; upper < 256; ++upper) {
-                uint256 entry = _entryOf(upper << 24, rules, green);
-                assembly ("memory-safe") {
-                    mstore(add(table, shl(5, upper)), entry)
-                }
+            uint256 tickSize = rules.tickSize();
+            uint256 premium = green ? rules.greenPremiumTicks() : 0;
+            uint256 failure = rules.shortPrice() + rules.penalty();
+            _fillBids(table, rules, (rules.floorPrice() + rules.penalty()) << 96 | rules.longPrice());
+            _fillOffers(table + 128 * 32, rules, failure, premium, premium * tickSize);
+            uint256 toleranceBps = rules.toleranceBps();
+            assembly ("memory-safe") {
+                mstore(sub(table, 32), toleranceBps)
             }
         }
     }
 
-    function _entryOf(uint256 order, OrderRules rules, bool green) private pure returns (uint256) {
-        unchecked {
-            uint256 tick = ScheduleOrders.tickOf(order);
-            bool isOffer = ScheduleOrders.isOffer(order);
-            if (tick > rules.capTick()) return 1 << (INADMISSIBLE_SHIFT + WEIGHT_SHIFT);
-            if (!isOffer && tick < rules.networkFeeTicks()) return 1 << (INADMISSIBLE_SHIFT + WEIGHT_SHIFT);
-            uint256 bookTick = ScheduleOrders.bookTick(order, rules, green);
-            (uint256 word, uint256 lane) = TickBook.placeOf(bookTick, isOffer);
-            uint256 rank = isOffer ? TickBook.MAX_TICK - bookTick : bookTick;
-            uint256 place = (word * 32) << 8 | lane * TickBook.LANE_BITS;
-            return OrderReserve.weightOf(order, rules, green) << WEIGHT_SHIFT | rank << RANK_SHIFT | place;
+    /// @param weight what a bid at tick 0 weighs
+    function _fillBids(uint256 table, OrderRules rules, uint256 weight) private pure {
+        uint256 fee = rules.networkFeeTicks();
+        uint256 cap = rules.capTick();
+        uint256 step = rules.tickSize() << 96;
+        assembly ("memory-safe") {
+            for { let tick := 0 } lt(tick, 128) { tick := add(tick, 1) } {
+                let rank := sub(tick, fee)
+                let place := or(shl(13, div(rank, 10)), mul(24, mod(rank, 10)))
+                let entry := or(shl(64, weight), or(shl(32, rank), place))
+                if or(lt(tick, fee), gt(tick, cap)) { entry := shl(250, 1) }
+                mstore(add(table, shl(5, tick)), entry)
+                weight := add(weight, step)
+            }
+        }
+    }
+
+    /// @param failure what a seller pays per kWh that it sold and did not deliver
+    /// @param premium green premium in ticks
+    /// @param premiumPrice the same per kWh
+    function _fillOffers(uint256 table, OrderRules rules, uint256 failure, uint256 premium, uint256 premiumPrice)
+        private
+        pure
+    {
+        uint256 limit = rules.floorPrice();
+        uint256 step = rules.tickSize();
+        uint256 cap = rules.capTick();
+        assembly ("memory-safe") {
+            for { let tick := 0 } lt(tick, 128) { tick := add(tick, 1) } {
+                let bookTick := mul(sub(tick, premium), gt(tick, premium))
+                let place := or(shl(13, add(13, div(bookTick, 10))), mul(24, mod(bookTick, 10)))
+                let weight := or(shl(96, mul(sub(failure, limit), gt(failure, limit))), premiumPrice)
+                let entry := or(shl(64, weight), or(shl(32, sub(127, bookTick)), place))
+                if gt(tick, cap) { entry := shl(250, 1) }
+                mstore(add(table, shl(5, tick)), entry)
+                limit := add(limit, step)
+            }
         }
     }
 }

@@ -16,21 +16,20 @@ library SettlementMath {
     uint256 private constant OFFER_BITS = 0x8000000080000000800000008000000080000000800000008000000080000000;
 
     /// @notice Sums without data: as contracted, or if not `delivered`, with nothing delivered by sellers.
-    /// @param terms,table,toleranceBps as for {DayTally-tally}
-    function estimate(
-        uint256[12] memory orders,
-        uint256[96] memory terms,
-        uint256 table,
-        uint256 toleranceBps,
-        bool delivered
-    ) internal pure returns (DayTally.Sums memory sums) {
-        uint256[12] memory nothingWh;
-        sums = DayTally.tally(orders, nothingWh, terms, table, toleranceBps);
+    /// @param data memory address of 12 words of orders and 12 words of zero
+    /// @param terms,table as for {DayTally-tally}
+    function estimate(uint256 data, uint256 terms, uint256 table, bool delivered)
+        internal
+        pure
+        returns (DayTally.Sums memory sums)
+    {
+        sums = DayTally.tally(data, terms, table);
         (sums.longWh, sums.penalisedWh) = (0, 0);
         sums.meteredWh = delivered ? sums.contractedWh : int256(sums.boughtWh);
         if (delivered) return sums;
         // Offers alone, of which nothing was metered, are what bears the penalty.
-        sums.penalisedWh = DayTally.tally(_offersOf(orders), nothingWh, terms, table, toleranceBps).penalisedWh;
+        _keepOffers(data);
+        sums.penalisedWh = DayTally.tally(data, terms, table).penalisedWh;
     }
 
     /// @notice Money of a day's sums.
@@ -67,12 +66,16 @@ library SettlementMath {
         }
     }
 
-    function _offersOf(uint256[12] memory orders) private pure returns (uint256[12] memory offers) {
+    /// @notice Blank the bids of 12 words of orders.
+    function _keepOffers(uint256 data) private pure {
         unchecked {
-            for (uint256 word; word < 12; ++word) {
-                // An offer's bit makes all its 32 bits ones.
-                uint256 bits = orders[word] & OFFER_BITS;
-                offers[word] = orders[word] & ((bits << 1) - (bits >> 31));
+            for (uint256 end = data + 384; data < end; data += 32) {
+                assembly ("memory-safe") {
+                    let packed := mload(data)
+                    // An offer's bit makes all its 32 bits ones.
+                    let bits := and(packed, OFFER_BITS)
+                    mstore(data, and(packed, sub(shl(1, bits), shr(31, bits))))
+                }
             }
         }
     }

@@ -184,23 +184,24 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         if (refused.length != 0) return (refused, verdict);
         refused = _windowRefusal(session, schedule);
         if (refused.length != 0) return (refused, verdict);
-        uint256 stoppedAt;
-        (verdict.weight, stoppedAt) = pages.add(schedule.orders, session.rules, verdict.green);
-        if (stoppedAt < SLOTS) return (_orderRefusal(session, schedule, stoppedAt), verdict);
+        bool added;
+        (verdict.weight, added) = pages.add(schedule.orders, session.rules, verdict.green);
+        if (!added) return (_orderRefusal(session, pages, schedule, verdict.green), verdict);
         // An order weighs something wherever it costs or exposes anything; only then is it worth looking closer.
         verdict.hasEnergy = verdict.weight != 0 || schedule.orders.firstWithEnergy(0, SLOTS) != SLOTS;
         refused = _moneyRefusal(session, verdict, schedule);
-        if (refused.length != 0) pages.takeBack(schedule.orders, verdict.green);
+        if (refused.length != 0) pages.takeBack(schedule.orders, session.rules, verdict.green);
     }
 
-    function _orderRefusal(Session memory session, Schedule calldata schedule, uint256 stoppedAt)
+    function _orderRefusal(Session memory session, BookPages.Pages memory pages, Schedule calldata schedule, bool green)
         private
         pure
         returns (bytes memory refused)
     {
         refused = ScheduleRefusal.ofOrders(schedule.orders, session.day, session.rules);
         if (refused.length != 0) return refused;
-        return ScheduleRefusal.ofOverflow(schedule.orders.orderAt(stoppedAt), session.day, stoppedAt);
+        uint256 index = pages.overflowOf(schedule.orders, session.rules, green);
+        return ScheduleRefusal.ofOverflow(schedule.orders.orderAt(index), session.day, index);
     }
 
     function _zoneRefusal(Session memory session) private pure returns (bytes memory) {

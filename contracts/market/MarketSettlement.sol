@@ -26,7 +26,8 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     /// @dev Rules of a zone and terms of its slots on a day, loaded as they are needed.
     /// @param marks a mark, as of {ScheduleOrders-energyMarks}, for every slot already looked up
     /// @param isComplete whether all slots were
-    /// @param terms see {DayTally-termsOf}
+    /// @param terms memory address of 96 words, see {DayTally-termsOf}; a multiple of 256
+    /// @param data memory address of the 12 words of orders and 12 words of energies of the schedule at hand
     /// @param tables memory address of two {OrderTable}s, for devices not green and green
     /// @param filled which tables are filled: 1 not green, 2 green
     struct Day {
@@ -37,7 +38,8 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         bytes32 profileStream;
         uint256[12] marks;
         bool isComplete;
-        uint256[96] terms;
+        uint256 terms;
+        uint256 data;
         uint256 tables;
         uint256 filled;
     }
@@ -62,10 +64,10 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
             uint256 endsAt = DeliverySlots.endOf(schedule.day);
             if (block.timestamp < endsAt) revert DayNotOver(schedule.day, endsAt);
             _select(day, schedule);
-            uint256[12] memory energyWh = _requireProven(day, schedule, metered[row]);
+            _requireProven(day, schedule, metered[row]);
             uint16 limitBps = day.rules.holdScoreBps();
             if (metered[row].scoreBps > limitBps) _hold(record, schedule, metered[row].scoreBps, limitBps);
-            else _runOnProof(day, schedule, energyWh, uint32(metered[row].proof.seq), hash, record);
+            else _runOnProof(day, schedule, uint32(metered[row].proof.seq), hash, record);
             _releaseMemory(mark);
         }
     }
@@ -90,11 +92,10 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         }
         // What lost results said about who owes whom cannot be known: then the reserve is forfeit.
         bool isLost = _mayBeLost(DeliverySlots.firstOf(schedule.day));
-        uint256[12] memory orders = schedule.orders;
-        if (!isLost) _loadTerms(day, orders);
-        uint256 table = _tableOf(day, record.isGreen());
+        if (!isLost) _loadTerms(day, schedule.orders);
+        _copyOrders(day, schedule.orders);
         DayTally.Sums memory sums =
-            SettlementMath.estimate(orders, day.terms, table, day.orders.toleranceBps(), !isFinal);
+            SettlementMath.estimate(day.data, day.terms, _tableOf(day, record.isGreen()), !isFinal);
         (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, 0);
         if (isLost) {
             (run.fromCounterparties, run.fromBackstop) = (0, -int64(run.reserve));
@@ -117,13 +118,13 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         }
         Day memory day = _newDay();
         _select(day, schedule);
-        uint256[12] memory energyWh = _requireProven(day, schedule, metered);
+        _requireProven(day, schedule, metered);
         uint16 limitBps = day.rules.holdScoreBps();
         if (metered.scoreBps > limitBps) {
             revert ProfileHeld(schedule.deviceId, schedule.day, metered.scoreBps, limitBps);
         }
         _undo(previous);
-        int256 cash = _runOnProof(day, schedule, energyWh, uint32(metered.proof.seq), hash, record);
+        int256 cash = _runOnProof(day, schedule, uint32(metered.proof.seq), hash, record);
         bool changed = cash != _cashOf(previous);
         if (previous.disputer != address(0)) _endDispute(previous, day.rules.disputeBond(), changed);
     }
@@ -201,11 +202,13 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
 
     function _newDay() private pure returns (Day memory day) {
         day.tables = _allocate(2 * OrderTable.BYTES);
+        day.data = _allocate(24 * 32);
+        day.terms = (_allocate(97 * 32 + 256) + 255) & ~uint256(255);
     }
 
     /// @dev Memory address of the {OrderTable} for devices green or not.
     function _tableOf(Day memory day, bool green) private pure returns (uint256 table) {
-        table = day.tables + (green ? OrderTable.BYTES : 0);
+        table = day.tables + (green ? OrderTable.BYTES : 0) + 32;
         uint256 mark = green ? 2 : 1;
         if (day.filled & mark != 0) return table;
         day.filled |= mark;
@@ -213,7 +216,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     }
 
     /// @dev Load the terms of all slots with an order.
-    function _loadTerms(Day memory day, uint256[12] memory orders) private view {
+    function _loadTerms(Day memory day, uint256[12] calldata orders) private view {
         if (day.isComplete) return;
         uint256 loaded = ScheduleOrders.ALL_MARKS;
         for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
@@ -221,7 +224,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
             if (missing != 0) {
                 day.marks[word] |= missing;
                 for (uint256 index = word * 8; missing != 0; ++index) {
-                    if (missing >> 224 != 0) day.terms[index] = DayTally.termsOf(_resultIn(day, index));
+                    if (missing >> 224 != 0) _store(day.terms + index * 32, DayTally.termsOf(_resultIn(day, index)));
                     missing <<= 32;
                 }
             }
@@ -264,18 +267,20 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         if (!pending || !record.matches(_hashOf(run))) revert RunMismatch(run.deviceId, run.day, status);
     }
 
-    /// @return energyWh what was metered
-    function _requireProven(Day memory day, Schedule calldata schedule, Metered calldata metered)
-        private
-        view
-        returns (uint256[12] memory energyWh)
-    {
-        energyWh = metered.energyWh;
+    /// @dev Demand the proof of a profile, and copy its energies to the schedule at hand.
+    function _requireProven(Day memory day, Schedule calldata schedule, Metered calldata metered) private view {
+        uint256[12] calldata energyWh = metered.energyWh;
+        uint256 data = day.data;
+        bytes32 energyHash;
+        assembly ("memory-safe") {
+            calldatacopy(add(data, 384), energyWh, 384)
+            energyHash := keccak256(add(data, 384), 384)
+        }
         IDataAttestation.ProfileLeaf memory leaf = IDataAttestation.ProfileLeaf({
             deviceId: schedule.deviceId,
             firstSlot: DeliverySlots.firstOf(schedule.day),
             count: uint16(SLOTS),
-            energyHash: _hashOf(energyWh),
+            energyHash: energyHash,
             scoreBps: metered.scoreBps
         });
         if (metered.proof.streamId != day.profileStream || !attestation.verifyProfile(leaf, metered.proof)) {
@@ -299,15 +304,13 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     function _runOnProof(
         Day memory day,
         Schedule calldata schedule,
-        uint256[12] memory energyWh,
         uint32 profileSeq,
         bytes32 hash,
         ScheduleRecord record
     ) private returns (int256 cash) {
-        uint256[12] memory orders = schedule.orders;
-        _loadTerms(day, orders);
-        uint256 table = _tableOf(day, record.isGreen());
-        DayTally.Sums memory sums = DayTally.tally(orders, energyWh, day.terms, table, day.orders.toleranceBps());
+        _loadTerms(day, schedule.orders);
+        _copyOrders(day, schedule.orders);
+        DayTally.Sums memory sums = DayTally.tally(day.data, day.terms, _tableOf(day, record.isGreen()));
 
         (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, profileSeq);
         _make(run, settlement, record);
@@ -384,10 +387,16 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         return keccak256(abi.encode(run));
     }
 
-    /// @dev keccak256(abi.encodePacked(energyWh)), without a copy.
-    function _hashOf(uint256[12] memory energyWh) private pure returns (bytes32 hash) {
+    function _copyOrders(Day memory day, uint256[12] calldata orders) private pure {
+        uint256 data = day.data;
         assembly ("memory-safe") {
-            hash := keccak256(energyWh, 384)
+            calldatacopy(data, orders, 384)
+        }
+    }
+
+    function _store(uint256 to, uint256 value) private pure {
+        assembly ("memory-safe") {
+            mstore(to, value)
         }
     }
 }
