@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import uvicorn
 
 from gridwitness.domain.devices import DeviceKind, KeyType
 from gridwitness.errors import CommunityError, InputError
+from gridwitness.service.demo.delivery import LIMITS
 from gridwitness.service.demo.meters import FEEDER, MeterBank, choose_faults, make_meters
 from gridwitness.sources.community_data import Block, Community
 
@@ -82,3 +84,8 @@ def test_choose_faults__nobody_takes_energy__is_refused() -> None:
     exporting = MeterBank({name: np.full(192, -100) for name in NAMES}, FIRST, seed=1)
     with pytest.raises(InputError, match="takes energy after noon"):
         choose_faults(exporting.true_wh, NAMES, FIRST + 96, seed=1)
+
+
+def test_delivery__idle_connection__is_dropped_before_an_oracle_drops_it() -> None:
+    assert LIMITS.keepalive_expiry is not None
+    assert LIMITS.keepalive_expiry < uvicorn.Config("").timeout_keep_alive
