@@ -254,10 +254,6 @@ class Market:
         """Money of a zone, and whether new orders are refused."""
         return Backstop(*self._chain.call(self._contract.functions.backstop(zone)))
 
-    def reserve_of(self, schedule: Schedule) -> int:
-        """Token units that a schedule reserves: the most its account can come to owe."""
-        return int(self._chain.call(self._contract.functions.reserveOf(schedule_tuple(schedule))))
-
     def exposure_of(self, schedule: Schedule, *, green: bool) -> int:
         """Most token units that the backstop may have to pay to a schedule; `green` as its device's kind is."""
         return int(self._chain.call(self._contract.functions.exposureOf(schedule_tuple(schedule), green)))
