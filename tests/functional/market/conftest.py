@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import ape
 import pytest
 
+from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.market import ZoneParams
 from gridwitness.encoding.eip712 import Domain, market_domain
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from tests.actors import Committee, Device, Feed, OpenFeed
 from tests.functional.market.village import (
+    BACKSTOP,
     DAY_SECONDS,
     ZONE,
     Home,
     MakeHomes,
+    OpenVillage,
     Village,
     deploy_market,
     params_args,
@@ -49,9 +54,12 @@ def params(market_feed: Feed) -> ZoneParams:
 
 
 @pytest.fixture(scope="session")
-def open_zone(market: Any, operator: Any, params: ZoneParams) -> int:
-    """The zone, open."""
+def open_zone(market: Any, operator: Any, euro: Any, params: ZoneParams) -> int:
+    """The zone, open, with a rich backstop."""
     market.openZone(ZONE, params_args(params), sender=operator)
+    euro.mint(operator, BACKSTOP, sender=operator)
+    euro.approve(market, BACKSTOP, sender=operator)
+    market.fundBackstop(ZONE, BACKSTOP, sender=operator)
     return ZONE
 
 
@@ -73,6 +81,20 @@ def village(
 
 
 @pytest.fixture
+def open_village(village: Village, operator: Any) -> OpenVillage:
+    """Open another zone, of the same rules but for `changes`, with a rich backstop."""
+
+    def open_(zone: int, **changes: Any) -> Village:
+        params = replace(village.params, **changes)
+        village.market.openZone(zone, params_args(params), sender=operator)
+        other = replace(village, params=params, zone=zone)
+        other.fund_backstop(operator, BACKSTOP)
+        return other
+
+    return open_
+
+
+@pytest.fixture
 def home(village: Village, meter: Device, prosumer: Any) -> Home:
     """A prosumer with a P-256 meter."""
     meter.register(prosumer)
@@ -88,16 +110,15 @@ def next_home(village: Village, charger: Device, neighbour: Any) -> Home:
 
 @pytest.fixture
 def make_homes(village: Village, registry: Any, registry_domain_712: Domain, accounts: Any) -> MakeHomes:
-    """Register more homes, each with an owner of its own, every other one with a P-256 meter."""
+    """Register homes of these kinds in turn, each with an owner of its own, every other one with a P-256 meter."""
 
-    def make(count: int) -> list[Home]:
+    def make(count: int, zone: int = ZONE, kinds: Sequence[DeviceKind] = (DeviceKind.PROSUMER,)) -> list[Home]:
         homes = []
         for index in range(count):
             key = P256Key(0xA0000 + index) if index % 2 else Secp256k1Key(0xA0000 + index)
-            owner = accounts[8 + index]
-            device = Device(key, registry, registry_domain_712)
-            device.register(owner)
-            homes.append(Home(device, owner))
+            home = Home(Device(key, registry, registry_domain_712), accounts[8 + index], kinds[index % len(kinds)])
+            home.device.register(home.owner, kind=home.kind, zone=zone)
+            homes.append(home)
         return homes
 
     return make

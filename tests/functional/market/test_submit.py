@@ -1,4 +1,4 @@
-"""Schedules enter the book, or are refused for a reason that names value and limit."""
+"""Schedules enter the book, alone or with many others, and reserve what they may come to owe."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Any
 
 import ape
 import pytest
-from ape.exceptions import ContractLogicError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from gridwitness.domain.devices import DeviceKind
+from gridwitness.domain.market import Order, Side
 from gridwitness.encoding.eip712 import market_domain, schedule_digest, schedule_struct_hash
 from gridwitness.encoding.keys import Secp256k1Key
-from tests.actors import Device, refused
+from gridwitness.market import settlement as reference
+from tests.actors import Device
 from tests.functional.market.village import (
-    HELD,
-    NONE,
     OPEN,
-    SLOT_SECONDS,
     ZONE,
     Home,
     MakeHomes,
+    OpenVillage,
     Village,
     bid,
     encoded,
@@ -28,6 +30,8 @@ from tests.functional.market.village import (
     schedule_args,
     warp,
 )
+
+BURN_ALL_GAS = "0xfe"
 
 
 def test_submit__signed_by_either_curve__enters_the_book(village: Village, home: Home, next_home: Home) -> None:
@@ -44,6 +48,19 @@ def test_submit__signed_by_either_curve__enters_the_book(village: Village, home:
         assert kept.truncatedHash == schedule_struct_hash(schedule)[:24] + bytes(8)
 
 
+def test_submit__fee_and_premium__stand_inside_the_merit_order(
+    open_village: OpenVillage, make_homes: MakeHomes
+) -> None:
+    village = open_village(9, network_fee_ticks=4, green_premium_ticks=10, green_kinds=1 << DeviceKind.GENERATION)
+    plant, house = make_homes(2, 9, (DeviceKind.GENERATION, DeviceKind.PROSUMER))
+    village.place(plant, {0: offer(30, 100), 1: offer(9, 200), 2: bid(4, 300)})
+    village.place(house, {0: offer(30, 400), 1: bid(127, 500)})
+    books = [village.market.book(9, village.first_slot + index) for index in range(3)]
+    assert (books[0].offersWh[20], books[0].offersWh[30]) == (100, 400)
+    assert (books[1].offersWh[0], books[1].bidsWh[123]) == (200, 500)
+    assert books[2].bidsWh[0] == 300
+
+
 def test_submit__accepted__is_announced_and_counted(village: Village, home: Home) -> None:
     schedule = village.schedule(home, {3: bid(4, 1_000)})
     village.fund(home.owner)
@@ -52,27 +69,57 @@ def test_submit__accepted__is_announced_and_counted(village: Village, home: Home
         village.market.ScheduleSubmitted(home.device_id, village.day, home.owner, 1, schedule_struct_hash(schedule))
     ]
     assert receipt.return_value == 1
-    assert village.market.backstop(village.zone).outstanding == 1
+    exposure = village.market.exposureOf(schedule_args(schedule), False)
+    assert village.market.backstop(village.zone).exposure == exposure
+    assert village.balance(home.owner)[1] == village.market.reserveOf(schedule_args(schedule))
 
 
+# INV-M10
 def test_submit__bids_and_offers__reserve_the_worst_case_rounded_up_once(village: Village, home: Home) -> None:
-    # 1 Wh at 60,000 and 3 Wh at 52,500 per kWh; 5 Wh offered at 75,000 would cost 430,000 − 75,000 if not delivered;
-    # an offer dearer than failing costs nothing.
-    orders = {0: bid(4, 1), 1: bid(1, 3), 2: offer(10, 5), 3: offer(127, 0)}
-    milli = 60_000 + 3 * 52_500 + 5 * 355_000
-    assert milli % 1_000 != 0
-    schedule = village.place(home, orders)
-    assert village.balance(home.owner) == (0, milli // 1_000 + 1)
-    assert village.market.reserveOf(schedule_args(schedule)) == milli // 1_000 + 1
+    orders = {0: bid(4, 1), 1: bid(1, 3), 2: offer(10, 5), 3: offer(127, 2)}
+    # A bid may have to be paid and bear the penalty: 1 Wh at 60,000 + 30,000, 3 Wh at 52,500 + 30,000 per kWh. An offer
+    # fails at 400,000 + 30,000 less its limit: 5 Wh at 430,000 − 75,000, 2 Wh at 430,000 − 367,500. And 7 Wh more may be
+    # short.
+    reserve_milli = 90_000 + 3 * 82_500 + 5 * 355_000 + 2 * 62_500 + 7 * 400_000
+    # All that is bought and 7 Wh more may be long, and 96 bids a Wh short at 367,500.
+    exposure_milli = (4 + 7) * 40_000 + 96 * 367_500
+    schedule = village.place(home, orders, imbalance_limit_wh=7)
+    assert village.balance(home.owner) == (0, -(-reserve_milli // 1_000) + 3)
+    assert village.market.backstop(village.zone).exposure == exposure_milli // 1_000 + 1
+    assert village.market.reserveOf(schedule_args(schedule)) == -(-reserve_milli // 1_000) + 3
 
 
-def test_reserve__offer_dearer_than_failing__reserves_nothing(
-    village: Village, market: Any, operator: Any, home: Home
-) -> None:
-    cheap = (*tuple(market.zoneParams(ZONE))[:3], 40_000, 40_000, 0, *tuple(market.zoneParams(ZONE))[6:])
-    market.openZone(8, cheap, sender=operator)
-    schedule = village.schedule(home, {1: offer(0, 10_000)}, zone=8)
-    assert market.reserveOf(schedule_args(schedule)) == 0
+def test_reserve__offer_dearer_than_failing__reserves_rounding_only(open_village: OpenVillage, home: Home) -> None:
+    village = open_village(8, short_price_per_kwh=40_000, penalty_per_kwh=0)
+    schedule = village.schedule(home, {1: offer(0, 10_000)}, imbalance_limit_wh=0)
+    assert village.market.reserveOf(schedule_args(schedule)) == 3
+
+
+def test_reserve__without_energy__is_nothing(village: Village, home: Home) -> None:
+    schedule = schedule_args(village.schedule(home, flat(offer(9, 0)), imbalance_limit_wh=2**32 - 1))
+    assert village.market.reserveOf(schedule) == village.market.exposureOf(schedule, True) == 0
+
+
+@pytest.fixture
+def premium_village(open_village: OpenVillage) -> Village:
+    """A zone with a premium on everything."""
+    return open_village(9, green_premium_ticks=33, green_kinds=255, cap_tick=100)
+
+
+# INV-M10
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_reserve__any_schedule__equals_python(premium_village: Village, home: Home, data: st.DataObject) -> None:
+    energy_wh = st.sampled_from([0, 1, 7, 999, 2**24 - 1])
+    order = st.builds(Order, st.sampled_from(Side), st.integers(0, 127), energy_wh)
+    orders = data.draw(st.lists(order, min_size=96, max_size=96))
+    limit_wh = data.draw(st.sampled_from([0, 1, 20_000, 2**32 - 1]))
+    schedule = premium_village.schedule(home, orders, imbalance_limit_wh=limit_wh)
+    market, rules = premium_village.market, premium_village.params
+    assert market.reserveOf(schedule_args(schedule)) == reference.reserve(schedule, rules)
+    for green in (False, True):
+        exposure = reference.exposure(schedule, rules, green=green)
+        assert market.exposureOf(schedule_args(schedule), green) == exposure
 
 
 def test_submit__owner_or_delegate_signs__counts_until_the_delegation_expires(
@@ -98,9 +145,9 @@ def test_submit__owner_or_delegate_signs__counts_until_the_delegation_expires(
 
 
 def test_submit__many_zones_and_days__keeps_them_apart(
-    village: Village, market: Any, operator: Any, make_homes: MakeHomes, registry: Any, meter: Device, prosumer: Any
+    village: Village, market: Any, open_village: OpenVillage, make_homes: MakeHomes, meter: Device, prosumer: Any
 ) -> None:
-    market.openZone(8, tuple(market.zoneParams(ZONE)), sender=operator)
+    other_village = open_village(8)
     homes = make_homes(3)
     meter.register(prosumer, zone=8)
     other = Home(meter, prosumer)
@@ -109,7 +156,7 @@ def test_submit__many_zones_and_days__keeps_them_apart(
     today, later = village.day - 1, village.day + 1
     rows = [
         village.sign(homes[0], village.schedule(homes[0], {5: bid(9, 11)})),
-        village.sign(other, village.schedule(other, {5: bid(9, 13)}, zone=8)),
+        village.sign(other, other_village.schedule(other, {5: bid(9, 13)})),
         village.sign(homes[1], village.schedule(homes[1], {5: bid(9, 17), 6: bid(1, 1)}, day=later - 1)),
         village.sign(homes[0], village.schedule(homes[0], {50: offer(9, 19)}, day=today)),
         village.sign(homes[2], village.schedule(homes[2], {5: bid(9, 23)})),
@@ -119,31 +166,88 @@ def test_submit__many_zones_and_days__keeps_them_apart(
     assert market.book(ZONE, slot).bidsWh[9] == 11 + 17 + 23
     assert market.book(8, slot).bidsWh[9] == 13
     assert market.book(ZONE, today * 96 + 50).offersWh[9] == 19
-    assert (market.backstop(ZONE).outstanding, market.backstop(8).outstanding) == (4, 1)
+    exposures = [market.exposureOf(schedule, False) for schedule, _ in rows]
+    assert market.backstop(8).exposure == exposures[1]
+    assert market.backstop(ZONE).exposure == sum(exposures) - exposures[1]
+
+
+def bad_rows(village: Village, homes: list[Home]) -> list[tuple[tuple[Any, bytes], bytes]]:
+    """Rows that cannot be accepted, of homes that have money, each with what it is refused for."""
+    market, now = village.market, ape.chain.pending_timestamp
+    late, poor, lost, forged, expired, cheap = homes
+    slot, orders = (village.day - 1) * 96, {0: bid(8, 1_000)}
+    yesterday = village.schedule(late, orders, day=village.day - 1)
+    greedy = village.schedule(poor, flat(bid(8, 16_000_000)), imbalance_limit_wh=0)
+    needed = 96 * 16_000 * 100_000 + 3
+    return [
+        (village.sign(late, yesterday), encoded(market.GateClosed, slot, (slot - 4) * 900)),
+        (
+            village.sign(poor, greedy),
+            encoded(market.InsufficientBalance, poor.owner.address, needed, village.balance(poor.owner)[0]),
+        ),
+        (village.sign(lost, village.schedule(lost, orders, zone=99)), encoded(market.ZoneUnknown, 99)),
+        (
+            (schedule_args(village.schedule(forged, orders)), b"\x01" * 65),
+            encoded(market.NotAuthorised, forged.device_id),
+        ),
+        (
+            village.sign(expired, village.schedule(expired, orders, deadline=now - 1)),
+            encoded(market.SignatureExpired, expired.device_id, now - 1),
+        ),
+        (
+            village.sign(cheap, village.schedule(cheap, orders, version=0)),
+            encoded(market.VersionNotHigher, cheap.device_id, 0, 0),
+        ),
+    ]
 
 
 # INV-M16
-def test_submit__one_bad_row__skips_it_and_takes_the_others(village: Village, make_homes: MakeHomes) -> None:
-    good, poor, late = make_homes(3)
-    village.fund(good.owner)
-    village.fund(late.owner)
-    rows = [
-        village.sign(poor, village.schedule(poor, {0: bid(8, 1_000)})),
-        village.sign(good, village.schedule(good, {0: bid(8, 1_000)})),
-        village.sign(late, village.schedule(late, {0: bid(8, 1_000)}, zone=99)),
+@pytest.mark.parametrize("turn", [0, 3, 7])
+def test_submit__bad_rows_in_any_position__are_reported_and_the_others_taken(
+    village: Village, make_homes: MakeHomes, turn: int
+) -> None:
+    *others, first, second = make_homes(8)
+    for home in (*others, first, second):
+        village.fund(home.owner)
+    bad = bad_rows(village, others)
+    good = [village.sign(home, village.schedule(home, {0: bid(8, 1_000)})) for home in (first, second)]
+    rows = [*bad[:3], (good[0], b""), *bad[3:], (good[1], b"")]
+    rows = rows[turn:] + rows[:turn]
+    receipt = village.submit(*(row for row, _ in rows))
+    assert receipt.return_value == 2
+    assert [(event.row, event.refusal) for event in receipt.events.filter(village.market.ScheduleSkipped)] == [
+        (number, reason) for number, (_, reason) in enumerate(rows) if reason
     ]
-    receipt = village.submit(*rows)
-    assert receipt.return_value == 1
-    assert receipt.events.filter(village.market.ScheduleSkipped) == [
-        village.market.ScheduleSkipped(
-            poor.device_id,
-            village.day,
-            0,
-            encoded(village.market.InsufficientBalance, poor.owner.address, 70_000, 0),
-        ),
-        village.market.ScheduleSkipped(late.device_id, village.day, 2, encoded(village.market.ZoneUnknown, 99)),
-    ]
-    assert sum(village.market.book(village.zone, village.first_slot).bidsWh) == 1_000
+    book = village.market.book(village.zone, village.first_slot)
+    assert (book.bidsWh[8], sum(book.bidsWh)) == (2_000, 2_000)
+    assert [village.balance(home.owner)[1] for home in others] == [0] * 6
+    assert village.market.backstop(village.zone).exposure == 2 * village.market.exposureOf(good[0][0], False)
+
+
+def test_submit__owner_that_burns_all_gas__costs_the_relayer_a_bounded_amount(
+    village: Village, meter: Device, make_homes: MakeHomes, transmitter: Any
+) -> None:
+    burner = "0x00000000000000000000000000000000000B0B0B"
+    ape.chain.provider.set_code(burner, BURN_ALL_GAS)
+    meter.register(burner, carrier=transmitter)
+    spoiler = Home(meter, burner)
+    homes = make_homes(2)
+    for home in homes:
+        village.fund(home.owner)
+    village.euro.mint(transmitter, 10**9, sender=transmitter)
+    village.euro.approve(village.market, 10**9, sender=transmitter)
+    village.market.deposit(burner, 10**9, sender=transmitter)
+    good = [village.sign(home, village.schedule(home, {0: bid(8, 1_000)})) for home in homes]
+    bad = (schedule_args(village.schedule(spoiler, {0: bid(8, 1_000)})), bytes.fromhex(burner[2:]) + b"\x01" * 65)
+    with ape.chain.isolate():
+        honest = village.submit(*good)
+        assert honest.return_value == 2
+    receipt = village.submit(good[0], bad, good[1])
+    assert receipt.return_value == 2
+    (skipped,) = receipt.events.filter(village.market.ScheduleSkipped)
+    assert (skipped.row, skipped.refusal) == (1, encoded(village.market.NotAuthorised, spoiler.device_id))
+    # SIGNATURE_GAS, and what a row costs anyway.
+    assert 400_000 < receipt.gas_used - honest.gas_used < 500_000 + 60_000
 
 
 # INV-M13, INV-M16
@@ -162,12 +266,26 @@ def test_submit__two_rows_of_one_device__takes_the_first(village: Village, home:
         encoded(village.market.ScheduleStands, home.device_id, village.day, 1),
     ]
     assert village.market.book(village.zone, village.first_slot).bidsWh[8] == 1_000
-    assert village.balance(home.owner)[1] == 70_000
+    assert village.balance(home.owner)[1] == village.market.reserveOf(schedule_args(first))
 
 
-def test_submit_own__one_slot__needs_no_signature(village: Village, home: Home) -> None:
+def test_submit__two_rows_of_one_account__reserve_no_more_than_there_is(
+    village: Village, meter: Device, charger: Device, prosumer: Any
+) -> None:
+    homes = [Home(device, prosumer) for device in (meter, charger)]
+    for home in homes:
+        home.device.register(prosumer)
+    schedules = [village.schedule(home, {0: bid(8, 1_000)}, imbalance_limit_wh=0) for home in homes]
+    village.fund(prosumer, 100_003 + 100_002)
+    receipt = village.submit(*(village.sign(home, one) for home, one in zip(homes, schedules, strict=True)))
+    assert receipt.return_value == 1
+    (skipped,) = receipt.events.filter(village.market.ScheduleSkipped)
+    assert skipped.refusal == encoded(village.market.InsufficientBalance, prosumer.address, 100_003, 100_002)
+
+
+def test_submit_own__past_the_deadline__needs_no_signature(village: Village, home: Home) -> None:
     village.fund(home.owner)
-    schedule = village.schedule(home, {20: bid(8, 1_000)})
+    schedule = village.schedule(home, {20: bid(8, 1_000)}, deadline=0)
     village.market.submitOwn(schedule_args(schedule), sender=home.owner)
     assert village.market.book(village.zone, village.first_slot + 20).bidsWh[8] == 1_000
     assert village.status(schedule) == OPEN
@@ -181,181 +299,14 @@ def test_submit__without_energy__burns_the_version_and_nothing_else(village: Vil
     assert village.market.refusal(village.sign(home, withdrawn)) == encoded(
         village.market.VersionNotHigher, home.device_id, 1, 2
     )
-    assert village.market.backstop(village.zone).outstanding == 0
+    assert village.market.backstop(village.zone).exposure == 0
+    assert village.balance(home.owner)[1] == 0
     assert village.market.refusal(village.sign(home, replace(withdrawn, version=3))) == b""
-
-
-# Every refusal, by name, in `refusal`, in `submit` and in `submitOwn`
-
-
-def assert_refused(village: Village, home: Home, schedule: Any, error: Any, **inputs: Any) -> None:
-    """`refusal` says it, `submit` skips with it, `submitOwn` reverts with it; the book stays as it is."""
-    row = village.sign(home, schedule)
-    reason = encoded(error, *inputs.values())
-    assert village.market.refusal(row) == reason
-    receipt = village.submit(row)
-    assert [event.refusal for event in receipt.events.filter(village.market.ScheduleSkipped)] == [reason]
-    with refused(error, **inputs):
-        village.market.submitOwn(schedule_args(schedule), sender=home.owner)
-
-
-def test_refuse__unknown_zone__names_it(village: Village, home: Home) -> None:
-    schedule = village.schedule(home, {0: bid(1, 1)}, zone=4_242)
-    assert_refused(village, home, schedule, village.market.ZoneUnknown, zone=4_242)
-    reason = encoded(village.market.ZoneUnknown, 4_242).hex()
-    with pytest.raises(ContractLogicError, match=f"{reason[:8]}: {reason[8:]}"):
-        village.market.reserveOf(schedule_args(schedule))
-
-
-def test_refuse__zone_of_another_feeder__names_both(village: Village, market: Any, operator: Any, home: Home) -> None:
-    market.openZone(8, tuple(market.zoneParams(ZONE)), sender=operator)
-    schedule = village.schedule(home, {0: bid(1, 1)}, zone=8)
-    assert_refused(village, home, schedule, market.ZoneMismatch, deviceId=home.device_id, given=8, expected=ZONE)
-
-
-def test_refuse__account_of_another__names_both(village: Village, home: Home, neighbour: Any) -> None:
-    schedule = village.schedule(home, {0: bid(1, 1)}, account=neighbour)
-    assert_refused(
-        village,
-        home,
-        schedule,
-        village.market.NotAccountOwner,
-        deviceId=home.device_id,
-        given=neighbour.address,
-        expected=home.owner.address,
-    )
-
-
-def test_refuse__signature_of_another_device__is_not_authorised(village: Village, home: Home, next_home: Home) -> None:
-    village.fund(home.owner)
-    schedule = village.schedule(home, {0: bid(1, 1)})
-    row = village.sign(next_home, schedule)
-    assert village.market.refusal(row) == encoded(village.market.NotAuthorised, home.device_id)
-    with refused(village.market.NotAuthorised, deviceId=home.device_id):
-        village.market.submitOwn(schedule_args(schedule), sender=next_home.owner)
-
-
-def test_refuse__retired_device__is_not_authorised(village: Village, registry: Any, home: Home) -> None:
-    registry.retire(home.device_id, (0, b""), sender=home.owner)
-    schedule = village.schedule(home, {0: bid(1, 1)})
-    assert_refused(village, home, schedule, village.market.NotAuthorised, deviceId=home.device_id)
-
-
-# INV-M11
-def test_refuse__closed_gate__names_slot_and_second(village: Village, home: Home) -> None:
-    village.fund(home.owner)
-    at = village.gate_closes_at(30)
-    schedule = village.schedule(home, {30: bid(1, 1), 31: bid(1, 1)})
-    warp(at - 1)
-    assert village.market.refusal(village.sign(home, schedule)) == b""
-    warp(at)
-    slot = village.first_slot + 30
-    assert_refused(village, home, schedule, village.market.GateClosed, slot=slot, closedAt=at)
-
-
-def test_refuse__day_gone__names_its_last_slot(village: Village, home: Home) -> None:
-    schedule = village.schedule(home, {}, day=village.day - 2)
-    slot = (village.day - 1) * 96 - 1
-    closed_at = (slot - village.params.gate_lead_slots) * SLOT_SECONDS
-    assert_refused(village, home, schedule, village.market.GateClosed, slot=slot, closedAt=closed_at)
-
-
-@pytest.mark.parametrize("index", [4, 95])
-def test_refuse__beyond_horizon__names_the_last_slot(village: Village, home: Home, index: int) -> None:
-    village.fund(home.owner)
-    # One o'clock of the day before: four slots have begun, so 288 slots reach to index 3 of the day after the next.
-    last_slot = village.first_slot + 2 * 96 + 3
-    schedule = village.schedule(home, {3: bid(1, 1)}, day=village.day + 2)
-    assert village.market.refusal(village.sign(home, schedule)) == b""
-    schedule = village.schedule(home, {index: bid(1, 1)}, day=village.day + 2)
-    slot = village.first_slot + 2 * 96 + index
-    assert_refused(village, home, schedule, village.market.BeyondHorizon, slot=slot, lastSlot=last_slot)
-
-
-def test_refuse__day_beyond_horizon_without_energy__cannot_burn_versions_ahead(village: Village, home: Home) -> None:
-    schedule = village.schedule(home, {}, day=village.day + 15)
-    assert_refused(
-        village,
-        home,
-        schedule,
-        village.market.BeyondHorizon,
-        slot=(village.day + 15) * 96,
-        lastSlot=village.first_slot + 2 * 96 + 3,
-    )
-
-
-def test_refuse__version_zero__is_not_higher(village: Village, home: Home) -> None:
-    schedule = village.schedule(home, {0: bid(1, 1)}, version=0)
-    assert_refused(
-        village, home, schedule, village.market.VersionNotHigher, deviceId=home.device_id, given=0, current=0
-    )
-
-
-def test_refuse__schedule_stands__names_it(village: Village, home: Home) -> None:
-    village.place(home, {0: bid(1, 1)}, version=5)
-    schedule = village.schedule(home, {0: bid(1, 1)}, version=6)
-    assert_refused(
-        village, home, schedule, village.market.ScheduleStands, deviceId=home.device_id, day=village.day, version=5
-    )
-
-
-def test_refuse__unsettled_schedule_sixteen_days_before__names_it(village: Village, home: Home) -> None:
-    old = village.place(home, {0: bid(1, 1)}, version=3)
-    village.end_and_clear([0])
-    village.settle(old, (0,) * 96, score_bps=10_000)
-    assert village.status(old) == HELD
-    day = village.day + 16
-    warp((day - 1) * 86_400 + 3_600)
-    schedule = village.schedule(home, {0: bid(1, 1)}, day=day)
-    village.fund(home.owner)
-    assert_refused(
-        village, home, schedule, village.market.ScheduleStands, deviceId=home.device_id, day=village.day, version=3
-    )
-    village.market.settleMissing(schedule_args(old), sender=village.transmitter)
-    assert village.market.refusal(village.sign(home, schedule)) == b""
-    village.market.submitOwn(schedule_args(schedule), sender=home.owner)
-    assert village.market.scheduleOf(home.device_id, village.day).status == NONE
-
-
-def test_refuse__poor_account__names_need_and_balance(village: Village, home: Home) -> None:
-    village.fund(home.owner, 69_999)
-    schedule = village.schedule(home, {0: bid(8, 1_000)})
-    assert_refused(
-        village,
-        home,
-        schedule,
-        village.market.InsufficientBalance,
-        account=home.owner.address,
-        needed=70_000,
-        available=69_999,
-    )
 
 
 def test_digest__any_schedule__equals_python(village: Village, home: Home) -> None:
     schedule = village.schedule(home, flat(offer(77, 12_345)), version=4_000_000_000)
     assert village.market.scheduleDigest(schedule_args(schedule)) == schedule_digest(village.domain, schedule)
-
-
-def test_submit__field_changed_on_the_way__is_refused(
-    village: Village, market: Any, operator: Any, home: Home, neighbour: Any
-) -> None:
-    village.fund(home.owner)
-    market.openZone(8, tuple(market.zoneParams(ZONE)), sender=operator)
-    schedule = village.schedule(home, {0: bid(1, 1)})
-    _, signature = village.sign(home, schedule)
-    not_authorised = encoded(market.NotAuthorised, home.device_id)
-    for forged, reason in (
-        (
-            replace(schedule, account=neighbour.address),
-            encoded(market.NotAccountOwner, home.device_id, neighbour.address, home.owner.address),
-        ),
-        (replace(schedule, zone=8), encoded(market.ZoneMismatch, home.device_id, 8, ZONE)),
-        (replace(schedule, day=village.day + 1), not_authorised),
-        (replace(schedule, version=2), not_authorised),
-        (replace(schedule, orders=(bid(1, 2), *schedule.orders[1:])), not_authorised),
-    ):
-        assert market.refusal((schedule_args(forged), signature)) == reason
-    assert market.refusal((schedule_args(schedule), signature)) == b""
 
 
 # INV-M13

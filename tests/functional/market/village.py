@@ -11,6 +11,7 @@ import ape
 from eth_abi import encode
 from eth_utils import keccak
 
+from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.market import NO_ORDER, Order, Schedule, Settlement, Side, ZoneParams
 from gridwitness.domain.market import Clearing as ReferenceClearing
 from gridwitness.domain.readings import Profile
@@ -20,6 +21,7 @@ from gridwitness.encoding.keys import Secp256k1Key
 from gridwitness.encoding.leaves import profile_leaf
 from gridwitness.encoding.packing import pack_energy_wh, pack_orders
 from gridwitness.market import clearing as reference_clearing
+from gridwitness.market.clearing import BookOrder
 from tests.actors import Device, Feed, proof_args
 
 ZONE = 7
@@ -29,7 +31,10 @@ SLOT_SECONDS = 900
 NONE, OPEN, HELD, PROVISIONAL, DISPUTED, FINAL = range(6)
 FAR_AHEAD = 2**40 - 1
 IMBALANCE_LIMIT_WH = 20_000
-NO_RUN = (bytes(32), "0x" + "00" * 20, 0, 0, bytes(32), 0, 0, 0, 0, 0, 0, "0x" + "00" * 20, 0)
+BACKSTOP = 1_000 * EUR
+NOTHING = (0,) * SLOTS_PER_DAY
+Run = tuple[Any, ...]
+NO_RUN: Run = (bytes(32), "0x" + "00" * 20, 0, 0, bytes(32), 0, 0, 0, 0, 0, 0, "0x" + "00" * 20, 0)
 
 
 def bid(tick: int, energy_wh: int) -> Order:
@@ -45,6 +50,11 @@ def offer(tick: int, energy_wh: int) -> Order:
 def day_of(orders: Mapping[int, Order]) -> tuple[Order, ...]:
     """96 orders from those that have energy, by index in the day."""
     return tuple(orders.get(index, NO_ORDER) for index in range(SLOTS_PER_DAY))
+
+
+def energies(values: Mapping[int, int]) -> tuple[int, ...]:
+    """96 net energies (Wh) from those that are not zero, by index in the day."""
+    return tuple(values.get(index, 0) for index in range(SLOTS_PER_DAY))
 
 
 def flat(order: Order) -> tuple[Order, ...]:
@@ -75,6 +85,7 @@ class Home:
 
     device: Device
     owner: Any
+    kind: DeviceKind = DeviceKind.PROSUMER
 
     @property
     def device_id(self) -> bytes:
@@ -189,10 +200,20 @@ class Village:
         """The contract's results of the day."""
         return [self.clearing(index) for index in range(SLOTS_PER_DAY)]
 
-    def reference(self, schedules: Iterable[Schedule], index: int) -> ReferenceClearing:
-        """What the Python reference makes of slot `index` of these schedules."""
-        book = reference_clearing.book_of([schedule.orders[index] for schedule in schedules])
-        return reference_clearing.clear(book, self.params)
+    def is_green(self, home: Home) -> bool:
+        """Whether the home's offers receive the green premium."""
+        return self.params.is_green(home.kind)
+
+    def book_order(self, home: Home, order: Order) -> BookOrder:
+        """An order of the home as it stands in the book."""
+        return reference_clearing.book_order(order, self.params, green=self.is_green(home))
+
+    def reference(
+        self, trades: Iterable[tuple[Home, Schedule]], index: int, cap_wh: int | None = None
+    ) -> ReferenceClearing:
+        """What the Python reference makes of slot `index` of these schedules; `cap_wh` is a cap of the slot's own."""
+        book = reference_clearing.book_of(self.book_order(home, schedule.orders[index]) for home, schedule in trades)
+        return reference_clearing.clear(book, self.params, cap_wh)
 
     def meter(self, schedule: Schedule, energy_wh: Sequence[int], score_bps: int = 0) -> tuple[Any, ...]:
         """Attest a profile of the schedule's device and day, and return it as `settle` takes it."""
@@ -209,9 +230,34 @@ class Village:
         metered = self.meter(schedule, energy_wh, score_bps)
         return self.market.settle([schedule_args(schedule)], [metered], sender=self.transmitter)
 
-    def runs(self, receipt: Any) -> list[tuple[Any, ...]]:
+    def runs(self, receipt: Any) -> list[Run]:
         """The runs a receipt announces, as the contract takes them back."""
         return [tuple(event.run) for event in receipt.events.filter(self.market.RunMade)]
+
+    def run(self, schedule: Schedule, energy_wh: Sequence[int]) -> Run:
+        """Attest and settle one schedule; returns its provisional run."""
+        (run,) = self.runs(self.settle(schedule, energy_wh))
+        return run
+
+    def settle_missing(self, schedule: Schedule, previous: Run = NO_RUN, sender: Any | None = None) -> Any:
+        """Settle without data; returns the receipt."""
+        return self.market.settleMissing(schedule_args(schedule), previous, sender=sender or self.transmitter)
+
+    def correct(self, schedule: Schedule, energy_wh: Sequence[int], previous: Run, score_bps: int = 0) -> Any:
+        """Attest another profile and make the run anew on it; returns the receipt."""
+        metered = self.meter(schedule, energy_wh, score_bps)
+        return self.market.correct(schedule_args(schedule), metered, previous, sender=self.transmitter)
+
+    def dispute(self, run: Run, disputer: Any) -> Run:
+        """Dispute a run; returns it as it then stands."""
+        receipt = self.market.dispute(run, sender=disputer)
+        (event,) = receipt.events.filter(self.market.RunDisputed)
+        return tuple(event.run)
+
+    def finalize(self, *runs: Run) -> Any:
+        """Let the time to dispute pass, and end the runs; returns the receipt."""
+        warp(ape.chain.pending_timestamp + self.params.dispute_seconds)
+        return self.market.finalize(list(runs), sender=self.transmitter)
 
     def settlement(self, receipt: Any) -> Settlement:
         """The settlement of the one run a receipt announces."""
@@ -227,9 +273,15 @@ class Village:
         free, reserved = self.market.balanceOf(account)
         return int(free), int(reserved)
 
-    def held_cash(self, accounts: Iterable[Any]) -> int:
-        """Everything the market's books say it holds for these accounts and the zone."""
-        return sum(sum(self.balance(account)) for account in accounts) + self.market.backstop(self.zone).balance
+    def cash(self, *accounts: Any) -> int:
+        """All money of these accounts, free and reserved."""
+        return sum(sum(self.balance(account)) for account in accounts)
+
+    def assert_conserved(self, *accounts: Any) -> None:
+        """The books add up to the market's tokens if nobody else has any, and the backstop covers its exposure."""
+        backstop = self.market.backstop(self.zone)
+        assert self.cash(*accounts) + backstop.balance + backstop.inTransit == self.euro.balanceOf(self.market)
+        assert backstop.exposure <= backstop.balance
 
 
 def deploy_market(deployer: Any, operator: Any, project: Any, *parts: Any) -> Any:
@@ -264,7 +316,8 @@ def zone_rules(profile_stream: bytes) -> ZoneParams:
     )
 
 
-MakeHomes = Callable[[int], list[Home]]
+MakeHomes = Callable[..., list[Home]]
+OpenVillage = Callable[..., Village]
 
 
 def params_args(params: ZoneParams) -> tuple[Any, ...]:
