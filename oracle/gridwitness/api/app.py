@@ -9,7 +9,8 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 
 from gridwitness.api.bodies import MAX_COMMITTEE_BODY_BYTES, bytes32, read_body
-from gridwitness.api.problems import ProblemError, install_problem_handlers, problem
+from gridwitness.api.health import health_routes
+from gridwitness.api.problems import ProblemError, install_problem_handlers
 from gridwitness.api.protocols import Oracle
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 
@@ -22,7 +23,7 @@ _PathInteger = Annotated[int, Path(ge=0, le=_MAX_INTEGER)]
 def create_app(oracle: Oracle) -> FastAPI:
     """The HTTP interface of `oracle`."""
     app = FastAPI(title="Gridwitness oracle", version="1", docs_url="/docs", redoc_url=None)
-    app.include_router(_health_routes(oracle))
+    app.include_router(health_routes(oracle))
     app.include_router(_reading_routes(oracle))
     app.include_router(_proof_routes(oracle))
     app.include_router(_committee_routes(oracle))
@@ -38,30 +39,6 @@ def _found(body: bytes | None, what: str) -> Response:
     if body is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"{what} is not here")
     return Response(body, media_type="application/json")
-
-
-def _health_routes(oracle: Oracle) -> APIRouter:
-    routes = APIRouter(tags=["health"])
-
-    @routes.get("/live")
-    async def live() -> Response:
-        """Whether the process answers."""
-        return _json({"live": True})
-
-    @routes.get("/ready")
-    async def ready() -> Response:
-        """Whether the oracle can do its work; 503 with the reasons if not."""
-        reasons = oracle.not_ready()
-        if reasons:
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(reasons), reasons=reasons)
-        return _json({"ready": True})
-
-    @routes.get("/v1/status")
-    async def status() -> Response:
-        """Chain, clock, streams, what waits, what was refused, how the other members behave."""
-        return _json(await oracle.status())
-
-    return routes
 
 
 def _reading_routes(oracle: Oracle) -> APIRouter:

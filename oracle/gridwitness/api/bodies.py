@@ -21,7 +21,7 @@ async def read_body(request: Request, limit_bytes: int = MAX_BODY_BYTES) -> byte
         size += len(chunk)
         if size > limit_bytes:
             raise ProblemError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit_bytes} bytes; send fewer readings"
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit_bytes} bytes; send less at once"
             )
         chunks.append(chunk)
     return b"".join(chunks)

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from eth_utils.address import is_checksum_address
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_settings import SettingsConfigDict
 
-from gridwitness.errors import ConfigError
+from gridwitness.cli.toml_settings import Listen, TomlSettings, host_and_port
 from gridwitness.service.batching import BatchRules
 from gridwitness.service.node import NodeConfig
 from gridwitness.service.signing import MAX_VALIDITY_S
-
-_PATHS = ("data_dir", "manifest", "keystore", "password_file")
-_MAX_PORT = 65_535
 
 
 def _checksummed(address: str) -> str:
     if not is_checksum_address(address):
         raise ValueError(f"{address} is not a checksummed address")
     return address
-
-
-def _listenable(listen: str) -> str:
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
-        raise ValueError(f"{listen} is not host:port with a port of 0 to {_MAX_PORT}")
-    return listen
 
 
 class Peer(BaseModel):
@@ -41,7 +30,7 @@ class Peer(BaseModel):
     url: Annotated[str, Field(pattern=r"^https?://[^/]+$")]
 
 
-class OracleSettings(BaseSettings):
+class OracleSettings(TomlSettings):
     """What `gridwitness run` needs to know. Paths are relative to the file; durations are seconds."""
 
     model_config = SettingsConfigDict(env_prefix="GRIDWITNESS_", extra="forbid", frozen=True)
@@ -55,7 +44,7 @@ class OracleSettings(BaseSettings):
     profiles_stream: str = "profiles"
     keystore: Path
     password_file: Path
-    listen: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:8101"
+    listen: Listen = "127.0.0.1:8101"
     peers: tuple[Peer, ...] = ()
     clock: Literal["system", "chain"] = "system"
     poll_interval_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
@@ -69,23 +58,10 @@ class OracleSettings(BaseSettings):
     confirmations: Annotated[int, Field(ge=0)] = 0
     dry_run: bool = True
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment goes before the file, whose values come as init settings."""
-        return env_settings, init_settings
-
     @property
     def host_and_port(self) -> tuple[str, int]:
         """Where to listen; port 0 takes a free one."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return host_and_port(self.listen)
 
     def node_config(self, *, live: bool) -> NodeConfig:
         """The node's part of the settings; `live` overrides `dry_run`."""
@@ -109,19 +85,4 @@ class OracleSettings(BaseSettings):
 
 def load_settings(path: Path) -> OracleSettings:
     """Settings of a TOML file. Raises ConfigError naming file, key, value and what is wanted."""
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"config {path} not found", hint="`gridwitness run --help` shows an example") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"config {path} cannot be read: {error}") from error
-    for name in _PATHS:
-        if isinstance(values.get(name), str):
-            values[name] = path.parent / values[name]
-    try:
-        return OracleSettings(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        given = "" if first["type"] == "missing" else f" is {first['input']!r}"
-        raise ConfigError(f"{path}: {key}{given}: {first['msg']}") from error
+    return OracleSettings.load(path, "run")
