@@ -22,13 +22,21 @@ class DeployedContract:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedZone:
+    """Rules of a zone as in the file: those in force when it was written, and what was announced from a day on."""
+
+    rules: Mapping[str, Any]
+    announced: tuple[int, Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
-    """Contracts, streams (name → 32-byte id) and zones (number → parameters as in the file) of one chain."""
+    """Contracts, streams (name → 32-byte id) and zones (by number) of one chain."""
 
     chain_id: int
     contracts: Mapping[str, DeployedContract]
     streams: Mapping[str, bytes] = field(default_factory=dict)
-    zones: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    zones: Mapping[int, RecordedZone] = field(default_factory=dict)
     source: str = "manifest"
 
     @classmethod
@@ -53,10 +61,8 @@ class Manifest:
                 for name, entry in reader.table(root.get("streams", {}), "streams").items()
             },
             zones={
-                reader.zone(number): reader.table(
-                    reader.table(zone, f"zones.{number}").get("params"), f"zones.{number}.params"
-                )
-                for number, zone in reader.table(root.get("zones", {}), "zones").items()
+                reader.zone_number(number): reader.zone(entry, f"zones.{number}")
+                for number, entry in reader.table(root.get("zones", {}), "zones").items()
             },
             source=str(path),
         )
@@ -74,6 +80,16 @@ class Manifest:
         if name not in self.streams:
             raise ConfigError(f"{self.source}: key streams.{name} is missing", hint="ape run open_stream opens one")
         return self.streams[name]
+
+    def zone_rules(self, zone: int, day: int) -> tuple[Mapping[str, Any], str]:
+        """Rules of a zone for a delivery day, and where they stand. Raises ConfigError if the manifest has none."""
+        if zone not in self.zones:
+            zones = ", ".join(map(str, self.zones)) or "none"
+            raise ConfigError(f"{self.source}: no zone {zone}", hint=f"zones in it: {zones}")
+        recorded = self.zones[zone]
+        if recorded.announced is not None and day >= recorded.announced[0]:
+            return recorded.announced[1], f"{self.source}: zones.{zone}.announced.params"
+        return recorded.rules, f"{self.source}: zones.{zone}.params"
 
     def _contract(self, name: str) -> DeployedContract:
         if name not in self.contracts:
@@ -117,7 +133,16 @@ class _Reader:
             raise ConfigError(f"{self.source}: key {key}.id is {text!r}; it must be 32 bytes in hex")
         return stream_id
 
-    def zone(self, number: str) -> int:
+    def zone(self, value: object, key: str) -> RecordedZone:
+        entry = self.table(value, key)
+        rules = self.table(entry.get("params"), f"{key}.params")
+        if "announced" not in entry:
+            return RecordedZone(rules)
+        announced = self.table(entry["announced"], f"{key}.announced")
+        from_day = self.integer(announced, "from_day", f"{key}.announced.from_day")
+        return RecordedZone(rules, (from_day, self.table(announced.get("params"), f"{key}.announced.params")))
+
+    def zone_number(self, number: str) -> int:
         if not number.isdecimal():
             raise ConfigError(f"{self.source}: key zones.{number} is not a zone number")
         return int(number)

@@ -26,7 +26,7 @@ HistoryDaysOption = Annotated[int, typer.Option(min=1, help="Days to learn from"
 
 
 def zone_rules(zone: int, rules: Path | None, manifest: Path | None, rpc: str | None, day: int) -> ZoneParams:
-    """Rules from a file, for a delivery day from the chain if its node is given, or as the manifest recorded them."""
+    """Rules from a file; or for a delivery day, from the chain if its node is given, else as the manifest has them."""
     if rules is not None and manifest is None and rpc is None:
         return zone_params_of(_table("rules", rules), str(rules))
     if rules is not None or manifest is None:
@@ -36,10 +36,7 @@ def zone_rules(zone: int, rules: Path | None, manifest: Path | None, rpc: str | 
         )
     known = Manifest.load(manifest)
     if rpc is None:
-        if zone not in known.zones:
-            zones = ", ".join(map(str, known.zones)) or "none"
-            raise ConfigError(f"{manifest}: no zone {zone}", hint=f"zones in it: {zones}")
-        return zone_params_of(known.zones[zone], f"{manifest}: zones.{zone}.params")
+        return zone_params_of(*known.zone_rules(zone, day))
     params = Market(Chain(rpc, known)).zone_params(zone, day)
     if params.tick_size_per_kwh == 0:
         raise ConfigError(f"zone {zone} is not open on chain {known.chain_id}")

@@ -8,6 +8,9 @@ from typing import Any
 from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.market import TICKS, ZoneParams
 from gridwitness.errors import ConfigError
+from gridwitness.market.settlement import BPS
+
+_MAX_GATE_LEAD_SLOTS = 191
 
 # Field by key: what an order's worth depends on.
 _NEEDED = {
@@ -42,7 +45,9 @@ def zone_params_of(table: Mapping[str, Any], source: str) -> ZoneParams:
     """
     for key in table:
         if key not in {*_NEEDED, *_OPTIONAL, "profileStream"}:
-            raise ConfigError(f"{source}: {key} is not a rule of a zone", hint=f"rules are {', '.join(_NEEDED)}")
+            raise ConfigError(
+                f"{source}: {key} is not a rule of a zone", hint=f"rules are {', '.join([*_NEEDED, *_OPTIONAL])}"
+            )
     values = {field: _number(table.get(key), key, source) for key, field in _NEEDED.items()}
     for key, (field, default) in _OPTIONAL.items():
         value = table.get(key, default)
@@ -67,7 +72,7 @@ def _kind_bits(names: Sequence[object], source: str) -> int:
     """The set of device kinds as the contract has it: bit k for kind k."""
     known = {kind.name.lower(): kind for kind in DeviceKind}
     for name in names:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise ConfigError(f"{source}: greenKinds has {name!r}", hint=f"kinds are {', '.join(known)}")
     return sum({1 << kind for name, kind in known.items() if name in names})
 
@@ -82,8 +87,11 @@ def _demand_limits(params: ZoneParams, source: str) -> None:
     for (key, value), bound, limit in (
         (long_price, "shortPricePerKwh", params.short_price_per_kwh),
         (long_price, "floorPricePerKwh + penaltyPerKwh", worst_price),
+        (("toleranceBps", params.tolerance_bps), "the whole", BPS),
         (("capTick", params.cap_tick), "the highest tick", TICKS - 1),
         (("networkFeeTicks", params.network_fee_ticks), "capTick", params.cap_tick),
+        (("greenPremiumTicks", params.green_premium_ticks), "the highest tick", TICKS - 1),
+        (("gateLeadSlots", params.gate_lead_slots), "the longest lead", _MAX_GATE_LEAD_SLOTS),
     ):
         if value > limit:
             raise ConfigError(f"{source}: {key} {value} is above {bound} {limit}")

@@ -108,6 +108,9 @@ def test_announce__twice__sends_once_and_the_manifest_follows_the_day(village: C
     entry = village.manifest["zones"]["12"]
     assert entry["params"]["networkFeeTicks"] == 10
     assert entry["announced"] == {"from_day": day_of(first), "params": entry["params"] | {"networkFeeTicks": 12}}
+    recorded = Manifest.load(village.path)
+    fees = [recorded.zone_rules(12, day_of(day))[0]["networkFeeTicks"] for day in (first - NEW_DAY, first)]
+    assert fees == [10, 12]
     assert f"from {first.date()} on:\n  networkFeeTicks: 10 → 12" in village.run("zone", "show", "12").output
     for rules in (setting(zone), new[1]):
         assert village.run("zone", "open", "12", "--set", rules).code == 0
@@ -118,7 +121,6 @@ def test_announce__twice__sends_once_and_the_manifest_follows_the_day(village: C
     village.web3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
     assert village.run("zone", "show", "12").code == 0
     assert "announced" not in village.manifest["zones"]["12"]
-    assert Manifest.load(village.path).zones[12]["networkFeeTicks"] == 12
     assert "is open with networkFeeTicks 12" in village.run("zone", "open", "12", "--set", setting(zone)).error
 
 

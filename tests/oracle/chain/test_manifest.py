@@ -32,7 +32,16 @@ def test_load_manifest__complete__has_addresses_streams_and_zones(tmp_path: Path
     assert manifest.chain_id == 31337
     assert (manifest.address("DataAttestation"), manifest.block("DataAttestation")) == (ADDRESS, 3)
     assert manifest.stream("readings") == b"\xab" * 32
-    assert manifest.zones[1]["floorPricePerKwh"] == 60000
+    assert manifest.zone_rules(1, 0) == ({"floorPricePerKwh": 60000}, f"{tmp_path}/31337.json: zones.1.params")
+
+
+def test_ask_manifest__rules_were_announced__they_begin_on_their_day(tmp_path: Path) -> None:
+    announced = {"from_day": 20_000, "params": {"floorPricePerKwh": 61_000}}
+    zones = {"1": {**GOOD["zones"]["1"], "announced": announced}}
+    manifest = Manifest.load(written(tmp_path, {**GOOD, "zones": zones}))
+    source = f"{tmp_path}/31337.json: zones.1"
+    assert manifest.zone_rules(1, 19_999) == ({"floorPricePerKwh": 60_000}, f"{source}.params")
+    assert manifest.zone_rules(1, 20_000) == ({"floorPricePerKwh": 61_000}, f"{source}.announced.params")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +55,9 @@ def test_load_manifest__complete__has_addresses_streams_and_zones(tmp_path: Path
         (["streams", "readings", "id"], "0xab", "key streams.readings.id is '0xab'; it must be 32 bytes in hex"),
         (["streams", "readings", "id"], None, "key streams.readings.id is None"),
         (["zones", "1"], {}, "key zones.1.params is missing"),
+        (["zones", "1", "announced"], None, "key zones.1.announced is missing or not an object"),
+        (["zones", "1", "announced"], {"params": {}}, "key zones.1.announced.from_day is None"),
+        (["zones", "1", "announced"], {"from_day": 1}, "key zones.1.announced.params is missing"),
         (["zones", "one"], {"params": {}}, "key zones.one is not a zone number"),
     ],
 )

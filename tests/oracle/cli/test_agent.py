@@ -127,6 +127,19 @@ def test_agent__fee_premium_cap_and_minimum__shape_the_orders_of_a_green_kind(fo
     assert min(order.energy_wh for order in written["generation"] if order.energy_wh) >= 200
 
 
+def test_agent__rules_announced_in_the_manifest__shape_the_orders_from_their_day_on(folder: Path) -> None:
+    path = folder / "31337.json"
+    manifest = json.loads(path.read_text())
+    announced = {"from_day": DAY, "params": {**manifest["zones"]["1"]["params"], "minOrderWh": 400}}
+    manifest["zones"]["1"]["announced"] = announced
+    path.write_text(json.dumps(manifest))
+    least_wh = {}
+    for day in ("2016-08-12", "2016-08-13"):
+        assert run(folder, day=day, rules=("--manifest", str(path))).exit_code == 0
+        least_wh[day] = min(order.energy_wh for order in schedule_of(folder)[0].orders if order.energy_wh)
+    assert least_wh["2016-08-12"] < 400 <= least_wh["2016-08-13"]
+
+
 def test_agent__nothing_worth_ordering__is_not_sent_to_the_relay(folder: Path) -> None:
     """An empty schedule would cancel the day."""
     manifest = json.loads((folder / "31337.json").read_text())

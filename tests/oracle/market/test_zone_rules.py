@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from gridwitness.domain.devices import DeviceKind
 from gridwitness.errors import ConfigError
@@ -12,6 +16,7 @@ from gridwitness.market.zone_rules import zone_params_of
 
 from .orders import ZONE
 
+LOCAL = Path(__file__).parents[3] / "deployments/params/local.yaml"
 NEEDED = {
     "floorPricePerKwh": 66_000,
     "tickSizePerKwh": 2_000,
@@ -20,6 +25,13 @@ NEEDED = {
     "penaltyPerKwh": 15_000,
     "toleranceBps": 1_000,
 }
+
+
+def test_zone_params_of__zone_of_a_parameter_file__every_rule_is_taken() -> None:
+    rules = yaml.safe_load(LOCAL.read_text(encoding="utf-8"))["zones"][1]
+    params = zone_params_of(rules, "local.yaml")
+    taken = {re.sub("_(.)", lambda part: part[1].upper(), name): value for name, value in asdict(params).items()}
+    assert taken == {**rules, "profileStream": bytes(32), "greenKinds": 0b1100}
 
 
 def test_zone_params_of__needed_rules_alone__others_do_not_bind() -> None:
@@ -43,9 +55,13 @@ def test_zone_params_of__green_kinds_by_name_or_number__are_the_same(kinds: obje
         ({"minOrderWh": 0}, "minOrderWh is 0; it must be at least 1"),
         ({"feederCapWh": -1}, "feederCapWh is -1; it must be a non-negative integer"),
         ({"greenKinds": ["solar"]}, "greenKinds has 'solar'"),
+        ({"greenKinds": [["prosumer"]]}, "greenKinds has ['prosumer']"),
+        ({"toleranceBps": 10_001}, "toleranceBps 10001 is above the whole 10000"),
         ({"penaltyPerKwh": 13_999}, "longPricePerKwh 80000 is above floorPricePerKwh + penaltyPerKwh 79999"),
         ({"capTick": 128}, "capTick 128 is above the highest tick 127"),
         ({"capTick": 60, "networkFeeTicks": 61}, "networkFeeTicks 61 is above capTick 60"),
+        ({"greenPremiumTicks": 128}, "greenPremiumTicks 128 is above the highest tick 127"),
+        ({"gateLeadSlots": 192}, "gateLeadSlots 192 is above the longest lead 191"),
     ],
 )
 def test_zone_params_of__rule_the_contract_refuses__error_names_source_key_and_limit(
