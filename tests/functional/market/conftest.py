@@ -10,19 +10,23 @@ import ape
 import pytest
 
 from gridwitness.domain.devices import DeviceKind
-from gridwitness.domain.market import ZoneParams
+from gridwitness.domain.market import Schedule, ZoneParams
 from gridwitness.encoding.eip712 import Domain, market_domain
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from tests.actors import Committee, Device, Feed, OpenFeed
 from tests.functional.market.village import (
     BACKSTOP,
     DAY_SECONDS,
+    DISPUTE_BOND,
     ZONE,
     Home,
     MakeHomes,
     OpenVillage,
+    Trade,
     Village,
+    bid,
     deploy_market,
+    offer,
     params_args,
     warp,
     zone_rules,
@@ -122,3 +126,25 @@ def make_homes(village: Village, registry: Any, registry_domain_712: Domain, acc
         return homes
 
     return make
+
+
+@pytest.fixture
+def trade(village: Village, home: Home, next_home: Home) -> Trade:
+    """A purchase of 1,000 Wh that a neighbour sells, both at tick 60 = 200,000 per kWh; the day is over and cleared."""
+    bought = village.place(home, {10: bid(60, 1_000)}, imbalance_limit_wh=2_000)
+    sold = village.place(next_home, {10: offer(60, 1_000)}, imbalance_limit_wh=2_000)
+    village.end_and_clear([10])
+    return bought, sold
+
+
+@pytest.fixture
+def bought(trade: Trade) -> Schedule:
+    """A purchase of 1,000 Wh at 200,000 per kWh that reserved 1,030,003, 830,003 of which stay when it is paid."""
+    return trade[0]
+
+
+@pytest.fixture
+def disputer(village: Village, accounts: Any) -> Any:
+    """Somebody who does not trade, and has just a bond to put at stake."""
+    village.fund(accounts[18], DISPUTE_BOND)
+    return accounts[18]

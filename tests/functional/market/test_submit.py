@@ -78,7 +78,7 @@ def test_submit__accepted__is_announced_and_counted(village: Village, home: Home
 def test_submit__bids_and_offers__reserve_the_worst_case_rounded_up_once(village: Village, home: Home) -> None:
     orders = {0: bid(4, 1), 1: bid(1, 3), 2: offer(10, 5), 3: offer(127, 2)}
     # A bid may have to be paid and bear the penalty: 1 Wh at 60,000 + 30,000, 3 Wh at 52,500 + 30,000 per kWh. An offer
-    # fails at 400,000 + 30,000 less its limit: 5 Wh at 430,000 − 75,000, 2 Wh at 430,000 − 367,500. And 7 Wh more may be
+    # fails at 400,000 + 30,000 less its limit: 5 Wh at 430,000 − 75,000, 2 Wh at 430,000 − 367,500. 7 Wh more may be
     # short.
     reserve_milli = 90_000 + 3 * 82_500 + 5 * 355_000 + 2 * 62_500 + 7 * 400_000
     # All that is bought and 7 Wh more may be long, and 96 bids a Wh short at 367,500.

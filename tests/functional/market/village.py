@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy, deepcopy
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -32,8 +34,10 @@ NONE, OPEN, HELD, PROVISIONAL, DISPUTED, FINAL = range(6)
 FAR_AHEAD = 2**40 - 1
 IMBALANCE_LIMIT_WH = 20_000
 BACKSTOP = 1_000 * EUR
+DISPUTE_BOND = 5 * EUR
 NOTHING = (0,) * SLOTS_PER_DAY
 Run = tuple[Any, ...]
+Trade = tuple[Schedule, Schedule]
 NO_RUN: Run = (bytes(32), "0x" + "00" * 20, 0, 0, bytes(32), 0, 0, 0, 0, 0, 0, "0x" + "00" * 20, 0)
 
 
@@ -105,6 +109,14 @@ class Village:
     transmitter: Any
     day: int
     zone: int = ZONE
+
+    @contextmanager
+    def isolated(self) -> Iterator[Village]:
+        """The village as it stands, to act in; afterwards chain and feed are as they were."""
+        feed = copy(self.feed)
+        feed.batches, feed.trees, feed.range = list(feed.batches), list(feed.trees), deepcopy(feed.range)
+        with ape.chain.isolate():
+            yield dataclasses.replace(self, feed=feed)
 
     @property
     def first_slot(self) -> int:
@@ -312,7 +324,7 @@ def zone_rules(profile_stream: bytes) -> ZoneParams:
         provisional_after_seconds=6 * 3_600,
         final_after_seconds=2 * DAY_SECONDS,
         dispute_seconds=DAY_SECONDS,
-        dispute_bond=5 * EUR,
+        dispute_bond=DISPUTE_BOND,
     )
 
 
