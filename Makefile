@@ -20,7 +20,7 @@ SLITHER_EXCLUDED := uninitialized-local
 # npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-snapshot bench-anchors bench-year invariants symbolic bytecode clean
+.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-plot gas-snapshot bench-anchors bench-year invariants symbolic bytecode clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -60,6 +60,9 @@ compile: .build/.stamp
 
 gas: setup compile ## measure gas and sizes into tests/gas/gas.json; fails if they left what was there by over 1 %
 	GRIDWITNESS_WRITE_GAS=1 pytest tests/gas
+
+gas-plot: .venv/.stamp-demo ## draw docs/gas.png of gas.json and of what other markets take
+	@python toolchain/plot_gas.py
 
 gas-snapshot: setup compile ## rewrite the snapshots of gas, sizes and bytecode hashes, whatever they were
 	-GRIDWITNESS_WRITE_GAS=1 pytest tests/gas
