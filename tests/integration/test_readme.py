@@ -18,10 +18,13 @@ import click
 import pytest
 import typer
 from ape.cli import ConnectedProviderCommand
+from typer.core import TyperGroup
 
 from gridwitness.cli import build_app
 from gridwitness.cli.settings import load_settings
+from gridwitness.cli.trading import load_battery, zone_rules
 from gridwitness.domain.batches import BatchMeta, Proof
+from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, Score, ScoredReading, SignedReading
 from gridwitness.encoding.eip712 import reading_digest, registry_domain
 from gridwitness.encoding.keys import P256Key
@@ -56,7 +59,7 @@ def commands_of(program: str) -> list[list[str]]:
 
 @cache
 def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    return set(re.findall(r"^([a-z][\w./-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
 def test_show_commands__every_program__is_one_the_tests_know() -> None:
@@ -65,10 +68,13 @@ def test_show_commands__every_program__is_one_the_tests_know() -> None:
 
 @pytest.mark.parametrize("words", commands_of("gridwitness"), ids=" ".join)
 def test_show_commands__gridwitness__parses_with_its_options(words: list[str]) -> None:
-    commands = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
-    assert words[0] in commands
+    command = typer.main.get_command(build_app())
+    while isinstance(command, TyperGroup):
+        name, *words = words
+        assert name in command.commands
+        command = command.commands[name]
     if "--help" not in words:
-        commands[words[0]].make_context(words[0], words[1:])
+        command.make_context(name, words)
 
 
 @pytest.mark.parametrize("words", commands_of("make"), ids=" ".join)
@@ -82,8 +88,11 @@ def test_show_commands__ape_run__script_has_the_options(words: list[str]) -> Non
     if isinstance(command, click.Group):
         command = command.commands[words[2]]
     assert isinstance(command, ConnectedProviderCommand)  # which brings --network
-    known = {option for parameter in command.params for option in parameter.opts} | {"--network"}
-    assert {word for word in words if word.startswith("--")} <= known
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    known = {name for option in options for name in option.opts} | {"--network"}
+    shown = {word for word in words if word.startswith("--")}
+    assert shown <= known
+    assert [option.name for option in options if option.required and not shown & {*option.opts}] == []
 
 
 def test_show_map__every_folder__exists() -> None:
@@ -126,6 +135,16 @@ def test_show_settings__operator_manual__is_what_run_reads(tmp_path: Path) -> No
     settings = load_settings(settings_file)
     assert settings.name == tomllib.loads(block)["name"]
     assert len(settings.peers) == 2
+
+
+def test_show_rules__integrator_guide__are_what_agent_reads(tmp_path: Path) -> None:
+    rules_block, battery_block = code_blocks(ROOT / "docs/integrator.md", "toml")
+    rules_file, battery_file = tmp_path / "zone.toml", tmp_path / "battery.toml"
+    rules_file.write_text(rules_block, encoding="utf-8")
+    battery_file.write_text(battery_block, encoding="utf-8")
+    rules = zone_rules(1, rules_file, None, None, day=0)
+    assert rules.is_green(DeviceKind.GENERATION)
+    assert load_battery(battery_file).capacity_wh == tomllib.loads(battery_block)["capacity_wh"]
 
 
 @pytest.fixture
