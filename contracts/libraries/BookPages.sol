@@ -116,7 +116,7 @@ library BookPages {
 
     /// @notice Memory address of the first entry for devices green or not.
     function _tableOf(Pages memory pages, OrderRules rules, bool green) private pure returns (uint256 table) {
-        table = pages.tables + (green ? OrderTable.BYTES : 0) + 32;
+        table = pages.tables + (green ? OrderTable.BYTES : 0);
         uint256 mark = green ? 2 : 1;
         if (pages.filled & mark != 0) return table;
         pages.filled |= mark;

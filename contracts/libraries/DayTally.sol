@@ -1,126 +1,171 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SlotResult} from "../types/SlotResult.sol";
+import {Lanes} from "./Lanes.sol";
 
-/// @title Energies of a schedule's delivery day, summed from its orders, the results of its slots and what was metered.
-/// @notice The innermost loop of settlement, in assembly: some 400 gas a slot. What each slot adds is written in plain
-/// Solidity in tests/invariants/foundry/SettlementTwin.sol, against which this is fuzzed.
+/// @title Energies of a schedule's delivery day, summed from its orders, what they were filled with, and what was metered.
+/// @notice The innermost loop of settlement: eight slots at a time in the eight 32-bit lanes of a word, and four at a time in
+/// 64-bit lanes where deviations are. What each slot adds is written in plain Solidity, slot by slot, in
+/// tests/invariants/foundry/SettlementTwin.sol, against which this is fuzzed.
 library DayTally {
-    /// @dev Terms of a slot that was not cleared: no rank is beyond its margins.
-    uint256 private constant NO_TRADE = 0xff | (0xff << 128);
-    uint256 private constant MAX_TICK = 127;
+    using Lanes for uint256;
 
-    /// @notice Sums of a day in Wh. `…Ticks` are sums of energy * clearing tick: prices are linear in ticks and the same all
-    /// day.
-    /// @param contractedWh net contracted energy, import positive
-    /// @param contractedTicks the same * clearing tick
+    /// @notice Orders of eight slots and what they were filled with, in 32-bit lanes.
+    /// @param bids energy of bids
+    /// @param offers energy of offers
+    /// @param bought filled energy of bids
+    /// @param sold filled energy of offers
+    /// @param ticks limits
+    /// @param ones one in each 64-bit lane, and
+    /// @param ones32 one in each 32-bit lane: in memory, or the compiler would make a constant of everything that follows
+    /// from them and load each from code
+    struct Eight {
+        uint256 bids;
+        uint256 offers;
+        uint256 bought;
+        uint256 sold;
+        uint256 ticks;
+        uint256 ones;
+        uint256 ones32;
+    }
+
+    /// @notice Sums of a day in Wh, in lanes until {total} adds them up: the first five in 32-bit lanes, which twelve times
+    /// 2^24 do not fill. `…Ticks` are sums of energy * tick: prices are linear in ticks and the same all day.
+    /// @param bidsWh energy of all bids
+    /// @param offersWh energy of all offers
+    /// @param bondedWh energy of the offers whose failure costs more than they receive
     /// @param boughtWh bids' contracted energy
     /// @param soldWh offers' contracted energy
-    /// @param dustWh one Wh for each bid that is filled a fraction of a Wh short
-    /// @param dustTicks the same * clearing tick
-    /// @param meteredWh net metered energy, import positive
+    /// @param metered net metered energy, 2^31 more for each slot
     /// @param longWh energy long of the contract, over all slots that were
     /// @param penalisedWh energy of contracts not kept, beyond the tolerance
-    /// @param weight sum of orders' energy * {OrderReserve-weightOf}
+    /// @param boughtTicks boughtWh with the clearing tick
+    /// @param soldTicks soldWh with the clearing tick
+    /// @param bidsTicks bidsWh with the limit
+    /// @param bondedTicks bondedWh with the limit
+    /// @param dustWh one Wh for each bid that is filled a fraction of a Wh short
+    /// @param dustTicks dustWh with the clearing tick
     struct Sums {
-        int256 contractedWh;
-        int256 contractedTicks;
+        uint256 bidsWh;
+        uint256 offersWh;
+        uint256 bondedWh;
         uint256 boughtWh;
         uint256 soldWh;
-        uint256 dustWh;
-        uint256 dustTicks;
-        int256 meteredWh;
+        uint256 metered;
         uint256 longWh;
         uint256 penalisedWh;
-        uint256 weight;
+        uint256 boughtTicks;
+        uint256 soldTicks;
+        uint256 bidsTicks;
+        uint256 bondedTicks;
+        uint256 dustWh;
+        uint256 dustTicks;
     }
 
-    /// @notice Result of a slot as the loop wants it: clearing tick in the upper byte, bids in the lower half, offers in the
-    /// upper; each half is filledWh u32 << 40 | totalWh u32 << 8 | rank of the margin, see {OrderTable}.
-    function termsOf(SlotResult result) internal pure returns (uint256) {
-        if (!result.isCleared()) return NO_TRADE;
+    /// @notice Factor by which {add} finds the tolerated part of a contract.
+    /// @dev floor(c * bps / 10,000) = floor(c * factor / 2^38) for c below 2^24: the factor is less than one too large, so the
+    /// product less than 2^24, and 2^24 / 2^38 is below 1 / 10,000.
+    function toleranceFactor(uint256 toleranceBps) internal pure returns (uint256) {
         unchecked {
-            uint256 bids = (result.marginalBidFilledWh() << 40) | (result.marginalBidWh() << 8) | result.bidTick();
-            uint256 offers = (result.marginalOfferFilledWh() << 40) | (result.marginalOfferWh() << 8);
-            offers |= MAX_TICK - result.offerTick();
-            return (result.tick() << 248) | (offers << 128) | bids;
+            return ((toleranceBps << 38) + 9_999) / 10_000;
         }
     }
 
-    /// @notice Sum a day. See {IMarketSettlement-settle}.
-    /// @dev Sums of a day stay below 2^46; where several share a word, fields are 64 bits and more: net is
-    /// Σ contracted * (2^128 + clearing tick), signed; others is long | penalised << 64 | dust's ticks << 128 | dust << 160;
-    /// weights is Σ weight | contracted energy of either sign << 192. There are no more variables than the stack can hold.
-    /// @param data memory address of 12 words of orders and, after them, 12 words of net energies
-    /// @param terms memory address of the terms of the 96 slots, a multiple of 256
-    /// @param table memory address of {OrderTable} of the device's kind
-    function tally(uint256 data, uint256 terms, uint256 table) internal pure returns (Sums memory sums) {
-        uint256 net;
-        uint256 others;
-        uint256 weights;
-        int256 metered;
+    /// @notice Add eight slots.
+    /// @param energyWh net metered energies, each 2^31 more
+    /// @param clearing memory address of their clearing ticks, see {DayFill-Terms}
+    /// @param bonded energy of the offers that are bonded
+    /// @param factor {toleranceFactor}
+    function add(
+        Sums memory sums,
+        Eight memory eight,
+        uint256 energyWh,
+        uint256 clearing,
+        uint256 bonded,
+        uint256 factor
+    ) internal pure {
+        uint256 ones = eight.ones;
         assembly ("memory-safe") {
-            for { let end := add(data, 384) } lt(data, end) { data := add(data, 32) } {
-                let packed := mload(data)
-                let energies := mload(add(data, 384))
-                // The first of eight stands on top; each turn shifts it out.
-                for {} 1 {} {
-                    let value := and(shr(224, packed), 0xffffff)
-                    let filled := 0
-                    if value {
-                        let entry := mload(add(table, and(shr(243, packed), 0x1fe0)))
-                        let half := shr(shl(7, shr(255, packed)), mload(terms))
-                        weights := add(weights, mul(value, shr(64, entry)))
-                        filled := mul(value, gt(byte(27, entry), byte(31, half)))
-                        if eq(byte(27, entry), byte(31, half)) {
-                            filled := mul(value, and(shr(40, half), 0xffffffff))
-                            half := and(shr(8, half), 0xffffffff)
-                            if and(gt(mod(filled, half), 0), iszero(shr(255, packed))) {
-                                others := add(others, shl(128, or(shl(32, 1), byte(0, mload(terms)))))
-                            }
-                            filled := div(filled, half)
-                        }
-                    }
-                    // From here on value is what was metered, then the deviation, then its size.
-                    value := sar(224, energies)
-                    metered := add(metered, value)
-                    if filled {
-                        weights := add(weights, shl(192, filled))
-                        let contracted := filled
-                        if shr(255, packed) { contracted := sub(0, filled) }
-                        net := add(net, mul(contracted, or(shl(128, 1), byte(0, mload(terms)))))
-                        value := sub(value, contracted)
-                    }
-                    if slt(value, 0) {
-                        value := sub(0, value)
-                        others := add(others, value)
-                    }
-                    if gt(filled, 0) {
-                        // Of the contract no more than all of it can be missed.
-                        if gt(value, filled) { value := filled }
-                        filled := div(mul(filled, mload(sub(table, 32))), 10000)
-                        if gt(value, filled) { others := add(others, shl(64, sub(value, filled))) }
-                    }
-                    packed := shl(32, packed)
-                    energies := shl(32, energies)
-                    terms := add(terms, 32)
-                    if iszero(and(terms, 0xff)) { break }
-                }
+            function increase(sum, by) {
+                mstore(sum, add(mload(sum), by))
+            }
+
+            function reversed(four) -> reverse {
+                four := or(shr(128, four), shl(128, four))
+                let low := sub(shl(64, 1), 1)
+                low := or(low, shl(128, low))
+                reverse := or(and(shr(64, four), low), shl(64, and(four, low)))
+            }
+
+            // Of four slots, what is long, and what is penalised.
+            function deviate(energies, bought, sold, factor_, ones_) -> long, penalised {
+                let bias := shl(40, ones_)
+                // 2^40 + d in each lane, d being the deviation; so bit 40 says that it is not negative.
+                let size := sub(add(add(energies, sub(bias, shl(31, ones_))), sold), bought)
+                let flags := and(shr(40, size), ones_)
+                long := not(sub(shl(64, flags), flags))
+                size := add(and(xor(size, long), sub(bias, ones_)), xor(ones_, flags))
+                long := and(size, long)
+                // Of a contract no more than all of it can be missed.
+                bought := or(bought, sold)
+                flags := and(shr(40, sub(add(size, bias), bought)), ones_)
+                size := xor(size, and(xor(size, bought), sub(shl(64, flags), flags)))
+                size := sub(add(size, bias), and(shr(38, mul(bought, factor_)), sub(shl(26, ones_), ones_)))
+                flags := and(shr(40, size), ones_)
+                penalised := and(and(size, sub(bias, ones_)), sub(shl(64, flags), flags))
+            }
+
+            increase(sums, mload(eight))
+            increase(add(sums, 32), mload(add(eight, 32)))
+            increase(add(sums, 64), bonded)
+            increase(add(sums, 96), mload(add(eight, 64)))
+            increase(add(sums, 128), mload(add(eight, 96)))
+            let low := sub(shl(32, ones), ones)
+            {
+                let energies := and(shr(32, energyWh), low)
+                let bought := and(shr(32, mload(add(eight, 64))), low)
+                let sold := and(shr(32, mload(add(eight, 96))), low)
+                let long, penalised := deviate(energies, bought, sold, factor, ones)
+                increase(add(sums, 160), energies)
+                increase(add(sums, 192), long)
+                increase(add(sums, 224), penalised)
+                increase(add(sums, 256), mul(bought, mload(clearing)))
+                increase(add(sums, 288), mul(sold, mload(clearing)))
+                let limits := reversed(and(shr(32, mload(add(eight, 128))), low))
+                increase(add(sums, 320), mul(and(shr(32, mload(eight)), low), limits))
+                increase(add(sums, 352), mul(and(shr(32, bonded), low), limits))
+            }
+            {
+                let energies := and(energyWh, low)
+                let bought := and(mload(add(eight, 64)), low)
+                let sold := and(mload(add(eight, 96)), low)
+                let long, penalised := deviate(energies, bought, sold, factor, ones)
+                increase(add(sums, 160), energies)
+                increase(add(sums, 192), long)
+                increase(add(sums, 224), penalised)
+                increase(add(sums, 256), mul(bought, mload(add(clearing, 32))))
+                increase(add(sums, 288), mul(sold, mload(add(clearing, 32))))
+                let limits := reversed(and(mload(add(eight, 128)), low))
+                increase(add(sums, 320), mul(and(mload(eight), low), limits))
+                increase(add(sums, 352), mul(and(bonded, low), limits))
             }
         }
-        unchecked {
-            sums.contractedTicks = int256(int128(uint128(net)));
-            sums.contractedWh = (int256(net) - sums.contractedTicks) >> 128;
-            // Bought and sold energy together, and their difference.
-            sums.boughtWh = uint256(int256(weights >> 192) + sums.contractedWh) >> 1;
-            sums.soldWh = uint256(int256(weights >> 192) - sums.contractedWh) >> 1;
-            sums.dustWh = others >> 160;
-            sums.dustTicks = uint32(others >> 128);
-            sums.meteredWh = metered;
-            sums.longWh = uint64(others);
-            sums.penalisedWh = uint64(others >> 64);
-            sums.weight = uint192(weights);
-        }
+    }
+
+    /// @notice Add the lanes up.
+    function total(Sums memory sums) internal pure {
+        sums.bidsWh = sums.bidsWh.sum32();
+        sums.offersWh = sums.offersWh.sum32();
+        sums.bondedWh = sums.bondedWh.sum32();
+        sums.boughtWh = sums.boughtWh.sum32();
+        sums.soldWh = sums.soldWh.sum32();
+        sums.metered = sums.metered.sum();
+        sums.longWh = sums.longWh.sum();
+        sums.penalisedWh = sums.penalisedWh.sum();
+        // Of a product of four lanes with four in reverse order the upper lane is the sum of products.
+        sums.boughtTicks >>= 192;
+        sums.soldTicks >>= 192;
+        sums.bidsTicks >>= 192;
+        sums.bondedTicks >>= 192;
     }
 }

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {OrderRules} from "../types/OrderRules.sol";
+import {DayTally} from "./DayTally.sol";
 import {ScheduleOrders} from "./ScheduleOrders.sol";
 
 /// @title The most a schedule's account may come to owe, and the most its backstop may.
@@ -28,6 +29,25 @@ library OrderReserve {
             uint256 failure = rules.shortPrice() + rules.penalty();
             uint256 reserve = failure > limit ? failure - limit : 0;
             return (reserve << RESERVE_SHIFT) | (green ? rules.greenPremiumTicks() * rules.tickSize() : 0);
+        }
+    }
+
+    /// @notice Money of a schedule that has energy, by its day's sums.
+    function ofSums(DayTally.Sums memory sums, OrderRules rules, uint256 limitWh, bool green)
+        internal
+        pure
+        returns (uint256 reserve, uint256 exposure)
+    {
+        unchecked {
+            uint256 tickSize = rules.tickSize();
+            uint256 milli = sums.bidsWh * (rules.floorPrice() + rules.penalty()) + sums.bidsTicks * tickSize;
+            if (sums.bondedWh != 0) {
+                milli += sums.bondedWh * (rules.shortPrice() + rules.penalty() - rules.floorPrice());
+                milli -= sums.bondedTicks * tickSize;
+            }
+            uint256 exposed = sums.bidsWh * rules.longPrice();
+            if (green) exposed += sums.offersWh * rules.greenPremiumTicks() * tickSize;
+            return ofWeight((milli << RESERVE_SHIFT) | exposed, rules, limitWh);
         }
     }
 

@@ -4,17 +4,15 @@ pragma solidity 0.8.37;
 import {OrderRules} from "../types/OrderRules.sol";
 
 /// @title What follows from side and limit of an order, looked up by the upper byte of its 32 bits.
-/// @notice An entry is weight << 64 | rank << 32 | byte of its word in a page of the book << 8 | position of its lane in bits.
-/// The weight is {OrderReserve-weightOf}. The rank is the bid's book tick, or 127 less the offer's: the higher, the sooner
-/// served. See {ScheduleOrders-bookTick} and {TickBook-placeOf}, against which it is fuzzed.
+/// @notice An entry is weight << 64 | byte of its word in a page of the book << 8 | position of its lane in bits. See
+/// {OrderReserve-weightOf}, {ScheduleOrders-bookTick} and {TickBook-placeOf}, against which it is fuzzed.
 library OrderTable {
-    /// @dev 256 entries, and before them a word for the tolerance.
-    uint256 internal constant BYTES = 257 * 32;
+    uint256 internal constant BYTES = 256 * 32;
     /// @dev Weight of an order that the rules do not admit: beyond what the weights of 96 orders can add up to.
     uint256 internal constant INADMISSIBLE_SHIFT = 186;
 
     /// @notice Fill a table for devices green or not.
-    /// @param table memory address of the first entry; the word before it gets the tolerance, in bps
+    /// @param table memory address of the first entry
     function fill(uint256 table, OrderRules rules, bool green) internal pure {
         unchecked {
             uint256 tickSize = rules.tickSize();
@@ -22,10 +20,6 @@ library OrderTable {
             uint256 failure = rules.shortPrice() + rules.penalty();
             _fillBids(table, rules, (rules.floorPrice() + rules.penalty()) << 96 | rules.longPrice());
             _fillOffers(table + 128 * 32, rules, failure, premium, premium * tickSize);
-            uint256 toleranceBps = rules.toleranceBps();
-            assembly ("memory-safe") {
-                mstore(sub(table, 32), toleranceBps)
-            }
         }
     }
 
@@ -36,9 +30,9 @@ library OrderTable {
         uint256 step = rules.tickSize() << 96;
         assembly ("memory-safe") {
             for { let tick := 0 } lt(tick, 128) { tick := add(tick, 1) } {
-                let rank := sub(tick, fee)
-                let place := or(shl(13, div(rank, 10)), mul(24, mod(rank, 10)))
-                let entry := or(shl(64, weight), or(shl(32, rank), place))
+                let bookTick := sub(tick, fee)
+                let place := or(shl(13, div(bookTick, 10)), mul(24, mod(bookTick, 10)))
+                let entry := or(shl(64, weight), place)
                 if or(lt(tick, fee), gt(tick, cap)) { entry := shl(250, 1) }
                 mstore(add(table, shl(5, tick)), entry)
                 weight := add(weight, step)
@@ -61,7 +55,7 @@ library OrderTable {
                 let bookTick := mul(sub(tick, premium), gt(tick, premium))
                 let place := or(shl(13, add(13, div(bookTick, 10))), mul(24, mod(bookTick, 10)))
                 let weight := or(shl(96, mul(sub(failure, limit), gt(failure, limit))), premiumPrice)
-                let entry := or(shl(64, weight), or(shl(32, sub(127, bookTick)), place))
+                let entry := or(shl(64, weight), place)
                 if gt(tick, cap) { entry := shl(250, 1) }
                 mstore(add(table, shl(5, tick)), entry)
                 limit := add(limit, step)

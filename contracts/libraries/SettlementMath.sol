@@ -4,32 +4,42 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
 import {OrderRules} from "../types/OrderRules.sol";
+import {DayFill} from "./DayFill.sol";
 import {DayTally} from "./DayTally.sol";
+import {Lanes} from "./Lanes.sol";
 
 /// @title What a schedule's account is due for a delivery day, see {IMarketSettlement-settle}.
 /// @notice Signs from the account's side: received > 0, paid < 0. Each component is summed in milli-units (Wh × units per
 /// kWh) and rounded once, toward −∞, so that the backstop keeps the dust and cash adds up.
 /// @dev Sums of a day stay below 2^46, prices below 2^40: nothing overflows.
 library SettlementMath {
+    using DayFill for DayFill.Terms;
+    using Lanes for uint256;
+
     int256 private constant MILLI = 1000;
+    /// @dev Offset of the metered energies of a day's slots.
+    int256 private constant METERED_OFFSET = 96 * 2 ** 31;
     /// @dev The upper bit of each of eight orders says that it is an offer.
-    uint256 private constant OFFER_BITS = 0x8000000080000000800000008000000080000000800000008000000080000000;
+    uint256 private constant OFFERS = Lanes.ONES_32 << 31;
 
     /// @notice Sums without data: as contracted, or if not `delivered`, with nothing delivered by sellers.
-    /// @param data memory address of 12 words of orders and 12 words of zero
-    /// @param terms,table as for {DayTally-tally}
-    function estimate(uint256 data, uint256 terms, uint256 table, bool delivered)
-        internal
-        pure
-        returns (DayTally.Sums memory sums)
-    {
-        sums = DayTally.tally(data, terms, table);
+    function estimate(
+        DayFill.Terms memory terms,
+        uint256[12] memory orders,
+        OrderRules rules,
+        uint256 premiumTicks,
+        bool delivered
+    ) internal pure returns (DayTally.Sums memory sums) {
+        uint256[12] memory nothingWh;
+        sums = terms.tally(orders, nothingWh, rules, premiumTicks);
         (sums.longWh, sums.penalisedWh) = (0, 0);
-        sums.meteredWh = delivered ? sums.contractedWh : int256(sums.boughtWh);
-        if (delivered) return sums;
-        // Offers alone, of which nothing was metered, are what bears the penalty.
-        _keepOffers(data);
-        sums.penalisedWh = DayTally.tally(data, terms, table).penalisedWh;
+        sums.metered += sums.boughtWh;
+        if (delivered) {
+            sums.metered -= sums.soldWh;
+        } else {
+            // Offers alone, of which nothing was metered, are what bears the penalty.
+            sums.penalisedWh = terms.tally(_offersOf(orders), nothingWh, rules, premiumTicks).penalisedWh;
+        }
     }
 
     /// @notice Money of a day's sums.
@@ -43,10 +53,11 @@ library SettlementMath {
         returns (IMarketSettlement.Settlement memory settlement, int64 fromCounterparties, int64 fromBackstop)
     {
         unchecked {
-            settlement.contractedWh = sums.contractedWh;
-            settlement.meteredWh = sums.meteredWh;
+            int256 contractedWh = int256(sums.boughtWh) - int256(sums.soldWh);
+            int256 meteredWh = int256(sums.metered) - METERED_OFFSET;
+            (settlement.contractedWh, settlement.meteredWh) = (contractedWh, meteredWh);
             // Σ (m − c) is what was short less what was long.
-            uint256 short = uint256(sums.meteredWh - sums.contractedWh + int256(sums.longWh));
+            uint256 short = uint256(meteredWh - contractedWh + int256(sums.longWh));
             uint256 shortWh = Math.min(short, sums.soldWh + limitWh);
             uint256 longWh = Math.min(sums.longWh, sums.boughtWh + limitWh);
             settlement.residualShortWh = short - shortWh;
@@ -54,7 +65,8 @@ library SettlementMath {
 
             int256 tickSize = int256(rules.tickSize());
             int256 floorPrice = int256(rules.floorPrice());
-            settlement.tradedCash = _floor(-sums.contractedWh * floorPrice - sums.contractedTicks * tickSize);
+            int256 contractedTicks = int256(sums.boughtTicks) - int256(sums.soldTicks);
+            settlement.tradedCash = _floor(-contractedWh * floorPrice - contractedTicks * tickSize);
             uint256 premiumTicks = green ? rules.greenPremiumTicks() * sums.soldWh : 0;
             uint256 feeTicks = rules.networkFeeTicks() * sums.boughtWh;
             settlement.gridCash = _floor((int256(premiumTicks) - int256(feeTicks)) * tickSize);
@@ -66,17 +78,9 @@ library SettlementMath {
         }
     }
 
-    /// @notice Blank the bids of 12 words of orders.
-    function _keepOffers(uint256 data) private pure {
-        unchecked {
-            for (uint256 end = data + 384; data < end; data += 32) {
-                assembly ("memory-safe") {
-                    let packed := mload(data)
-                    // An offer's bit makes all its 32 bits ones.
-                    let bits := and(packed, OFFER_BITS)
-                    mstore(data, and(packed, sub(shl(1, bits), shr(31, bits))))
-                }
-            }
+    function _offersOf(uint256[12] memory orders) private pure returns (uint256[12] memory offers) {
+        for (uint256 word; word < 12; ++word) {
+            offers[word] = orders[word] & ((orders[word] & OFFERS) >> 31).spread32();
         }
     }
 

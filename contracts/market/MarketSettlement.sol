@@ -4,10 +4,10 @@ pragma solidity 0.8.37;
 import {IDataAttestation} from "../interfaces/IDataAttestation.sol";
 import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
 import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
+import {DayFill} from "../libraries/DayFill.sol";
 import {DayTally} from "../libraries/DayTally.sol";
 import {DeliverySlots, RESULT_SLOTS} from "../libraries/DeliverySlots.sol";
 import {OrderReserve} from "../libraries/OrderReserve.sol";
-import {OrderTable} from "../libraries/OrderTable.sol";
 import {ScheduleOrders} from "../libraries/ScheduleOrders.sol";
 import {SettlementMath} from "../libraries/SettlementMath.sol";
 import {StandardLeaf} from "../libraries/StandardLeaf.sol";
@@ -20,16 +20,13 @@ import {MarketState} from "./MarketState.sol";
 
 /// @dev Settlement of EnergyMarket: runs, disputes and how a schedule ends.
 abstract contract MarketSettlement is MarketState, IMarketSettlement {
+    using DayFill for DayFill.Terms;
     using ScheduleOrders for Schedule;
     using SettlementMath for DayTally.Sums;
 
-    /// @dev Rules of a zone and terms of its slots on a day, loaded as they are needed.
+    /// @dev Rules of a zone and results of its slots on a day, loaded as they are needed, and the schedule at hand.
     /// @param marks a mark, as of {ScheduleOrders-energyMarks}, for every slot already looked up
     /// @param isComplete whether all slots were
-    /// @param terms memory address of 96 words, see {DayTally-termsOf}; a multiple of 256
-    /// @param data memory address of the 12 words of orders and 12 words of energies of the schedule at hand
-    /// @param tables memory address of two {OrderTable}s, for devices not green and green
-    /// @param filled which tables are filled: 1 not green, 2 green
     struct Day {
         uint24 zone;
         uint24 day;
@@ -38,10 +35,8 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         bytes32 profileStream;
         uint256[12] marks;
         bool isComplete;
-        uint256 terms;
-        uint256 data;
-        uint256 tables;
-        uint256 filled;
+        DayFill.Terms terms;
+        uint256[12] energyWh;
     }
 
     /// @inheritdoc IMarketSettlement
@@ -54,7 +49,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     /// @inheritdoc IMarketSettlement
     function settle(Schedule[] calldata schedules, Metered[] calldata metered) external {
         if (schedules.length != metered.length) revert LengthMismatch(schedules.length, metered.length);
-        Day memory day = _newDay();
+        Day memory day;
         for (uint256 row; row < schedules.length; ++row) {
             uint256 mark = _markMemory();
             Schedule calldata schedule = schedules[row];
@@ -75,7 +70,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     /// @inheritdoc IMarketSettlement
     function settleMissing(Schedule calldata schedule, SettlementRun calldata previous) external {
         ScheduleRecord record = _recordOf(schedule.deviceId, schedule.day);
-        Day memory day = _newDay();
+        Day memory day;
         _select(day, schedule);
         uint256 endsAt = DeliverySlots.endOf(schedule.day);
         bool isFinal = block.timestamp >= endsAt + day.rules.finalAfterSeconds();
@@ -93,9 +88,8 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         // What lost results said about who owes whom cannot be known: then the reserve is forfeit.
         bool isLost = _mayBeLost(DeliverySlots.firstOf(schedule.day));
         if (!isLost) _loadTerms(day, schedule.orders);
-        _copyOrders(day, schedule.orders);
         DayTally.Sums memory sums =
-            SettlementMath.estimate(day.data, day.terms, _tableOf(day, record.isGreen()), !isFinal);
+            SettlementMath.estimate(day.terms, schedule.orders, day.orders, _premiumOf(day, record), !isFinal);
         (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, 0);
         if (isLost) {
             (run.fromCounterparties, run.fromBackstop) = (0, -int64(run.reserve));
@@ -116,7 +110,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         if (metered.proof.seq <= previous.profileSeq) {
             revert ProfileNotLater(schedule.deviceId, schedule.day, uint32(metered.proof.seq), previous.profileSeq);
         }
-        Day memory day = _newDay();
+        Day memory day;
         _select(day, schedule);
         _requireProven(day, schedule, metered);
         uint16 limitBps = day.rules.holdScoreBps();
@@ -193,26 +187,11 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         day.orders = rules.orders;
         day.rules = rules.settlement;
         day.profileStream = rules.profileStream;
-        day.isComplete = false;
-        day.filled = 0;
+        day.terms.forget();
         for (uint256 word; word < ScheduleOrders.WORDS; ++word) {
             day.marks[word] = 0;
         }
-    }
-
-    function _newDay() private pure returns (Day memory day) {
-        day.tables = _allocate(2 * OrderTable.BYTES);
-        day.data = _allocate(24 * 32);
-        day.terms = (_allocate(97 * 32 + 256) + 255) & ~uint256(255);
-    }
-
-    /// @dev Memory address of the {OrderTable} for devices green or not.
-    function _tableOf(Day memory day, bool green) private pure returns (uint256 table) {
-        table = day.tables + (green ? OrderTable.BYTES : 0) + 32;
-        uint256 mark = green ? 2 : 1;
-        if (day.filled & mark != 0) return table;
-        day.filled |= mark;
-        OrderTable.fill(table, day.orders, green);
+        day.isComplete = false;
     }
 
     /// @dev Load the terms of all slots with an order.
@@ -224,7 +203,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
             if (missing != 0) {
                 day.marks[word] |= missing;
                 for (uint256 index = word * 8; missing != 0; ++index) {
-                    if (missing >> 224 != 0) _store(day.terms + index * 32, DayTally.termsOf(_resultIn(day, index)));
+                    if (missing >> 224 != 0) day.terms.note(index, _resultIn(day, index), day.orders);
                     missing <<= 32;
                 }
             }
@@ -269,12 +248,11 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
 
     /// @dev Demand the proof of a profile, and copy its energies to the schedule at hand.
     function _requireProven(Day memory day, Schedule calldata schedule, Metered calldata metered) private view {
-        uint256[12] calldata energyWh = metered.energyWh;
-        uint256 data = day.data;
+        uint256[12] memory energyWh = metered.energyWh;
+        day.energyWh = energyWh;
         bytes32 energyHash;
         assembly ("memory-safe") {
-            calldatacopy(add(data, 384), energyWh, 384)
-            energyHash := keccak256(add(data, 384), 384)
+            energyHash := keccak256(energyWh, 384)
         }
         IDataAttestation.ProfileLeaf memory leaf = IDataAttestation.ProfileLeaf({
             deviceId: schedule.deviceId,
@@ -309,8 +287,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         ScheduleRecord record
     ) private returns (int256 cash) {
         _loadTerms(day, schedule.orders);
-        _copyOrders(day, schedule.orders);
-        DayTally.Sums memory sums = DayTally.tally(day.data, day.terms, _tableOf(day, record.isGreen()));
+        DayTally.Sums memory sums = day.terms.tally(schedule.orders, day.energyWh, day.orders, _premiumOf(day, record));
 
         (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, profileSeq);
         _make(run, settlement, record);
@@ -327,7 +304,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     ) private view returns (SettlementRun memory run, Settlement memory settlement) {
         bool green = record.isGreen();
         uint256 limitWh = schedule.imbalanceLimitWh;
-        (uint256 reserve, uint256 exposure) = OrderReserve.ofWeight(sums.weight, day.orders, limitWh);
+        (uint256 reserve, uint256 exposure) = OrderReserve.ofSums(sums, day.orders, limitWh, green);
         run.deviceId = schedule.deviceId;
         run.account = schedule.account;
         run.zone = schedule.zone;
@@ -387,16 +364,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         return keccak256(abi.encode(run));
     }
 
-    function _copyOrders(Day memory day, uint256[12] calldata orders) private pure {
-        uint256 data = day.data;
-        assembly ("memory-safe") {
-            calldatacopy(data, orders, 384)
-        }
-    }
-
-    function _store(uint256 to, uint256 value) private pure {
-        assembly ("memory-safe") {
-            mstore(to, value)
-        }
+    function _premiumOf(Day memory day, ScheduleRecord record) private pure returns (uint256) {
+        return record.isGreen() ? day.orders.greenPremiumTicks() : 0;
     }
 }

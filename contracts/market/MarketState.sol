@@ -120,13 +120,4 @@ abstract contract MarketState {
             mstore(0x40, mark)
         }
     }
-
-    /// @dev Memory of so many bytes, all zero: what lies beyond the calldata is copied, which is nothing.
-    function _allocate(uint256 size) internal pure returns (uint256 start) {
-        assembly ("memory-safe") {
-            start := mload(0x40)
-            mstore(0x40, add(start, size))
-            calldatacopy(start, calldatasize(), size)
-        }
-    }
 }
