@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gridwitness.service.demo.charts import STYLE, VOLUME
-from tests.gas.conftest import SNAPSHOT
-from toolchain.plot_gas import CLEAR, PLACE, SETTLE, Curve, draw, our_gas, write_picture
+from tests.gas.conftest import SNAPSHOT, drifted
+from toolchain.plot_gas import CLEAR, PICTURE, PLACE, SETTLE, Curve, draw, our_gas, write_picture
 
 
 @pytest.fixture
@@ -26,6 +26,13 @@ def calls() -> dict[str, dict[str, int]]:
 def ours(calls: dict[str, dict[str, int]]) -> dict[str, Curve]:
     """What the picture takes from it."""
     return our_gas(calls)
+
+
+def carried_by(path: Path) -> dict[str, dict[int, int]]:
+    """The figures a picture says it shows."""
+    with Image.open(path) as picture:
+        described = json.loads(picture.text["Description"])
+    return {step: {int(orders): gas for orders, gas in curve.items()} for step, curve in described.items()}
 
 
 def test_our_gas__snapshot__is_gas_by_number_of_orders(
@@ -61,4 +68,15 @@ def test_write_picture__twice__is_the_same_and_carries_its_figures(ours: dict[st
     assert first.read_bytes() == second.read_bytes()
     with Image.open(first) as picture:
         assert picture.width == 1400
-        assert json.loads(picture.text["Description"]) == json.loads(json.dumps(ours))
+    assert carried_by(first) == ours
+
+
+def test_show_picture__readme__is_within_a_per_cent_of_the_snapshot(ours: dict[str, Curve]) -> None:
+    shown, measured = (
+        {(step, orders): gas for step, curve in curves.items() for orders, gas in curve.items()}
+        for curves in (carried_by(PICTURE), ours)
+    )
+    hint = "if meant: make gas-plot, and commit docs/gas.png"
+    assert shown.keys() == measured.keys(), hint
+    drifts = {key: (gas, measured[key]) for key, gas in shown.items() if drifted(measured[key], gas)}
+    assert not drifts, hint
