@@ -68,17 +68,22 @@ library DayFill {
         DayTally.Eight memory eight;
         (eight.ones, eight.ones32) = (Lanes.ONES, Lanes.ONES_32);
         unchecked {
+            uint256[24] memory ticks = terms.clearing;
             for (uint256 word; word < 12; ++word) {
-                uint256 margins = terms.bids[word];
-                (uint256 marginal, uint256 bonded) =
-                    _fill(eight, orders[word], margins, terms.offers[word], premiumTicks, bondedTicks);
+                (uint256 marginal, uint256 bonded) = _fill(
+                    eight,
+                    _word(orders, word),
+                    _word(terms.bids, word),
+                    _word(terms.offers, word),
+                    premiumTicks,
+                    bondedTicks
+                );
                 if (marginal != 0) _share(terms, sums, eight, marginal, word * 8);
                 uint256 clearing;
-                uint256[24] memory ticks = terms.clearing;
                 assembly ("memory-safe") {
                     clearing := add(ticks, shl(6, word))
                 }
-                sums.add(eight, energyWh[word] ^ SIGNS, clearing, bonded, factor);
+                sums.add(eight, _word(energyWh, word) ^ SIGNS, clearing, bonded, factor);
             }
         }
         sums.total();
@@ -163,6 +168,13 @@ library DayFill {
                 isOffer <<= 32;
                 ++index;
             }
+        }
+    }
+
+    /// @notice Word of an array, whose index is not checked.
+    function _word(uint256[12] memory words, uint256 index) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := mload(add(words, shl(5, index)))
         }
     }
 
