@@ -7,6 +7,7 @@ import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {IEnergyMarket} from "./interfaces/IEnergyMarket.sol";
 import {IMarketSettlement} from "./interfaces/IMarketSettlement.sol";
 import {IMarketZones} from "./interfaces/IMarketZones.sol";
+import {BookClearing} from "./libraries/BookClearing.sol";
 import {DeliverySlots} from "./libraries/DeliverySlots.sol";
 import {TickBook} from "./libraries/TickBook.sol";
 import {ZoneParamsCheck} from "./libraries/ZoneParamsCheck.sol";
@@ -14,11 +15,13 @@ import {MarketAccounts} from "./market/MarketAccounts.sol";
 import {MarketExtension} from "./market/MarketExtension.sol";
 import {MarketOrders} from "./market/MarketOrders.sol";
 import {OrderRules} from "./types/OrderRules.sol";
+import {ScheduleRecord} from "./types/ScheduleRecord.sol";
 import {Margin, SlotResult, clearedSlot} from "./types/SlotResult.sol";
 
 /// @dev Money is in MarketAccounts, schedules in MarketOrders, clearing here. The rest would not fit one contract (EIP-170):
 /// rules of zones and settlement are code of their own, MarketExtension, made by the constructor and run on this storage.
 contract EnergyMarket is MarketOrders {
+    using BookClearing for TickBook.Ring;
     using TickBook for TickBook.Ring;
 
     /// @inheritdoc IMarketSettlement
@@ -112,6 +115,26 @@ contract EnergyMarket is MarketOrders {
     function zoneParams(uint24 zone, uint24 day) external view returns (ZoneParams memory) {
         ZoneRules memory rules = _rulesOf(zone, day);
         return ZoneParamsCheck.unpack(rules.profileStream, rules.orders, rules.settlement);
+    }
+
+    /// @inheritdoc IEnergyMarket
+    function reserveOf(Schedule calldata schedule) external view returns (uint256 reserve) {
+        (reserve,) = _moneyOf(schedule, false);
+    }
+
+    /// @inheritdoc IEnergyMarket
+    function exposureOf(Schedule calldata schedule, bool green) external view returns (uint256 exposure) {
+        (, exposure) = _moneyOf(schedule, green);
+    }
+
+    /// @inheritdoc IEnergyMarket
+    function scheduleOf(bytes32 deviceId, uint24 day)
+        external
+        view
+        returns (ScheduleStatus status, uint32 version, bytes32 truncatedHash)
+    {
+        ScheduleRecord record = _recordOf(deviceId, day);
+        if (record.day() == day) return (record.status(), record.version(), record.truncatedHash());
     }
 
     /// @inheritdoc IEnergyMarket

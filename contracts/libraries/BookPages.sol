@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {OrderRules} from "../types/OrderRules.sol";
 import {OrderTable} from "./OrderTable.sol";
 import {PageLoop} from "./PageLoop.sol";
+import {PageUndo} from "./PageUndo.sol";
 import {TickBook} from "./TickBook.sol";
 
 /// @title The books of one zone and day in memory, so that many schedules read and write each word once.
@@ -66,7 +67,7 @@ library BookPages {
         (weight, full) = PageLoop.add(_addressOf(pages), orders, table);
         added = full <= TickBook.LANE_MAX && weight >> OrderTable.INADMISSIBLE_SHIFT == 0
             && _reachMinimum(orders, rules.minOrderWh());
-        if (!added) PageLoop.subtract(_addressOf(pages), orders, table);
+        if (!added) PageUndo.subtract(_addressOf(pages), orders, table);
     }
 
     /// @notice Index of the first order that would overflow its tick's sum, of a schedule that was not added.
@@ -75,12 +76,12 @@ library BookPages {
         pure
         returns (uint256)
     {
-        return PageLoop.firstOverflow(_addressOf(pages), orders, _tableOf(pages, rules, green));
+        return PageUndo.firstOverflow(_addressOf(pages), orders, _tableOf(pages, rules, green));
     }
 
     /// @notice Subtract the orders of a schedule that was added.
     function takeBack(Pages memory pages, uint256[12] calldata orders, OrderRules rules, bool green) internal pure {
-        PageLoop.subtract(_addressOf(pages), orders, _tableOf(pages, rules, green));
+        PageUndo.subtract(_addressOf(pages), orders, _tableOf(pages, rules, green));
     }
 
     /// @notice Write what was added to the ring, and empty the pages.

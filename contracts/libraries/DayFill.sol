@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {OrderRules} from "../types/OrderRules.sol";
 import {SlotResult} from "../types/SlotResult.sol";
 import {DayTally} from "./DayTally.sol";
+import {DayTerms} from "./DayTerms.sol";
 import {Lanes} from "./Lanes.sol";
 
 /// @title What a schedule's orders are filled with in a day whose slots are cleared.
@@ -13,57 +14,19 @@ library DayFill {
     using Lanes for uint256;
 
     uint256 private constant SIGNS = Lanes.ONES_32 << 31;
-    /// @dev A limit that no bid reaches.
-    uint256 private constant NEVER = 0xff;
-
-    /// @notice Results of the slots of a day, as far as they are known.
-    /// @param results the results
-    /// @param bids per slot the lowest limit of a bid that is served, in 32-bit lanes like the orders'
-    /// @param offers per slot the highest book tick of an offer that is served, plus one
-    /// @param clearing per slot the clearing tick, in 64-bit lanes in reverse order: of slots 0, 2, 4, 6 of each eight in the
-    /// even words, of slots 1, 3, 5, 7 in the odd ones
-    struct Terms {
-        SlotResult[96] results;
-        uint256[12] bids;
-        uint256[12] offers;
-        uint256[24] clearing;
-    }
-
-    /// @notice Forget all results, in place.
-    function forget(Terms memory terms) internal pure {
-        for (uint256 word; word < 12; ++word) {
-            (terms.bids[word], terms.offers[word]) = (0, 0);
-            (terms.clearing[word * 2], terms.clearing[word * 2 + 1]) = (0, 0);
-        }
-    }
-
-    /// @notice Note the result of slot `index`; zero if it was not cleared, then nothing is filled in it.
-    function note(Terms memory terms, uint256 index, SlotResult result, OrderRules rules) internal pure {
-        unchecked {
-            uint256 lane = 224 - (index & 7) * 32;
-            terms.results[index] = result;
-            if (!result.isCleared()) {
-                terms.bids[index >> 3] |= NEVER << lane;
-                return;
-            }
-            terms.bids[index >> 3] |= (result.bidTick() + rules.networkFeeTicks()) << lane;
-            terms.offers[index >> 3] |= (result.offerTick() + 1) << lane;
-            terms.clearing[(index >> 3) * 2 + (index & 1)] |= result.tick() << ((index & 6) * 32);
-        }
-    }
 
     /// @notice Sum a day. See {IMarketSettlement-settle}.
     /// @param orders 96 packed orders
     /// @param energyWh 96 packed net energies
     /// @param premiumTicks green premium of the device
     function tally(
-        Terms memory terms,
+        DayTerms.Terms memory terms,
         uint256[12] memory orders,
         uint256[12] memory energyWh,
         OrderRules rules,
         uint256 premiumTicks
     ) internal pure returns (DayTally.Sums memory sums) {
-        uint256 factor = DayTally.toleranceFactor(rules.toleranceBps());
+        uint256 factor = _toleranceFactor(rules.toleranceBps());
         uint256 bondedTicks = _bondedTicks(rules);
         DayTally.Eight memory eight;
         (eight.ones, eight.ones32) = (Lanes.ONES, Lanes.ONES_32);
@@ -139,7 +102,7 @@ library DayFill {
     /// @notice Give each order at a margin its share, rounded down.
     /// @param marginal energies of the orders at a margin, per lane
     function _share(
-        Terms memory terms,
+        DayTerms.Terms memory terms,
         DayTally.Sums memory sums,
         DayTally.Eight memory eight,
         uint256 marginal,
@@ -156,9 +119,8 @@ library DayFill {
                         eight.sold |= energy << lane;
                     } else {
                         uint256 share = energy * result.marginalBidFilledWh();
-                        energy = share / result.marginalBidWh();
-                        eight.bought |= energy << lane;
-                        if (energy * result.marginalBidWh() != share) {
+                        eight.bought |= (share / result.marginalBidWh()) << lane;
+                        if (share % result.marginalBidWh() != 0) {
                             sums.dustWh += 1;
                             sums.dustTicks += result.tick();
                         }
@@ -168,6 +130,15 @@ library DayFill {
                 isOffer <<= 32;
                 ++index;
             }
+        }
+    }
+
+    /// @notice Factor by which {DayTally-add} finds the tolerated part of a contract.
+    /// @dev floor(c * bps / 10,000) = floor(c * factor / 2^38) for c below 2^24: the factor is less than one too large, so the
+    /// product less than 2^24, and 2^24 / 2^38 is below 1 / 10,000.
+    function _toleranceFactor(uint256 toleranceBps) private pure returns (uint256) {
+        unchecked {
+            return ((toleranceBps << 38) + 9_999) / 10_000;
         }
     }
 

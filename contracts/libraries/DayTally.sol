@@ -62,20 +62,11 @@ library DayTally {
         uint256 dustTicks;
     }
 
-    /// @notice Factor by which {add} finds the tolerated part of a contract.
-    /// @dev floor(c * bps / 10,000) = floor(c * factor / 2^38) for c below 2^24: the factor is less than one too large, so the
-    /// product less than 2^24, and 2^24 / 2^38 is below 1 / 10,000.
-    function toleranceFactor(uint256 toleranceBps) internal pure returns (uint256) {
-        unchecked {
-            return ((toleranceBps << 38) + 9_999) / 10_000;
-        }
-    }
-
     /// @notice Add eight slots.
     /// @param energyWh net metered energies, each 2^31 more
-    /// @param clearing memory address of their clearing ticks, see {DayFill-Terms}
+    /// @param clearing memory address of their clearing ticks, see {DayTerms-Terms}
     /// @param bonded energy of the offers that are bonded
-    /// @param factor {toleranceFactor}
+    /// @param factor see {DayFill-tally}
     function add(
         Sums memory sums,
         Eight memory eight,

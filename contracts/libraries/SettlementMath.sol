@@ -6,6 +6,7 @@ import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
 import {OrderRules} from "../types/OrderRules.sol";
 import {DayFill} from "./DayFill.sol";
 import {DayTally} from "./DayTally.sol";
+import {DayTerms} from "./DayTerms.sol";
 import {Lanes} from "./Lanes.sol";
 
 /// @title What a schedule's account is due for a delivery day, see {IMarketSettlement-settle}.
@@ -13,7 +14,7 @@ import {Lanes} from "./Lanes.sol";
 /// kWh) and rounded once, toward −∞, so that the backstop keeps the dust and cash adds up.
 /// @dev Sums of a day stay below 2^46, prices below 2^40: nothing overflows.
 library SettlementMath {
-    using DayFill for DayFill.Terms;
+    using DayFill for DayTerms.Terms;
     using Lanes for uint256;
 
     int256 private constant MILLI = 1000;
@@ -24,7 +25,7 @@ library SettlementMath {
 
     /// @notice Sums without data: as contracted, or if not `delivered`, with nothing delivered by sellers.
     function estimate(
-        DayFill.Terms memory terms,
+        DayTerms.Terms memory terms,
         uint256[12] memory orders,
         OrderRules rules,
         uint256 premiumTicks,

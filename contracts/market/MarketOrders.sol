@@ -10,7 +10,7 @@ import {OrderReserve} from "../libraries/OrderReserve.sol";
 import {ScheduleOrders} from "../libraries/ScheduleOrders.sol";
 import {ScheduleRefusal} from "../libraries/ScheduleRefusal.sol";
 import {TickBook} from "../libraries/TickBook.sol";
-import {AccountMoney, ZoneMoney, packZoneMoney} from "../types/MarketMoney.sol";
+import {AccountMoney, ZoneMoney} from "../types/MarketMoney.sol";
 import {OrderRules} from "../types/OrderRules.sol";
 import {ScheduleRecord, packRecord} from "../types/ScheduleRecord.sol";
 import {SCOPE_TRADE} from "../types/Scopes.sol";
@@ -48,8 +48,8 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         AccountMoney money;
     }
 
-    /// @dev Gas for asking the registry about a signature. A contract's own check (ERC-1271) can burn no more than this of
-    /// a relayer's transaction, and P-256 in Solidity, where the precompile is missing, fits in.
+    /// @dev Gas for asking the registry about a signature: a contract's own check (ERC-1271) can burn no more of a relayer's
+    /// transaction, and P-256 in Solidity, where the precompile is missing, fits in.
     uint256 private constant SIGNATURE_GAS = 500_000;
 
     /// @inheritdoc IEnergyMarket
@@ -116,26 +116,6 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         _revertIf(_moneyRefusal(session, verdict, schedule));
         _keep(session, schedule, verdict);
         _zones[session.zone] = session.money.exposed(session.exposed);
-    }
-
-    /// @inheritdoc IEnergyMarket
-    function reserveOf(Schedule calldata schedule) external view returns (uint256 reserve) {
-        (reserve,) = _moneyOf(schedule, false);
-    }
-
-    /// @inheritdoc IEnergyMarket
-    function exposureOf(Schedule calldata schedule, bool green) external view returns (uint256 exposure) {
-        (, exposure) = _moneyOf(schedule, green);
-    }
-
-    /// @inheritdoc IEnergyMarket
-    function scheduleOf(bytes32 deviceId, uint24 day)
-        external
-        view
-        returns (ScheduleStatus status, uint32 version, bytes32 truncatedHash)
-    {
-        ScheduleRecord record = _recordOf(deviceId, day);
-        if (record.day() == day) return (record.status(), record.version(), record.truncatedHash());
     }
 
     /// @inheritdoc IEnergyMarket
@@ -384,12 +364,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
     function _leave(Session memory session, Schedule calldata previous, bool green) private {
         (uint256 reserve, uint256 exposure) = _moneyOf(previous, green);
         _lock(previous.account, -int256(reserve));
-        session.money = packZoneMoney(
-            session.money.balance(),
-            session.money.exposure() - exposure,
-            session.money.inTransit(),
-            session.money.isPaused()
-        );
+        session.money = session.money.released(exposure);
         uint32 firstSlot = DeliverySlots.firstOf(session.day);
         for (uint256 index = session.from; index < SLOTS; ++index) {
             uint256 order = previous.orders.orderAt(index);
@@ -402,7 +377,11 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
     }
 
     /// @dev What a schedule reserves and exposes; nothing without energy.
-    function _moneyOf(Schedule calldata schedule, bool green) private view returns (uint256 reserve, uint256 exposure) {
+    function _moneyOf(Schedule calldata schedule, bool green)
+        internal
+        view
+        returns (uint256 reserve, uint256 exposure)
+    {
         OrderRules rules = _rulesOf(schedule.zone, schedule.day).orders;
         if (rules.isUnknown()) revert ZoneUnknown(schedule.zone);
         uint256 weight;

@@ -6,6 +6,7 @@ import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
 import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
 import {DayFill} from "../libraries/DayFill.sol";
 import {DayTally} from "../libraries/DayTally.sol";
+import {DayTerms} from "../libraries/DayTerms.sol";
 import {DeliverySlots, RESULT_SLOTS} from "../libraries/DeliverySlots.sol";
 import {OrderReserve} from "../libraries/OrderReserve.sol";
 import {ScheduleOrders} from "../libraries/ScheduleOrders.sol";
@@ -20,7 +21,8 @@ import {MarketState} from "./MarketState.sol";
 
 /// @dev Settlement of EnergyMarket: runs, disputes and how a schedule ends.
 abstract contract MarketSettlement is MarketState, IMarketSettlement {
-    using DayFill for DayFill.Terms;
+    using DayFill for DayTerms.Terms;
+    using DayTerms for DayTerms.Terms;
     using ScheduleOrders for Schedule;
     using SettlementMath for DayTally.Sums;
 
@@ -35,7 +37,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         bytes32 profileStream;
         uint256[12] marks;
         bool isComplete;
-        DayFill.Terms terms;
+        DayTerms.Terms terms;
         uint256[12] energyWh;
     }
 
@@ -340,7 +342,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     function _end(SettlementRun memory run, ScheduleRecord record) private {
         int256 cash = _cashOf(run);
         _lock(run.account, -(int256(uint256(run.reserve)) + cash));
-        _expose(run.zone, 0, uint256(int256(uint256(run.exposure)) - run.fromBackstop));
+        _unexpose(run.zone, uint256(int256(uint256(run.exposure)) - run.fromBackstop));
         _keepRecord(run.deviceId, run.day, record.withHash(run.scheduleHash).withStatus(ScheduleStatus.Final));
         emit ScheduleFinal(run.deviceId, run.day, run.account, cash);
     }

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IMarketSettlement} from "../interfaces/IMarketSettlement.sol";
-import {IMarketZones} from "../interfaces/IMarketZones.sol";
 import {RESULT_SLOTS} from "../libraries/DeliverySlots.sol";
 import {TickBook} from "../libraries/TickBook.sol";
 import {AccountMoney, ZoneMoney, packAccountMoney, packZoneMoney} from "../types/MarketMoney.sol";
@@ -28,7 +27,10 @@ abstract contract MarketState {
     uint256 internal constant SLOTS = 96;
     uint256 private constant DAYS_KEPT = 16;
 
+    // MarketExtension writes both, which Slither does not see behind the delegatecall.
+    // slither-disable-next-line uninitialized-state
     mapping(uint24 zone => ZoneRules) internal _newestRules;
+    // slither-disable-next-line uninitialized-state
     mapping(uint24 zone => ZoneRules[]) internal _earlierRules;
     mapping(uint24 zone => ZoneMoney) internal _zones;
     mapping(uint24 zone => TickBook.Ring) internal _books;
@@ -62,6 +64,8 @@ abstract contract MarketState {
     }
 
     function _keepRecord(bytes32 deviceId, uint24 day, ScheduleRecord record) internal {
+        // A place in a ring of days, not a random number.
+        // slither-disable-next-line weak-prng
         _records[deviceId][day % DAYS_KEPT] = record;
     }
 
@@ -92,17 +96,15 @@ abstract contract MarketState {
         );
     }
 
-    /// @dev Count what a zone's backstop is exposed to, more or less. When nothing is left, all schedules are settled, and
-    /// what buyers paid and no seller is due is the backstop's.
-    function _expose(uint24 zone, uint256 more, uint256 less) internal {
-        if (more == less) return;
+    /// @dev Let a schedule's claim on its backstop end. When none is left, all schedules are settled, and what buyers paid and
+    /// no seller is due is the backstop's.
+    function _unexpose(uint24 zone, uint256 claim) internal {
         ZoneMoney money = _zones[zone];
         uint256 balance = money.balance();
-        uint256 exposure = money.exposure() + more - less;
+        uint256 exposure = money.exposure() - claim;
         int256 inTransit = money.inTransit();
-        if (exposure > balance) {
-            revert IMarketZones.BackstopExhausted(zone, exposure, balance);
-        }
+        // Nothing but schedules changes the exposure, so nobody can keep it from being zero.
+        // slither-disable-next-line incorrect-equality
         if (exposure == 0 && inTransit > 0) (balance, inTransit) = (balance + uint256(inTransit), 0);
         _zones[zone] = packZoneMoney(balance, exposure, inTransit, money.isPaused());
     }

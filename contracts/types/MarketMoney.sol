@@ -11,7 +11,7 @@ type AccountMoney is uint256;
 type ZoneMoney is uint256;
 
 using {free, reserved, locked} for AccountMoney global;
-using {balance, exposure, unexposed, inTransit, isPaused, withPaused, exposed} for ZoneMoney global;
+using {balance, exposure, unexposed, inTransit, isPaused, withPaused, exposed, released} for ZoneMoney global;
 
 function packAccountMoney(uint256 free_, uint256 reserved_) pure returns (AccountMoney) {
     // The sum must fit, so each does.
@@ -72,4 +72,9 @@ function exposed(ZoneMoney money, uint256 more) pure returns (ZoneMoney) {
     unchecked {
         return ZoneMoney.wrap(ZoneMoney.unwrap(money) + (more << 88));
     }
+}
+
+/// @notice The money with `less` of what is exposed no longer so.
+function released(ZoneMoney money, uint256 less) pure returns (ZoneMoney) {
+    return ZoneMoney.wrap(ZoneMoney.unwrap(money) - (less << 88));
 }
