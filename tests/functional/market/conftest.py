@@ -15,7 +15,6 @@ from gridwitness.encoding.eip712 import Domain, market_domain
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from tests.actors import Committee, Device, Feed, OpenFeed
 from tests.functional.market.village import (
-    BACKSTOP,
     DAY_SECONDS,
     DISPUTE_BOND,
     ZONE,
@@ -58,30 +57,24 @@ def params(market_feed: Feed) -> ZoneParams:
 
 
 @pytest.fixture(scope="session")
-def open_zone(market: Any, operator: Any, euro: Any, params: ZoneParams) -> int:
-    """The zone, open, with a rich backstop."""
+def opened(market: Any, operator: Any, euro: Any, params: ZoneParams, market_feed: Feed, transmitter: Any) -> Village:
+    """The zone, open, with a rich backstop and a transmitter with a full pocket; nobody trades yet."""
     market.openZone(ZONE, params_args(params), sender=operator)
-    euro.mint(operator, BACKSTOP, sender=operator)
-    euro.approve(market, BACKSTOP, sender=operator)
-    market.fundBackstop(ZONE, BACKSTOP, sender=operator)
-    return ZONE
+    domain: Domain = market_domain(ape.chain.chain_id, market.address)
+    village = Village(market, euro, domain, params, market_feed, transmitter, day=0)
+    village.fill_pocket(transmitter, 1)
+    village.fund_backstop(operator)
+    return village
 
 
 @pytest.fixture
-def village(
-    market: Any,
-    euro: Any,
-    open_zone: int,
-    params: ZoneParams,
-    market_feed: Feed,
-    transmitter: Any,
-) -> Village:
+def village(opened: Village) -> Village:
     """The zone at one o'clock in the morning (UTC) of the day before the one that is traded."""
-    domain: Domain = market_domain(ape.chain.chain_id, market.address)
     today = ape.chain.pending_timestamp // DAY_SECONDS + 1
     warp(today * DAY_SECONDS + 3_600)
-    feed = Feed(market_feed.attestation, market_feed.domain, market_feed.stream_id, market_feed.committee, transmitter)
-    return Village(market, euro, domain, params, feed, transmitter, today + 1, open_zone)
+    feed = opened.feed
+    own_feed = Feed(feed.attestation, feed.domain, feed.stream_id, feed.committee, feed.transmitter)
+    return replace(opened, feed=own_feed, day=today + 1)
 
 
 @pytest.fixture
@@ -92,24 +85,27 @@ def open_village(village: Village, operator: Any) -> OpenVillage:
         params = replace(village.params, **changes)
         village.market.openZone(zone, params_args(params), sender=operator)
         other = replace(village, params=params, zone=zone)
-        other.fund_backstop(operator, BACKSTOP)
+        other.fund_backstop(operator)
         return other
 
     return open_
 
 
-@pytest.fixture
-def home(village: Village, meter: Device, prosumer: Any) -> Home:
+# Registered once, with keys of their own: other folders register `meter` and `charger` anew in each test.
+@pytest.fixture(scope="session")
+def home(registry: Any, registry_domain_712: Domain, prosumer: Any) -> Home:
     """A prosumer with a P-256 meter."""
-    meter.register(prosumer)
-    return Home(meter, prosumer)
+    home = Home(Device(P256Key(0x486F6D65), registry, registry_domain_712), prosumer)
+    home.device.register(prosumer)
+    return home
 
 
-@pytest.fixture
-def next_home(village: Village, charger: Device, neighbour: Any) -> Home:
+@pytest.fixture(scope="session")
+def next_home(registry: Any, registry_domain_712: Domain, neighbour: Any) -> Home:
     """A neighbour with a secp256k1 meter."""
-    charger.register(neighbour)
-    return Home(charger, neighbour)
+    home = Home(Device(Secp256k1Key(0x4E657874), registry, registry_domain_712), neighbour)
+    home.device.register(neighbour)
+    return home
 
 
 @pytest.fixture

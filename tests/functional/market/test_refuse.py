@@ -190,15 +190,18 @@ def test_refuse__order_below_minimum__names_slot_and_energies(
     assert_refused(village, home, schedule, village.market.OrderBelowMinimum, slot=slot, energyWh=49, minOrderWh=50)
 
 
-def test_refuse__sum_of_a_tick_full__names_slot_tick_and_energy(village: Village, make_homes: MakeHomes) -> None:
+@pytest.mark.parametrize("index", [0, 5])
+def test_refuse__sum_of_a_tick_full__names_slot_tick_and_energy(
+    village: Village, make_homes: MakeHomes, index: int
+) -> None:
     first, second = make_homes(2)
-    village.place(first, {0: bid(8, 2**24 - 1_000)})
+    village.place(first, {index: bid(8, 2**24 - 1_000)})
     village.fund(second.owner)
-    schedule = village.schedule(second, {0: bid(8, 1_000), 3: bid(9, 1)})
-    overflow = {"slot": village.first_slot, "tick": 8, "energyWh": 1_000}
-    assert_refused(village, second, schedule, village.market.TickSumOverflow, **overflow)
+    schedule = village.schedule(second, {3: bid(9, 1), index: bid(8, 1_000), 7: bid(8, 1_000)})
+    slot = village.first_slot + index
+    assert_refused(village, second, schedule, village.market.TickSumOverflow, slot=slot, tick=8, energyWh=1_000)
     assert sum(village.market.book(village.zone, village.first_slot + 3).bidsWh) == 0
-    assert village.submit(village.sign(second, village.schedule(second, {0: bid(8, 999)}))).return_value == 1
+    assert village.submit(village.sign(second, village.schedule(second, {index: bid(8, 999)}))).return_value == 1
 
 
 def test_refuse__version_zero__is_not_higher(village: Village, home: Home) -> None:

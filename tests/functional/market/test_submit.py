@@ -234,9 +234,7 @@ def test_submit__owner_that_burns_all_gas__costs_the_relayer_a_bounded_amount(
     homes = make_homes(2)
     for home in homes:
         village.fund(home.owner)
-    village.euro.mint(transmitter, 10**9, sender=transmitter)
-    village.euro.approve(village.market, 10**9, sender=transmitter)
-    village.market.deposit(burner, 10**9, sender=transmitter)
+    village.fund(burner)
     good = [village.sign(home, village.schedule(home, {0: bid(8, 1_000)})) for home in homes]
     bad = (schedule_args(village.schedule(spoiler, {0: bid(8, 1_000)})), bytes.fromhex(burner[2:]) + b"\x01" * 65)
     with ape.chain.isolate():

@@ -91,9 +91,9 @@ def test_open_zone__zone_zero__is_refused(market: Any, operator: Any, params: Zo
         market.openZone(0, params_args(params), sender=operator)
 
 
-def test_open_zone__twice__is_refused(market: Any, operator: Any, params: ZoneParams, open_zone: int) -> None:
-    with refused(market.ZoneAlreadyOpen, zone=open_zone):
-        market.openZone(open_zone, params_args(params), sender=operator)
+def test_open_zone__twice__is_refused(village: Village, operator: Any) -> None:
+    with refused(village.market.ZoneAlreadyOpen, zone=ZONE):
+        village.market.openZone(ZONE, params_args(village.params), sender=operator)
 
 
 def test_run_zone__by_another__is_refused(village: Village, intruder: Any) -> None:

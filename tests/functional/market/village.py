@@ -34,6 +34,7 @@ NONE, OPEN, HELD, PROVISIONAL, DISPUTED, FINAL = range(6)
 FAR_AHEAD = 2**40 - 1
 IMBALANCE_LIMIT_WH = 20_000
 BACKSTOP = 1_000 * EUR
+POCKET = 10**30
 DISPUTE_BOND = 5 * EUR
 NOTHING = (0,) * SLOTS_PER_DAY
 Run = tuple[Any, ...]
@@ -132,16 +133,20 @@ class Village:
         return (self.day + 1) * DAY_SECONDS
 
     def fund(self, account: Any, amount: int = 1_000 * EUR) -> None:
-        """Mint and deposit."""
-        self.euro.mint(account, amount, sender=account)
-        self.euro.approve(self.market, amount, sender=account)
-        self.market.deposit(account, amount, sender=account)
+        """Deposit for an account, out of the transmitter's pocket."""
+        self.fill_pocket(self.transmitter, amount)
+        self.market.deposit(account, amount, sender=self.transmitter)
 
-    def fund_backstop(self, account: Any, amount: int = 1_000 * EUR) -> None:
-        """Mint and give to the zone's backstop."""
-        self.euro.mint(account, amount, sender=account)
-        self.euro.approve(self.market, amount, sender=account)
+    def fund_backstop(self, account: Any, amount: int = BACKSTOP) -> None:
+        """Give to the zone's backstop, out of the account's pocket."""
+        self.fill_pocket(account, amount)
         self.market.fundBackstop(self.zone, amount, sender=account)
+
+    def fill_pocket(self, account: Any, amount: int) -> None:
+        """Make sure that the market may take `amount` from an account; if not yet, much more at once."""
+        if self.euro.allowance(account, self.market) < amount:
+            self.euro.mint(account, POCKET, sender=account)
+            self.euro.approve(self.market, POCKET, sender=account)
 
     def schedule(
         self,
