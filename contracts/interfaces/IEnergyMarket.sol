@@ -97,7 +97,7 @@ interface IEnergyMarket is IMarketZones, IMarketSettlement {
 
     /// @notice Submit many signed schedules; a row that cannot be accepted is skipped and reported.
     /// @dev Rows of one zone and day that stand together share their storage writes: sort them. A row without energy
-    /// cancels in advance: no version up to its own can be submitted any more.
+    /// cancels in advance, for a day that still has open slots: no version up to its own can be submitted any more.
     /// @param rows first versions for their device and day; replacements go through {replace}
     /// @return accepted number of rows accepted
     function submit(SignedSchedule[] calldata rows) external returns (uint256 accepted);
@@ -143,7 +143,8 @@ interface IEnergyMarket is IMarketZones, IMarketSettlement {
 
     /// @notice Money a schedule reserves: the most its account can come to owe, whatever is metered.
     /// @dev Reverts with ZoneUnknown for a zone that is not open. In milli-units, rounded up once, plus 3 units for rounding:
-    /// Σ bids energy * (limit + penalty) + Σ offers energy * max(0, short + penalty − limit) + imbalanceLimitWh * short.
+    /// Σ bids energy * (limit + penalty) + Σ offers energy * max(premium, short + penalty − limit) + imbalanceLimitWh * short
+    /// + 96 Wh at the price cap for dust. So it is no less than {exposureOf}.
     /// Nothing for a schedule without energy.
     function reserveOf(Schedule calldata schedule) external view returns (uint256);
 

@@ -126,6 +126,8 @@ interface IMarketSettlement {
     error ScheduleMismatch(bytes32 deviceId, uint24 day);
     /// @notice The run passed is not the one that stands.
     error RunMismatch(bytes32 deviceId, uint24 day, ScheduleStatus status);
+    /// @notice An estimate is never final, so there is nothing to dispute.
+    error RunEstimated(bytes32 deviceId, uint24 day);
     error SlotNotCleared(uint24 zone, uint32 slot);
     error SlotExpired(uint24 zone, uint32 slot, uint32 oldestSlot);
     error ProofInvalid(bytes32 deviceId, uint24 day);
@@ -171,6 +173,7 @@ interface IMarketSettlement {
 
     /// @notice Dispute a run within `disputeSeconds`, at the stake of the zone's bond out of the caller's free money. It
     /// gives the oracles as long again to attest a corrected profile; if none changes the result, the account gets the bond.
+    /// An estimated run cannot be disputed: data, or {settleMissing}, takes its place.
     /// @param run the run that stands
     function dispute(SettlementRun calldata run) external;
 

@@ -149,11 +149,11 @@ library DayFill {
         }
     }
 
-    /// @notice Offers with a limit from this tick on reserve nothing: whoever fails them owes no more than it is paid.
+    /// @notice Offers with a limit from this tick on reserve no more than the premium: failing them costs little or nothing.
     function _bondedTicks(OrderRules rules) private pure returns (uint256) {
         unchecked {
             uint256 failure = rules.shortPrice() + rules.penalty();
-            uint256 floor = rules.floorPrice();
+            uint256 floor = rules.floorPrice() + rules.greenPremiumTicks() * rules.tickSize();
             if (failure <= floor) return 0;
             uint256 ticks = (failure - floor + rules.tickSize() - 1) / rules.tickSize();
             return ticks > 128 ? 128 : ticks;

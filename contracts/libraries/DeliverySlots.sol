@@ -39,9 +39,9 @@ library DeliverySlots {
         return uint32(current() + gateLeadSlots + 1);
     }
 
-    /// @notice Unix second at which the gate of `slot` closes.
+    /// @notice Unix second at which the gate of `slot` closes; zero if that was before time began to count.
     function gateClosesAt(uint32 slot, uint256 gateLeadSlots) internal pure returns (uint256) {
-        return (slot - gateLeadSlots) * SLOT_SECONDS;
+        return slot > gateLeadSlots ? (slot - gateLeadSlots) * SLOT_SECONDS : 0;
     }
 
     /// @notice First slot whose book no order in a later lap of the ring can have overwritten.

@@ -25,10 +25,11 @@ library OrderReserve {
             if (!ScheduleOrders.isOffer(order)) {
                 return ((limit + rules.penalty()) << RESERVE_SHIFT) | rules.longPrice();
             }
-            // What a seller pays per kWh that it sold and did not deliver.
+            // What a seller pays per kWh that it sold and did not deliver; at least what it could expose the backstop to.
             uint256 failure = rules.shortPrice() + rules.penalty();
-            uint256 reserve = failure > limit ? failure - limit : 0;
-            return (reserve << RESERVE_SHIFT) | (green ? rules.greenPremiumTicks() * rules.tickSize() : 0);
+            uint256 premium = rules.greenPremiumTicks() * rules.tickSize();
+            uint256 reserve = failure > limit + premium ? failure - limit : premium;
+            return (reserve << RESERVE_SHIFT) | (green ? premium : 0);
         }
     }
 
@@ -40,13 +41,14 @@ library OrderReserve {
     {
         unchecked {
             uint256 tickSize = rules.tickSize();
-            uint256 milli = sums.bidsWh * (rules.floorPrice() + rules.penalty()) + sums.bidsTicks * tickSize;
+            uint256 premium = sums.offersWh * rules.greenPremiumTicks() * tickSize;
+            uint256 milli = sums.bidsWh * (rules.floorPrice() + rules.penalty()) + sums.bidsTicks * tickSize + premium;
             if (sums.bondedWh != 0) {
-                milli += sums.bondedWh * (rules.shortPrice() + rules.penalty() - rules.floorPrice());
-                milli -= sums.bondedTicks * tickSize;
+                uint256 failure = rules.shortPrice() + rules.penalty() - rules.greenPremiumTicks() * tickSize;
+                milli += sums.bondedWh * (failure - rules.floorPrice()) - sums.bondedTicks * tickSize;
             }
             uint256 exposed = sums.bidsWh * rules.longPrice();
-            if (green) exposed += sums.offersWh * rules.greenPremiumTicks() * tickSize;
+            if (green) exposed += premium;
             return ofWeight((milli << RESERVE_SHIFT) | exposed, rules, limitWh);
         }
     }
@@ -58,9 +60,9 @@ library OrderReserve {
         returns (uint256 reserve, uint256 exposure)
     {
         unchecked {
-            reserve = _up((weight >> RESERVE_SHIFT) + limitWh * rules.shortPrice()) + RESERVE_ROUNDING;
-            uint256 exposed = uint96(weight) + limitWh * rules.longPrice();
-            exposure = _up(exposed + DUST_WH * rules.priceOf(rules.capTick())) + EXPOSURE_ROUNDING;
+            uint256 dust = DUST_WH * rules.priceOf(rules.capTick());
+            reserve = _up((weight >> RESERVE_SHIFT) + limitWh * rules.shortPrice() + dust) + RESERVE_ROUNDING;
+            exposure = _up(uint96(weight) + limitWh * rules.longPrice() + dust) + EXPOSURE_ROUNDING;
         }
     }
 

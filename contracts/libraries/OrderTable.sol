@@ -16,10 +16,10 @@ library OrderTable {
     function fill(uint256 table, OrderRules rules, bool green) internal pure {
         unchecked {
             uint256 tickSize = rules.tickSize();
-            uint256 premium = green ? rules.greenPremiumTicks() : 0;
+            uint256 premium = rules.greenPremiumTicks();
             uint256 failure = rules.shortPrice() + rules.penalty();
             _fillBids(table, rules, (rules.floorPrice() + rules.penalty()) << 96 | rules.longPrice());
-            _fillOffers(table + 128 * 32, rules, failure, premium, premium * tickSize);
+            _fillOffers(table + 128 * 32, rules, failure, premium * tickSize, green);
         }
     }
 
@@ -41,12 +41,13 @@ library OrderTable {
     }
 
     /// @param failure what a seller pays per kWh that it sold and did not deliver
-    /// @param premium green premium in ticks
-    /// @param premiumPrice the same per kWh
-    function _fillOffers(uint256 table, OrderRules rules, uint256 failure, uint256 premium, uint256 premiumPrice)
+    /// @param premiumPrice green premium per kWh
+    function _fillOffers(uint256 table, OrderRules rules, uint256 failure, uint256 premiumPrice, bool green)
         private
         pure
     {
+        uint256 premium = green ? rules.greenPremiumTicks() : 0;
+        uint256 exposed = green ? premiumPrice : 0;
         uint256 limit = rules.floorPrice();
         uint256 step = rules.tickSize();
         uint256 cap = rules.capTick();
@@ -54,7 +55,9 @@ library OrderTable {
             for { let tick := 0 } lt(tick, 128) { tick := add(tick, 1) } {
                 let bookTick := mul(sub(tick, premium), gt(tick, premium))
                 let place := or(shl(13, add(13, div(bookTick, 10))), mul(24, mod(bookTick, 10)))
-                let weight := or(shl(96, mul(sub(failure, limit), gt(failure, limit))), premiumPrice)
+                let reserve := premiumPrice
+                if gt(failure, add(limit, premiumPrice)) { reserve := sub(failure, limit) }
+                let weight := or(shl(96, reserve), exposed)
                 let entry := or(shl(64, weight), place)
                 if gt(tick, cap) { entry := shl(250, 1) }
                 mstore(add(table, shl(5, tick)), entry)

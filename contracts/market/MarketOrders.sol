@@ -93,6 +93,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         _revertIf(_zoneRefusal(session));
         _revertIf(_signerRefusal(session, verdict, schedule, msg.data[:0], true));
         _revertIf(_recordRefusal(schedule));
+        _revertIf(_dayRefusal(session));
         _enter(session, verdict, schedule, 0);
         _revertIf(_moneyRefusal(session, verdict, schedule));
         _keep(session, schedule, verdict);
@@ -250,12 +251,21 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         return abi.encodeWithSelector(ScheduleStands.selector, schedule.deviceId, record.day(), record.version());
     }
 
+    /// @dev Whether the day has no open slot, so that not even a schedule without energy can be taken for it: it would take
+    /// the place of another day's.
+    function _dayRefusal(Session memory session) private view returns (bytes memory) {
+        if (session.from < session.to) return "";
+        uint256 index = session.to == 0 ? 0 : SLOTS - 1;
+        return ScheduleRefusal.ofWindow(session.day, index, session.from, session.to, session.rules);
+    }
+
     /// @dev Whether there are orders in slots that are not open.
     function _windowRefusal(Session memory session, Schedule calldata schedule) private view returns (bytes memory) {
         (uint256 from, uint256 to) = (session.from, session.to);
         if (from == 0 && to == SLOTS) return "";
+        if (from >= to) return _dayRefusal(session);
         uint256 index = schedule.orders.firstWithEnergy(0, from);
-        if (index == from) index = schedule.orders.firstWithEnergy(to > from ? to : from, SLOTS);
+        if (index == from) index = schedule.orders.firstWithEnergy(to, SLOTS);
         return index == SLOTS ? bytes("") : ScheduleRefusal.ofWindow(session.day, index, from, to, session.rules);
     }
 

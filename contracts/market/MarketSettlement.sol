@@ -94,9 +94,10 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
             SettlementMath.estimate(day.terms, _copy(schedule.orders), day.orders, _premiumOf(day, record), !isFinal);
         (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, 0);
         if (isLost) {
-            (run.fromCounterparties, run.fromBackstop) = (0, -int64(run.reserve));
+            // Through the transit, since it may have paid for what this schedule bought.
+            (run.fromCounterparties, run.fromBackstop) = (-int64(run.reserve), 0);
             delete settlement;
-            settlement.penaltyCash = run.fromBackstop;
+            settlement.penaltyCash = run.fromCounterparties;
         }
         _make(run, settlement, record);
         if (isFinal) _end(run, record);
@@ -131,6 +132,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         ScheduleRecord record = _recordOf(run.deviceId, run.day);
         _requireRun(record, run);
         if (run.disputer != address(0)) revert RunMismatch(run.deviceId, run.day, ScheduleStatus.Disputed);
+        if (run.profileSeq == 0) revert RunEstimated(run.deviceId, run.day);
         SettlementRules rules = _rulesOf(run.zone, run.day).settlement;
         uint256 endedAt = run.ranAt + rules.disputeSeconds();
         if (block.timestamp >= endedAt) revert DisputeOver(run.deviceId, run.day, endedAt);

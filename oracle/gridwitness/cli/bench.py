@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from gridwitness.service.bench.forecast import ForecastResult
     from gridwitness.service.bench.nab import NabResult
 
 bench = typer.Typer(no_args_is_help=True, help="Measure the scoring on data given from outside.")
@@ -61,6 +62,69 @@ def nab(
         return
     Console().print(_table(results))
     typer.echo(f"scores written to {out / 'gridwitness'}")
+
+
+@bench.command()
+def forecast(
+    data: Annotated[
+        Path, typer.Option(help="Parquet: a community, or time,series,value, or time and series as columns")
+    ],
+    origins: Annotated[int, typer.Option(min=1, help="Days to forecast, spread over the last 40 %")] = 20,
+    rivals: Annotated[bool, typer.Option("--rivals", help="Measure LightGBM too")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Forecast the hours of the day ahead, load and PV, with quantiles .1, .5, .9.
+
+    Every forecaster learns at each origin, a UTC midnight, from the days before it and nothing else. The seasonal
+    naive, which repeats yesterday, is measured in the same run.
+
+    \b
+    Example: gridwitness bench forecast --data out/rural3-year/year.parquet
+    """
+    from gridwitness.scoring.forecasting import DEFAULT_FORECAST_PARAMS
+    from gridwitness.service.bench.forecast import bench_forecast
+
+    rival_forecasters = {}
+    if rivals:
+        from gridwitness.service.bench.forecast_rivals import rivals as forecasters
+
+        rival_forecasters = forecasters()
+    results, left_out = bench_forecast(data, origins, rival_forecasters)
+    model_hash = f"0x{DEFAULT_FORECAST_PARAMS.model_hash().hex()}"
+    if as_json:
+        figures: dict[str, Any] = {"origins": origins, "model_hash": model_hash}
+        for result in results:
+            place = figures if result.forecaster == "gridwitness" else figures.setdefault(result.forecaster, {})
+            place[result.kind] = _forecast_figures(result)
+        typer.echo(json.dumps(figures))
+        return
+    Console().print(_forecast_table(results))
+    typer.echo(f"{origins} origins, model {model_hash}")
+    if left_out:
+        typer.echo(f"left out, as next to nothing flows: {', '.join(f'{one.name} {one.kind}' for one in left_out)}")
+
+
+def _forecast_figures(result: ForecastResult) -> dict[str, Any]:
+    return {
+        "series": result.series,
+        "mase": round(result.mase, 4),
+        "coverage": dict(zip(("0.1", "0.5", "0.9"), (round(share, 4) for share in result.coverage), strict=True)),
+        "pinball": round(result.pinball, 4),
+        "seconds_per_series": round(result.seconds_per_series, 4),
+    }
+
+
+def _forecast_table(results: Sequence[ForecastResult]) -> Table:
+    table = Table(title="Day ahead, hourly")
+    for name in ("kind", "forecaster"):
+        table.add_column(name, no_wrap=True)
+    for name in ("series", "MASE", "<.1", "<.5", "<.9", "pinball", "s/series"):
+        table.add_column(name, justify="right")
+    for result in results:
+        shares = (f"{share:.3f}" for share in result.coverage)
+        more = (f"{result.pinball:.3f}", f"{result.seconds_per_series:.4f}")
+        table.add_row(result.kind, result.forecaster, str(result.series), f"{result.mase:.3f}", *shares, *more)
+    return table
 
 
 def _figures(result: NabResult) -> dict[str, Any]:

@@ -156,18 +156,22 @@ def sources_of(settlement: Settlement, dust: int) -> CashSources:
 
 
 def reserve(schedule: Schedule, params: ZoneParams) -> int:
-    """Most (token units) that the account can come to owe for a schedule, whatever is metered."""
+    """Most (token units) that the account can come to owe for a schedule, whatever is metered.
+
+    It is no less than `exposure`: whoever takes up a backstop locks as much.
+    """
     milli = sum(order.energy_wh * _reserve_price(order, params) for order in schedule.orders)
     milli += schedule.imbalance_limit_wh * params.short_price_per_kwh
+    milli += SLOTS_PER_DAY * params.price_of(params.cap_tick)
     return _up(milli) + RESERVE_ROUNDING if _has_energy(schedule) else 0
 
 
 def _reserve_price(order: Order, params: ZoneParams) -> int:
-    """A buyer owes its limit, and the penalty for not taking it; a seller what delivering nothing costs."""
+    """A buyer owes its limit, and the penalty for not taking it; a seller what delivering nothing costs, if not less."""
     limit_price = params.price_of(order.tick)
     if order.side is Side.BID:
         return limit_price + params.penalty_per_kwh
-    return max(0, params.short_price_per_kwh + params.penalty_per_kwh - limit_price)
+    return max(params.green_premium_per_kwh, params.short_price_per_kwh + params.penalty_per_kwh - limit_price)
 
 
 def exposure(schedule: Schedule, params: ZoneParams, *, green: bool) -> int:
