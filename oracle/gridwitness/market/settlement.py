@@ -167,7 +167,7 @@ def reserve(schedule: Schedule, params: ZoneParams) -> int:
 
 
 def _reserve_price(order: Order, params: ZoneParams) -> int:
-    """A buyer owes its limit, and the penalty for not taking it; a seller what delivering nothing costs, if not less."""
+    """A buyer owes its limit, and the penalty for not taking it; a seller what delivering nothing costs."""
     limit_price = params.price_of(order.tick)
     if order.side is Side.BID:
         return limit_price + params.penalty_per_kwh

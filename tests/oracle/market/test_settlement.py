@@ -156,13 +156,14 @@ def test_dust_cash__fractions_of_a_unit__rounded_up_once() -> None:
 
 
 def test_reserve__bids_offers_and_limit__limit_for_buyers_and_non_delivery_for_sellers() -> None:
-    # At tick 0: a bid's 66,000 + 15,000, an offer's 320,000 + 15,000 − 66,000, and 320,000 per Wh of the limit.
+    # At tick 0: a bid's 66,000 + 15,000, an offer's 320,000 + 15,000 − 66,000, and 320,000 a Wh of limit and dust.
+    dust = 96 * 320_000 // 1000
     orders = {0: Order(Side.BID, 0, 1000), 1: Order(Side.OFFER, 0, 1000)}
-    assert reserve(schedule_of(orders, imbalance_limit_wh=500), ZONE) == 81_000 + 269_000 + 160_000 + 3
-    assert reserve(schedule_of({0: Order(Side.BID, 0, 1)}, imbalance_limit_wh=0), ZONE) == 81 + 3
+    assert reserve(schedule_of(orders, imbalance_limit_wh=500), ZONE) == 81_000 + 269_000 + 160_000 + dust + 3
+    assert reserve(schedule_of({0: Order(Side.BID, 0, 1)}, imbalance_limit_wh=0), ZONE) == 81 + dust + 3
     assert reserve(schedule_of({}), ZONE) == 0
     cheap_to_miss = replace(ZONE, short_price_per_kwh=50_000, penalty_per_kwh=0)
-    assert reserve(schedule_of({0: Order(Side.OFFER, 0, 1_000)}, imbalance_limit_wh=0), cheap_to_miss) == 3
+    assert reserve(schedule_of({0: Order(Side.OFFER, 0, 1_000)}, imbalance_limit_wh=0), cheap_to_miss) == dust + 3
 
 
 def test_reserve__worst_that_can_happen__is_owed_but_for_the_rounding() -> None:
@@ -172,8 +173,15 @@ def test_reserve__worst_that_can_happen__is_owed_but_for_the_rounding() -> None:
     )
     at_worst = settle(schedule, [whole] * SLOTS_PER_DAY, metered({0: 2500, 1: 0}), ZONE, green=False)
     tolerated = 2 * 100 * ZONE.penalty_per_kwh // 1000
-    assert -net_cash(at_worst) == reserve(schedule, ZONE) - 3 - tolerated
+    assert -net_cash(at_worst) == reserve(schedule, ZONE) - 96 * 320_000 // 1000 - 3 - tolerated
     assert at_worst.residual_short_wh == 1000
+
+
+def test_reserve__offer_that_costs_little_to_fail__is_the_premium_it_may_expose() -> None:
+    green = replace(ZONE, green_premium_ticks=5, short_price_per_kwh=250_000)
+    offers = schedule_of({0: Order(Side.OFFER, 127, 1_000_000)}, imbalance_limit_wh=0)
+    assert reserve(offers, green) - exposure(offers, green, green=True) == 3 - 1
+    assert exposure(offers, green, green=True) > exposure(offers, green, green=False)
 
 
 def test_exposure__bids_offers_and_limit__long_energy_premium_and_dust() -> None:
