@@ -14,6 +14,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from gridwitness.service.bench.forecast import ForecastResult
     from gridwitness.service.bench.nab import NabResult
+    from gridwitness.service.bench.rul import RulResult
 
 bench = typer.Typer(no_args_is_help=True, help="Measure the scoring on data given from outside.")
 
@@ -124,6 +125,52 @@ def _forecast_table(results: Sequence[ForecastResult]) -> Table:
         shares = (f"{share:.3f}" for share in result.coverage)
         more = (f"{result.pinball:.3f}", f"{result.seconds_per_series:.4f}")
         table.add_row(result.kind, result.forecaster, str(result.series), f"{result.mase:.3f}", *shares, *more)
+    return table
+
+
+@bench.command()
+def rul(
+    train: Annotated[Path, typer.Option(help="Units that ran to failure: unit, cycle, 3 settings, 21 sensors")],
+    test: Annotated[Path, typer.Option(help="Units still running, in the same format")],
+    rul: Annotated[Path, typer.Option(help="Their true remaining lives in cycles, one a line")],
+    rivals: Annotated[bool, typer.Option("--rivals", help="Measure LightGBM too")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Estimate remaining life on turbofan data (C-MAPSS), with 90 % intervals and a health score per unit.
+
+    Lives are capped at 125 cycles. The true ones serve to judge only.
+
+    \b
+    Example: gridwitness bench rul --train train_FD001.txt --test test_FD001.txt --rul RUL_FD001.txt
+    """
+    from gridwitness.scoring.remaining_life import DEFAULT_LIFE_PARAMS
+    from gridwitness.service.bench.rul import bench_rul
+
+    rival_estimators = {}
+    if rivals:
+        from gridwitness.service.bench.rul_rivals import rivals as estimators
+
+        rival_estimators = estimators()
+    result = bench_rul(train, test, rul, rival_estimators)
+    if as_json:
+        figures: dict[str, Any] = {"rmse": result.rmse, "coverage": result.coverage, "width": result.width}
+        more = {"rivals": {name: {"rmse": rmse} for name, rmse in result.rivals_rmse.items()}} if rivals else {}
+        typer.echo(json.dumps(figures | more))
+        return
+    Console().print(_life_table(result))
+    typer.echo(f"RMSE {result.rmse:.2f} cycles, 90 % interval holds {result.coverage:.1%}, {result.width:.1f} wide")
+    for name, rmse in result.rivals_rmse.items():
+        typer.echo(f"{name}: RMSE {rmse:.2f}")
+    typer.echo(f"model 0x{DEFAULT_LIFE_PARAMS.model_hash().hex()}")
+
+
+def _life_table(result: RulResult) -> Table:
+    table = Table(title="Remaining life, cycles")
+    for name in ("unit", "estimate", "from", "to", "health"):
+        table.add_column(name, justify="right")
+    for one in sorted(result.estimates, key=lambda one: one.remaining):
+        cells = (f"{one.remaining:.0f}", f"{one.low:.0f}", f"{one.high:.0f}", f"{one.health_bps:,}")
+        table.add_row(str(one.unit), *cells)
     return table
 
 
