@@ -134,6 +134,7 @@ def test_attack__false_metering__is_held_and_pays_nothing(village: Village, next
     assert village.balance(next_home.owner) == (1_030_003 + 200_000 - 240_000 - 16_500, 0)
 
 
+# INV-M20
 def test_attack__false_metering__can_claim_no_more_than_the_schedule_exposed(
     village: Village, next_home: Home, trade: Trade
 ) -> None:
@@ -147,6 +148,7 @@ def test_attack__false_metering__can_claim_no_more_than_the_schedule_exposed(
     assert earned == 2_000 * 40 <= exposure
 
 
+# INV-M20
 def test_attack__strategic_non_delivery__costs_more_than_the_sale_brings(
     village: Village, home: Home, next_home: Home
 ) -> None:
@@ -161,6 +163,7 @@ def test_attack__strategic_non_delivery__costs_more_than_the_sale_brings(
     assert reserve == 400_000 + 30_000 - 367_500 + 3
 
 
+# INV-M20
 def test_attack__consuming_on_the_backstops_account__stops_at_the_reserve(
     village: Village, home: Home, trade: Trade
 ) -> None:
@@ -185,6 +188,7 @@ def test_attack__oracle_withholds_data__money_is_free_after_the_deadline(
     assert village.market.backstop(village.zone).exposure == 0
 
 
+# INV-M23
 def test_attack__hostile_disputer__pays_the_account_for_a_bounded_wait(
     village: Village, home: Home, trade: Trade, disputer: Any
 ) -> None:
@@ -205,7 +209,7 @@ def test_attack__hostile_disputer__pays_the_account_for_a_bounded_wait(
     assert village.balance(disputer) == (DISPUTE_BOND, 0)
 
 
-# INV-M1, INV-M17
+# INV-M1, INV-M17, INV-M21
 def test_attack__seller_paid_first_and_all_withdraw__leaves_enough_for_the_last(
     village: Village, home: Home, next_home: Home, trade: Trade, operator: Any
 ) -> None:

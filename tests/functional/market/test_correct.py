@@ -35,7 +35,7 @@ RAN_AT = 6
 DELIVERED = energies({10: 1_000})
 
 
-# INV-M1
+# INV-M1, INV-M24
 def test_correct__later_profile__books_the_difference_and_waits_again(
     village: Village, home: Home, next_home: Home, bought: Schedule, disputer: Any
 ) -> None:
@@ -116,7 +116,7 @@ def equivocate(feed: Feed, seq: int, prover: Any) -> None:
     feed.attestation.proveEquivocation(attested.config, *pair, sender=prover)
 
 
-# INV-M14
+# INV-M14, INV-M24
 def test_revoke__batch_superseded__undoes_the_run_and_opens_the_schedule(
     village: Village, home: Home, next_home: Home, bought: Schedule, disputer: Any
 ) -> None:

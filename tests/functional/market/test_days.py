@@ -124,7 +124,7 @@ def trade_a_day(village: Village, homes: list[Home], random: Random, disputer: A
     return TradedDay(village, trades, clearings, disputer)
 
 
-# INV-M1, INV-M2, INV-M3, INV-M10
+# INV-M1, INV-M2, INV-M3, INV-M10, INV-M20, INV-M21, INV-M24
 @pytest.mark.parametrize("seed", range(3))
 def test_settle__random_day__equals_reference_at_every_stage_and_pays_out_to_the_last_unit(
     open_village: OpenVillage, make_homes: MakeHomes, operator: Any, disputer: Any, seed: int

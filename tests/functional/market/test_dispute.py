@@ -121,6 +121,7 @@ def test_go_on__run_with_a_field_changed__is_a_mismatch(
             village.market.finalize([tuple(forged)], sender=home.owner)
 
 
+# INV-M10, INV-M23
 def test_dispute__bond_put_at_stake__locks_it_and_holds_the_run(
     village: Village, home: Home, bought: Schedule, disputer: Any
 ) -> None:
@@ -163,6 +164,7 @@ def test_dispute__without_the_money__names_bond_and_balance(
         village.market.dispute(run, sender=home.owner)
 
 
+# INV-M23
 def test_dispute__nothing_corrected__gives_the_bond_to_the_account(
     village: Village, home: Home, bought: Schedule, disputer: Any
 ) -> None:
@@ -190,6 +192,7 @@ def test_dispute__by_the_account_itself__costs_it_nothing_but_time(
     assert village.balance(home.owner) == (830_003 + DISPUTE_BOND, 0)
 
 
+# INV-M23
 def test_correct__disputed_run_changes__gives_the_bond_back(
     village: Village, home: Home, bought: Schedule, disputer: Any
 ) -> None:
@@ -200,6 +203,7 @@ def test_correct__disputed_run_changes__gives_the_bond_back(
     assert village.balance(home.owner) == (0, 830_003 - 400)
 
 
+# INV-M23
 def test_correct__disputed_run_stays_the_same__gives_the_bond_to_the_account(
     village: Village, home: Home, bought: Schedule, disputer: Any
 ) -> None:

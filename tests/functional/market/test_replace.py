@@ -256,6 +256,7 @@ def test_replace__signed_by_a_stranger__is_not_authorised(village: Village, home
         village.market.replace(village.sign(next_home, new), schedule_args(old), sender=village.transmitter)
 
 
+# INV-M22
 def test_replace__paused_zone__takes_orders_back_and_no_others(
     village: Village, home: Home, next_home: Home, operator: Any
 ) -> None:

@@ -168,9 +168,9 @@ def test_settle__fee_and_premium__are_paid_on_top_of_the_price(
     ]
     village.end_and_clear([7])
     before = village.market.backstop(9).balance
-    for schedule, metered_wh, cash in rows:
-        settlement = village.settlement(village.settle(schedule, energies({7: metered_wh})))
-        assert settlement == Settlement(*cash, 0, 0, metered_wh, metered_wh, 0, 0)
+    receipt = village.settle_all([(schedule, energies({7: metered_wh})) for schedule, metered_wh, _ in rows])
+    settlements = [Settlement(*tuple(e.settlement)) for e in receipt.events.filter(village.market.RunMade)]
+    assert settlements == [Settlement(*cash, 0, 0, energy_wh, energy_wh, 0, 0) for _, energy_wh, cash in rows]
     assert village.market.backstop(9).balance == before
     assert village.market.backstop(9).inTransit == 0
 
@@ -181,15 +181,7 @@ def test_settle__many_rows_and_days__settles_each_on_its_own(village: Village, h
     warp(village.end_of_day() + 86_400)
     village.market.clear(village.zone, [village.first_slot + 96 + 95], sender=village.transmitter)
     rows = [(bought, energies({10: 1_000})), (later, NOTHING), (sold, energies({10: -1_000}))]
-    for schedule, energy_wh in rows:
-        village.meter(schedule, energy_wh)
-    metered = [
-        (list(pack_energy_wh(energy_wh)), 0, village.proof_of(number))
-        for number, (_, energy_wh) in enumerate(rows, start=1)
-    ]
-    receipt = village.market.settle(
-        [schedule_args(schedule) for schedule, _ in rows], metered, sender=village.transmitter
-    )
+    receipt = village.settle_all(rows)
     runs = [SettlementRun(*fields) for fields in village.runs(receipt)]
     assert [(run.day, run.profile_seq, run.from_counterparties) for run in runs] == [
         (village.day, 1, -200_000),

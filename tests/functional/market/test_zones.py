@@ -191,6 +191,7 @@ def test_announce__rules_changed__orders_and_settlement_follow_those_of_their_da
     assert village.status(sold) == FINAL
 
 
+# INV-M22
 def test_pause__everything_but_orders__goes_on(
     village: Village, home: Home, next_home: Home, operator: Any, neighbour: Any
 ) -> None:

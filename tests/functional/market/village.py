@@ -244,8 +244,15 @@ class Village:
 
     def settle(self, schedule: Schedule, energy_wh: Sequence[int], score_bps: int = 0) -> Any:
         """Attest and settle one schedule; returns the receipt."""
-        metered = self.meter(schedule, energy_wh, score_bps)
-        return self.market.settle([schedule_args(schedule)], [metered], sender=self.transmitter)
+        return self.settle_all([(schedule, energy_wh)], score_bps)
+
+    def settle_all(self, rows: Sequence[tuple[Schedule, Sequence[int]]], score_bps: int = 0) -> Any:
+        """Attest a batch for each schedule, and settle all of them in one call; returns the receipt."""
+        metered = [self.meter(*row, score_bps) for row in rows]
+        # Proofs are for the stream's length once all are attested.
+        first = len(self.feed.batches) - len(rows) + 1
+        metered = [(*fields[:2], self.proof_of(seq)) for seq, fields in enumerate(metered, first)]
+        return self.market.settle([schedule_args(schedule) for schedule, _ in rows], metered, sender=self.transmitter)
 
     def runs(self, receipt: Any) -> list[Run]:
         """The runs a receipt announces, as the contract takes them back."""
