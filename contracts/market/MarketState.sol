@@ -28,10 +28,10 @@ abstract contract MarketState {
     uint256 private constant DAYS_KEPT = 16;
 
     // MarketExtension writes both, which Slither does not see behind the delegatecall.
-    // slither-disable-next-line uninitialized-state
+    // slither-disable-start uninitialized-state
     mapping(uint24 zone => ZoneRules) internal _newestRules;
-    // slither-disable-next-line uninitialized-state
     mapping(uint24 zone => ZoneRules[]) internal _earlierRules;
+    // slither-disable-end uninitialized-state
     mapping(uint24 zone => ZoneMoney) internal _zones;
     mapping(uint24 zone => TickBook.Ring) internal _books;
     mapping(uint24 zone => ResultRing) private _results;
