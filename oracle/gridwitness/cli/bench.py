@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gridwitness.errors import InputError
+
 if TYPE_CHECKING:
     from gridwitness.service.bench.forecast import ForecastResult
     from gridwitness.service.bench.nab import NabResult
@@ -131,33 +133,40 @@ def _forecast_table(results: Sequence[ForecastResult]) -> Table:
 @bench.command()
 def rul(
     train: Annotated[Path, typer.Option(help="Units that ran to failure: unit, cycle, 3 settings, 21 sensors")],
-    test: Annotated[Path, typer.Option(help="Units still running, in the same format")],
-    rul: Annotated[Path, typer.Option(help="Their true remaining lives in cycles, one a line")],
+    test: Annotated[Path | None, typer.Option(help="Units still running, in the same format")] = None,
+    rul: Annotated[Path | None, typer.Option(help="Their true remaining lives in cycles, one a line")] = None,
     rivals: Annotated[bool, typer.Option("--rivals", help="Measure LightGBM too")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Estimate remaining life on turbofan data (C-MAPSS), with 90 % intervals and a health score per unit.
 
-    Lives are capped at 125 cycles. The true ones serve to judge only.
+    Lives are capped at 125 cycles. The true ones serve to judge only. Without --test and --rul the training units are
+    cross-validated: each tenth, cut short, is judged by a model of the others.
 
     \b
     Example: gridwitness bench rul --train train_FD001.txt --test test_FD001.txt --rul RUL_FD001.txt
     """
     from gridwitness.scoring.remaining_life import DEFAULT_LIFE_PARAMS
-    from gridwitness.service.bench.rul import bench_rul
+    from gridwitness.service.bench.rul import bench_rul, cross_validate
 
+    if (test is None) != (rul is None):
+        raise InputError("one of --test and --rul is missing", hint="give both, or none to cross-validate")
     rival_estimators = {}
     if rivals:
         from gridwitness.service.bench.rul_rivals import rivals as estimators
 
         rival_estimators = estimators()
-    result = bench_rul(train, test, rul, rival_estimators)
+    if test is None or rul is None:
+        result = cross_validate(train, rival_estimators)
+    else:
+        result = bench_rul(train, test, rul, rival_estimators)
     if as_json:
         figures: dict[str, Any] = {"rmse": result.rmse, "coverage": result.coverage, "width": result.width}
         more = {"rivals": {name: {"rmse": rmse} for name, rmse in result.rivals_rmse.items()}} if rivals else {}
         typer.echo(json.dumps(figures | more))
         return
-    Console().print(_life_table(result))
+    if test:
+        Console().print(_life_table(result))
     typer.echo(f"RMSE {result.rmse:.2f} cycles, 90 % interval holds {result.coverage:.1%}, {result.width:.1f} wide")
     for name, rmse in result.rivals_rmse.items():
         typer.echo(f"{name}: RMSE {rmse:.2f}")

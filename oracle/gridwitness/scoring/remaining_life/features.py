@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MEAN_CYCLES = (5, 10, 20, 30, 50)
+MEAN_CYCLES = (10, 20, 30, 50)
 SLOPE_CYCLES = (30, 60)
-NEW_CYCLES = 25
+NEW_CYCLES = 50
 AGE_UNIT = 100.0
 # A sensor with fewer values than this counts steps, and drowns in rounding.
 LEAST_VALUES = 3
@@ -75,7 +75,7 @@ def _nearest(settings: Array, points: Array) -> NDArray[np.intp]:
 
 
 def unit_features(values: Array) -> Array:
-    """Features of every cycle from it and those before it: shape (cycles, 8 × sensors + 1).
+    """Features of every cycle from it and those before it: shape (cycles, 7 × sensors + 1).
 
     `values` (cycles, sensors), standardised. Means of the last cycles, the second half of a span less its first, the
     mean of the unit's first cycles, and its age.

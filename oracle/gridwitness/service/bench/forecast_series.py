@@ -62,7 +62,7 @@ def load_series(path: Path) -> list[HourlySeries]:
         if table.duplicated(["time", "series"]).any():
             raise InputError(f"{path}: a time stands twice in one series")
         table = table.pivot(index="time", columns="series", values="value")
-    elif "time" in columns:
+    elif "time" in table.columns:
         table = table.set_index("time")
     hourly = _hourly(path, table)
     weekday = pd.DatetimeIndex(hourly.index)[0].weekday()
