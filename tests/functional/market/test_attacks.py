@@ -14,9 +14,11 @@ from tests.actors import Device, refused
 from tests.functional.market.village import (
     BACKSTOP,
     DISPUTE_BOND,
+    DUST_AND_ROUNDING,
     FINAL,
     HELD,
     NOTHING,
+    TRADE_RESERVE,
     ZONE,
     Home,
     MakeHomes,
@@ -131,7 +133,7 @@ def test_attack__false_metering__is_held_and_pays_nothing(village: Village, next
     assert (village.status(sold), village.balance(next_home.owner)) == (HELD, before)
     village.finalize(village.run(sold, energies({10: -400})))
     # 1,000 Wh at 200,000; 600 Wh short at 400,000, 550 of them beyond the tolerance at 30,000.
-    assert village.balance(next_home.owner) == (1_030_003 + 200_000 - 240_000 - 16_500, 0)
+    assert village.balance(next_home.owner) == (TRADE_RESERVE + 200_000 - 240_000 - 16_500, 0)
 
 
 # INV-M20
@@ -144,7 +146,7 @@ def test_attack__false_metering__can_claim_no_more_than_the_schedule_exposed(
     made_up = [-(2**31)] * 96
     made_up[10] = -1_000
     village.finalize(village.run(sold, made_up))
-    earned = village.balance(next_home.owner)[0] - 1_030_003 - 200_000
+    earned = village.balance(next_home.owner)[0] - TRADE_RESERVE - 200_000
     assert earned == 2_000 * 40 <= exposure
 
 
@@ -160,7 +162,7 @@ def test_attack__strategic_non_delivery__costs_more_than_the_sale_brings(
     village.finalize(village.run(sold, NOTHING))
     assert village.clearing(10).price_per_kwh == 50_000 + 127 * 2_500
     assert village.balance(next_home.owner) == (reserve + 367_500 - 400_000 - 28_500, 0)
-    assert reserve == 400_000 + 30_000 - 367_500 + 3
+    assert reserve == 400_000 + 30_000 - 367_500 + DUST_AND_ROUNDING
 
 
 # INV-M20
@@ -171,7 +173,7 @@ def test_attack__consuming_on_the_backstops_account__stops_at_the_reserve(
     bought, _ = trade
     receipt = village.settle(bought, (1_000_000,) * 96)
     village.finalize(*village.runs(receipt))
-    assert village.balance(home.owner) == (1_030_003 - 200_000 - 2_000 * 400 - 28_500, 0)
+    assert village.balance(home.owner) == (TRADE_RESERVE - 200_000 - 2_000 * 400 - 28_500, 0)
     assert village.settlement(receipt).residual_short_wh == 96_000_000 - 1_000 - 2_000
     assert village.market.backstop(ZONE).balance > BACKSTOP
 
@@ -205,7 +207,7 @@ def test_attack__hostile_disputer__pays_the_account_for_a_bounded_wait(
         village.market.dispute(disputed, sender=disputer)
     ape.chain.pending_timestamp = ran_at + 2 * wait - 1
     village.market.finalize([disputed], sender=home.owner)
-    assert village.balance(home.owner) == (830_003 + DISPUTE_BOND, 0)
+    assert village.balance(home.owner) == (TRADE_RESERVE - 200_000 + DISPUTE_BOND, 0)
     assert village.balance(disputer) == (DISPUTE_BOND, 0)
 
 
@@ -217,7 +219,7 @@ def test_attack__seller_paid_first_and_all_withdraw__leaves_enough_for_the_last(
     bought, sold = trade
     owners = home.owner, next_home.owner
     village.finalize(village.run(sold, energies({10: -1_000})))
-    village.market.withdraw(1_230_003, next_home.owner, sender=next_home.owner)
+    village.market.withdraw(TRADE_RESERVE + 200_000, next_home.owner, sender=next_home.owner)
     backstop = village.market.backstop(ZONE)
     assert backstop.inTransit == -200_000
     spare = backstop.balance - backstop.exposure
@@ -225,7 +227,7 @@ def test_attack__seller_paid_first_and_all_withdraw__leaves_enough_for_the_last(
     village.assert_conserved(*owners)
     # The buyer is as long as the market pays for: but for dust it gets all that the backstop was exposed to.
     village.finalize(village.run(bought, energies({50: -9_000})))
-    village.market.withdraw(1_030_003 - 200_000 + 120_000 - 28_500, home.owner, sender=home.owner)
+    village.market.withdraw(TRADE_RESERVE - 200_000 + 120_000 - 28_500, home.owner, sender=home.owner)
     assert village.cash(*owners) == 0
     left = village.market.backstop(ZONE)
     assert (left.exposure, left.inTransit) == (0, 0)
@@ -248,7 +250,7 @@ def test_attack__operator_empties_the_backstop__only_what_no_schedule_can_claim(
     village.market.withdrawBackstop(ZONE, available, operator, sender=operator)
     (run,) = village.runs(village.correct(bought, energies({10: 0}), run))
     village.finalize(run)
-    assert village.balance(home.owner) == (830_003 + 40_000 - 28_500, 0)
+    assert village.balance(home.owner) == (TRADE_RESERVE - 200_000 + 40_000 - 28_500, 0)
 
 
 def test_attack__push_payment_denial__nobody_can_block_a_settlement(
@@ -325,3 +327,18 @@ def test_attack__replay_after_replace_and_settle__nothing_is_usable_twice(villag
     for spent, version in ((first, 1), (second, 2)):
         reason = encoded(village.market.VersionNotHigher, home.device_id, version, 2)
         assert village.market.refusal(village.sign(home, spent)) == reason
+
+
+# INV-M12, INV-M13
+def test_attack__old_cancellation_replayed__brings_no_cancelled_order_back(village: Village, home: Home) -> None:
+    """Anybody can replay what is in old calldata, as long as its deadline allows."""
+    old = village.sign(home, village.schedule(home, {}))
+    assert village.submit(old).return_value == 1
+    village.day += 16
+    warp((village.day - 1) * 86_400 + 3_600)
+    ordered = village.place(home, {10: bid(60, 1_000)})
+    cancelled = village.schedule(home, {}, version=2)
+    village.market.replace(village.sign(home, cancelled), schedule_args(ordered), sender=village.transmitter)
+    village.submit(old)
+    assert village.submit(village.sign(home, ordered)).return_value == 0
+    assert sum(village.market.book(ZONE, village.first_slot + 10).bidsWh) == 0

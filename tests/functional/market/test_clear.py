@@ -62,7 +62,7 @@ def mixed_traders(fee_village: Village, make_homes: MakeHomes) -> list[Home]:
 
 
 # INV-M2, INV-M4, INV-M5, INV-M6
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     day=st.lists(slot_orders(), min_size=96, max_size=96),
     arrival=st.permutations(range(TRADERS)),

@@ -21,6 +21,7 @@ from tests.functional.market.village import (
     NOTHING,
     OPEN,
     PROVISIONAL,
+    TRADE_RESERVE,
     ZONE,
     Home,
     Trade,
@@ -42,12 +43,12 @@ def test_correct__later_profile__books_the_difference_and_waits_again(
     before = village.market.backstop(ZONE)
     first = village.run(bought, NOTHING)
     # 1,000 Wh long, 950 of them beyond the tolerance.
-    assert village.balance(home.owner) == (0, 830_003 + 40_000 - 28_500)
+    assert village.balance(home.owner) == (0, TRADE_RESERVE - 200_000 + 40_000 - 28_500)
     warp(first[RAN_AT] + village.params.dispute_seconds)
     receipt = village.correct(bought, energies({10: 1_100}), first)
     (second,) = village.runs(receipt)
     assert village.settlement(receipt) == Settlement(-200_000, 0, -40_000, -1_500, 1_000, 1_100, 0, 0)
-    assert village.balance(home.owner) == (0, 830_003 - 40_000 - 1_500)
+    assert village.balance(home.owner) == (0, TRADE_RESERVE - 200_000 - 40_000 - 1_500)
     backstop = village.market.backstop(ZONE)
     assert (backstop.balance, backstop.inTransit) == (before.balance + 41_500, 200_000)
     assert backstop.exposure == before.exposure + 41_500
@@ -55,7 +56,7 @@ def test_correct__later_profile__books_the_difference_and_waits_again(
     with refused(village.market.RunMismatch, deviceId=home.device_id, day=village.day, status=PROVISIONAL):
         village.market.finalize([first], sender=village.transmitter)
     village.finalize(village.dispute(second, disputer))
-    assert village.balance(home.owner) == (830_003 - 41_500 + DISPUTE_BOND, 0)
+    assert village.balance(home.owner) == (TRADE_RESERVE - 200_000 - 41_500 + DISPUTE_BOND, 0)
 
 
 # INV-M14
@@ -97,7 +98,7 @@ def test_correct__by_a_batch_that_supersedes__needs_no_revoking(village: Village
     supersede(village, bought, DELIVERED, 1)
     metered = (list(pack_energy_wh(DELIVERED)), 0, village.proof_of(2))
     village.market.correct(schedule_args(bought), metered, run, sender=village.transmitter)
-    assert village.balance(home.owner) == (0, 830_003)
+    assert village.balance(home.owner) == (0, TRADE_RESERVE - 200_000)
 
 
 def supersede(village: Village, schedule: Schedule, energy_wh: tuple[int, ...], seq: int) -> None:
@@ -132,7 +133,7 @@ def test_revoke__batch_superseded__undoes_the_run_and_opens_the_schedule(
     assert kept.truncatedHash == schedule_struct_hash(bought)[:24] + bytes(8)
     metered = (list(pack_energy_wh(DELIVERED)), 0, village.proof_of(2))
     village.market.settle([schedule_args(bought)], [metered], sender=village.transmitter)
-    assert village.balance(home.owner) == (0, 830_003)
+    assert village.balance(home.owner) == (0, TRADE_RESERVE - 200_000)
     village.assert_conserved(home.owner, next_home.owner, disputer)
 
 

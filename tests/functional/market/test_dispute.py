@@ -18,6 +18,7 @@ from tests.functional.market.village import (
     NOTHING,
     OPEN,
     PROVISIONAL,
+    TRADE_RESERVE,
     ZONE,
     Home,
     Run,
@@ -43,8 +44,8 @@ def test_finalize__a_day_after_the_run__frees_reserve_and_result(
         village.market.ScheduleFinal(home.device_id, village.day, home.owner, -220_000),
         village.market.ScheduleFinal(next_home.device_id, village.day, next_home.owner, 200_000),
     ]
-    assert village.balance(home.owner) == (1_030_003 - 220_000, 0)
-    assert village.balance(next_home.owner) == (1_030_003 + 200_000, 0)
+    assert village.balance(home.owner) == (TRADE_RESERVE - 220_000, 0)
+    assert village.balance(next_home.owner) == (TRADE_RESERVE + 200_000, 0)
     assert tuple(village.market.backstop(ZONE)) == (backstop + 20_000, 0, 0, False)
     kept = village.market.scheduleOf(home.device_id, village.day)
     assert kept == (FINAL, 1, schedule_struct_hash(bought)[:24] + bytes(8))
@@ -180,7 +181,7 @@ def test_dispute__nothing_corrected__gives_the_bond_to_the_account(
     ended = village.market.DisputeEnded(home.device_id, village.day, disputer, DISPUTE_BOND, False)
     assert ended in receipt.events
     assert village.balance(disputer) == (0, 0)
-    assert village.balance(home.owner) == (830_003 + DISPUTE_BOND, 0)
+    assert village.balance(home.owner) == (TRADE_RESERVE - 200_000 + DISPUTE_BOND, 0)
 
 
 def test_dispute__by_the_account_itself__costs_it_nothing_but_time(
@@ -189,7 +190,7 @@ def test_dispute__by_the_account_itself__costs_it_nothing_but_time(
     run = village.run(bought, DELIVERED)
     village.fund(home.owner, DISPUTE_BOND)
     village.finalize(village.dispute(run, home.owner))
-    assert village.balance(home.owner) == (830_003 + DISPUTE_BOND, 0)
+    assert village.balance(home.owner) == (TRADE_RESERVE - 200_000 + DISPUTE_BOND, 0)
 
 
 # INV-M23
@@ -200,7 +201,7 @@ def test_correct__disputed_run_changes__gives_the_bond_back(
     receipt = village.correct(bought, energies({10: 1_001}), disputed)
     assert village.market.DisputeEnded(home.device_id, village.day, disputer, DISPUTE_BOND, True) in receipt.events
     assert (village.balance(disputer), village.status(bought)) == ((DISPUTE_BOND, 0), PROVISIONAL)
-    assert village.balance(home.owner) == (0, 830_003 - 400)
+    assert village.balance(home.owner) == (0, TRADE_RESERVE - 200_000 - 400)
 
 
 # INV-M23
@@ -211,4 +212,4 @@ def test_correct__disputed_run_stays_the_same__gives_the_bond_to_the_account(
     receipt = village.correct(bought, DELIVERED, disputed)
     assert village.market.DisputeEnded(home.device_id, village.day, disputer, DISPUTE_BOND, False) in receipt.events
     assert village.balance(disputer) == (0, 0)
-    assert village.balance(home.owner) == (DISPUTE_BOND, 830_003)
+    assert village.balance(home.owner) == (DISPUTE_BOND, TRADE_RESERVE - 200_000)

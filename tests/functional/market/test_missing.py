@@ -17,6 +17,7 @@ from tests.functional.market.village import (
     NOTHING,
     PROVISIONAL,
     SLOT_SECONDS,
+    TRADE_RESERVE,
     ZONE,
     Home,
     Trade,
@@ -62,8 +63,8 @@ def test_settle_missing__from_t1__estimates_as_contracted(
     (run,) = village.runs(receipt)
     assert run[5] == 0
     assert village.settlement(village.settle_missing(sold)) == Settlement(200_000, 0, 0, 0, -1_000, -1_000, 0, 0)
-    assert village.balance(home.owner) == (0, 830_003)
-    assert village.balance(next_home.owner) == (0, 1_230_003)
+    assert village.balance(home.owner) == (0, TRADE_RESERVE - 200_000)
+    assert village.balance(next_home.owner) == (0, TRADE_RESERVE + 200_000)
     with refused(village.market.ScheduleNotOpen, deviceId=home.device_id, day=village.day, status=PROVISIONAL):
         village.settle_missing(bought, run)
     with refused(village.market.ProfileStands, deviceId=home.device_id, day=village.day, profileSeq=0):
@@ -74,6 +75,17 @@ def test_settle_missing__from_t1__estimates_as_contracted(
         village.market.finalize([run], sender=intruder)
 
 
+# INV-M15
+def test_dispute__estimate__is_refused(
+    village: Village, next_home: Home, trade: Trade, disputer: Any, provisional_at: int
+) -> None:
+    """A dispute would only keep it from its end."""
+    warp(provisional_at)
+    (estimate,) = village.runs(village.settle_missing(trade[1]))
+    with refused(village.market.RunEstimated, deviceId=next_home.device_id, day=village.day):
+        village.market.dispute(estimate, sender=disputer)
+
+
 def test_correct__data_after_an_estimate__takes_its_place(
     village: Village, home: Home, next_home: Home, trade: Trade, provisional_at: int, final_at: int
 ) -> None:
@@ -82,11 +94,11 @@ def test_correct__data_after_an_estimate__takes_its_place(
     (estimate,) = village.runs(village.settle_missing(bought))
     warp(final_at)  # nobody asked for the end in time
     (run,) = village.runs(village.correct(bought, energies({10: 1_050}), estimate))
-    assert village.balance(home.owner) == (0, 830_003 - 20_000)
+    assert village.balance(home.owner) == (0, TRADE_RESERVE - 200_000 - 20_000)
     with refused(village.market.ScheduleNotOpen, deviceId=home.device_id, day=village.day, status=PROVISIONAL):
         village.settle_missing(bought, run)
     village.finalize(run)
-    assert village.balance(home.owner) == (830_003 - 20_000, 0)
+    assert village.balance(home.owner) == (TRADE_RESERVE - 200_000 - 20_000, 0)
     village.assert_conserved(home.owner, next_home.owner)
 
 
@@ -106,8 +118,8 @@ def test_settle_missing__from_t2__buyers_took_and_sellers_failed(
     assert village.settlement(receipt) == Settlement(200_000, 0, -400_000, -28_500, -1_000, 0, 0, 0)
     assert final(next_home.device_id, village.day, next_home.owner, -228_500) in receipt.events
     assert village.status(bought) == village.status(sold) == FINAL
-    assert village.balance(home.owner) == (830_003, 0)
-    assert village.balance(next_home.owner) == (1_030_003 - 228_500, 0)
+    assert village.balance(home.owner) == (TRADE_RESERVE - 200_000, 0)
+    assert village.balance(next_home.owner) == (TRADE_RESERVE - 228_500, 0)
     assert tuple(village.market.backstop(ZONE)) == (backstop + 428_500, 0, 0, False)
 
 
@@ -125,7 +137,7 @@ def test_settle_missing__estimated_and_still_no_data__ends_without_delivery(
     with refused(village.market.RunMismatch, **status):
         village.settle_missing(sold, (*estimate[:9], 0, *estimate[10:]))
     village.settle_missing(sold, estimate)
-    assert (village.status(sold), village.balance(next_home.owner)) == (FINAL, (1_030_003 - 228_500, 0))
+    assert (village.status(sold), village.balance(next_home.owner)) == (FINAL, (TRADE_RESERVE - 228_500, 0))
     village.assert_conserved(home.owner, next_home.owner)
 
 
@@ -202,8 +214,23 @@ def test_settle_missing__results_lost__forfeits_the_reserve(
         assert here.settlement(receipt).traded_cash == 200_000
     ape.chain.pending_timestamp = lost_at
     receipt = village.settle_missing(sold)
-    assert village.settlement(receipt) == Settlement(0, 0, 0, -1_030_003, 0, 0, 0, 0)
-    assert village.market.ScheduleFinal(sold.device_id, village.day, next_home.owner, -1_030_003) in receipt.events
+    assert village.settlement(receipt) == Settlement(0, 0, 0, -TRADE_RESERVE, 0, 0, 0, 0)
+    assert village.market.ScheduleFinal(sold.device_id, village.day, next_home.owner, -TRADE_RESERVE) in receipt.events
     village.settle_missing(bought, estimate)
     assert village.balance(home.owner) == village.balance(next_home.owner) == (0, 0)
-    assert tuple(village.market.backstop(ZONE)) == (backstop + 2 * 1_030_003, 0, 0, False)
+    assert tuple(village.market.backstop(ZONE)) == (backstop + 2 * TRADE_RESERVE, 0, 0, False)
+
+
+# INV-M21
+def test_settle_missing__buyer_forfeits_after_the_seller_was_paid__covers_what_is_in_transit(
+    village: Village, home: Home, next_home: Home, trade: Trade, operator: Any
+) -> None:
+    bought, sold = trade
+    backstop = village.market.backstop(ZONE).balance
+    village.finalize(village.run(sold, energies({10: -1_000})))
+    village.market.withdraw(TRADE_RESERVE + 200_000, next_home.owner, sender=next_home.owner)
+    warp((village.first_slot + 2_048 - 287) * SLOT_SECONDS)
+    village.settle_missing(bought)
+    assert tuple(village.market.backstop(ZONE)) == (backstop + TRADE_RESERVE - 200_000, 0, 0, False)
+    village.market.withdrawBackstop(ZONE, backstop + TRADE_RESERVE - 200_000, operator, sender=operator)
+    assert village.euro.balanceOf(village.market) == 0

@@ -11,6 +11,7 @@ from ape.exceptions import ContractLogicError
 
 from tests.actors import refused
 from tests.functional.market.village import (
+    DUST_AND_ROUNDING,
     HELD,
     NONE,
     NOTHING,
@@ -29,8 +30,8 @@ from tests.functional.market.village import (
 
 UNKNOWN, SUSPENDED, RETIRED = 0, 2, 3
 TAMPERED = 1
-# 1,000 Wh at 70,000 and the penalty of 30,000 per kWh.
-RESERVE = 100_003
+# 1,000 Wh at 70,000 and the penalty of 30,000 per kWh, and no imbalance limit.
+RESERVE = 100_000 + DUST_AND_ROUNDING
 
 
 def assert_refused(village: Village, home: Home, schedule: Any, error: Any, **inputs: Any) -> None:
@@ -135,10 +136,28 @@ def test_refuse__closed_gate__names_slot_and_second(village: Village, home: Home
 
 def test_refuse__slot_in_the_past__names_it(village: Village, home: Home) -> None:
     village.fund(home.owner)
-    schedule = village.schedule(home, {90: bid(1, 1)}, day=village.day - 2)
-    slot = (village.day - 2) * 96 + 90
+    warp(village.end_of_day() - 7_200)
+    schedule = village.schedule(home, {0: bid(1, 1), 95: bid(1, 1)})
+    gate = {"slot": village.first_slot, "closedAt": village.gate_closes_at(0)}
+    assert_refused(village, home, schedule, village.market.GateClosed, **gate)
+
+
+# INV-M12
+@pytest.mark.parametrize("orders", [{}, {90: bid(1, 1)}])
+def test_refuse__day_gone__names_its_last_slot(village: Village, home: Home, orders: Any) -> None:
+    """With energy or without: the record of such a day could only take the place of another."""
+    village.fund(home.owner)
+    schedule = village.schedule(home, orders, day=village.day - 2)
+    slot = (village.day - 1) * 96 - 1
     closed_at = (slot - village.params.gate_lead_slots) * SLOT_SECONDS
     assert_refused(village, home, schedule, village.market.GateClosed, slot=slot, closedAt=closed_at)
+
+
+# INV-M12
+def test_refuse__day_beyond_horizon_without_energy__names_its_first_slot(village: Village, home: Home) -> None:
+    schedule = village.schedule(home, {}, day=village.day + 3)
+    slots = {"slot": village.first_slot + 3 * 96, "lastSlot": village.first_slot + 2 * 96 + 3}
+    assert_refused(village, home, schedule, village.market.BeyondHorizon, **slots)
 
 
 @pytest.mark.parametrize("index", [4, 95])

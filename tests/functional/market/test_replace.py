@@ -11,6 +11,7 @@ from gridwitness.domain.market import NO_ORDER, Schedule
 from tests.actors import refused
 from tests.functional.market.village import (
     DAY_SECONDS,
+    DUST_AND_ROUNDING,
     NONE,
     NOTHING,
     OPEN,
@@ -28,8 +29,8 @@ from tests.functional.market.village import (
     warp,
 )
 
-# Of a bid at tick 8 without an imbalance limit: 1,000 Wh at 70,000 + 30,000 per kWh, and rounding.
-RESERVE = 100_003
+# Of a bid at tick 8 without an imbalance limit: 1,000 Wh at 70,000 + 30,000 per kWh.
+RESERVE = 100_000 + DUST_AND_ROUNDING
 
 
 def send(village: Village, home: Home, new: Schedule, old: Schedule) -> Any:

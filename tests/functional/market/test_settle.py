@@ -21,6 +21,7 @@ from tests.functional.market.village import (
     OPEN,
     PROVISIONAL,
     SLOT_SECONDS,
+    TRADE_RESERVE,
     ZONE,
     Home,
     MakeHomes,
@@ -53,7 +54,7 @@ def test_settle__delivered_as_contracted__moves_the_price_and_keeps_it_locked(
     receipt = village.settle(bought, energies({10: 1_000}))
     assert village.settlement(receipt) == Settlement(-200_000, 0, 0, 0, 1_000, 1_000, 0, 0)
     # What may come: 1,000 Wh at 230,000 and 2,000 Wh at 400,000; 3,000 Wh long at 40,000 and 96 Wh of dust at 367,500.
-    reserve, exposure = 1_030_003, 120_000 + 35_280 + 1
+    reserve, exposure = TRADE_RESERVE, 120_000 + 35_280 + 1
     ran_at = receipt.timestamp
     ((*fields,),) = village.runs(receipt)
     assert SettlementRun(*fields) == SettlementRun(
@@ -65,7 +66,7 @@ def test_settle__delivered_as_contracted__moves_the_price_and_keeps_it_locked(
     assert tuple(village.market.backstop(ZONE)) == (before.balance, before.exposure, 200_000, False)
     village.settle(sold, energies({10: -1_000}))
     # The seller gets the price on top of what it reserved to fail: 1,000 Wh at 430,000 − 200,000, and the limit.
-    assert village.balance(next_home.owner) == (0, 1_030_003 + 200_000)
+    assert village.balance(next_home.owner) == (0, TRADE_RESERVE + 200_000)
     assert tuple(village.market.backstop(ZONE)) == tuple(before)
     village.assert_conserved(home.owner, next_home.owner)
 
@@ -84,7 +85,7 @@ def test_settle__deviation_of_a_buyer__pays_imbalance_and_penalty(village: Villa
         with village.isolated() as here:
             settlement = here.settlement(here.settle(bought, energies({10: metered_wh})))
             assert settlement == Settlement(-200_000, 0, imbalance, penalty, 1_000, metered_wh, 0, 0)
-            assert here.balance(home.owner) == (0, 1_030_003 - 200_000 + imbalance + penalty)
+            assert here.balance(home.owner) == (0, TRADE_RESERVE - 200_000 + imbalance + penalty)
             assert here.market.backstop(ZONE).balance == before - imbalance - penalty
 
 
@@ -101,7 +102,7 @@ def test_settle__deviation_of_a_seller__pays_imbalance_and_penalty(
         with village.isolated() as here:
             settlement = here.settlement(here.settle(sold, energies({10: metered_wh})))
             assert settlement == Settlement(200_000, 0, imbalance, penalty, -1_000, metered_wh, 0, 0)
-            assert here.balance(next_home.owner) == (0, 1_030_003 + 200_000 + imbalance + penalty)
+            assert here.balance(next_home.owner) == (0, TRADE_RESERVE + 200_000 + imbalance + penalty)
 
 
 def test_settle__beyond_the_imbalance_limit__is_left_to_the_supplier(village: Village, trade: Trade) -> None:

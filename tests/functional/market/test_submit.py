@@ -17,6 +17,7 @@ from gridwitness.encoding.keys import Secp256k1Key
 from gridwitness.market import settlement as reference
 from tests.actors import Device
 from tests.functional.market.village import (
+    DUST_AND_ROUNDING,
     OPEN,
     ZONE,
     Home,
@@ -25,7 +26,6 @@ from tests.functional.market.village import (
     Village,
     bid,
     encoded,
-    flat,
     offer,
     schedule_args,
     warp,
@@ -80,23 +80,26 @@ def test_submit__bids_and_offers__reserve_the_worst_case_rounded_up_once(village
     # A bid may have to be paid and bear the penalty: 1 Wh at 60,000 + 30,000, 3 Wh at 52,500 + 30,000 per kWh. An offer
     # fails at 400,000 + 30,000 less its limit: 5 Wh at 430,000 − 75,000, 2 Wh at 430,000 − 367,500. 7 Wh more may be
     # short.
-    reserve_milli = 90_000 + 3 * 82_500 + 5 * 355_000 + 2 * 62_500 + 7 * 400_000
-    # All that is bought and 7 Wh more may be long, and 96 bids a Wh short at 367,500.
-    exposure_milli = (4 + 7) * 40_000 + 96 * 367_500
+    dust_milli = 96 * 367_500
+    reserve_milli = 90_000 + 3 * 82_500 + 5 * 355_000 + 2 * 62_500 + 7 * 400_000 + dust_milli
+    # All that is bought and 7 Wh more may be long, and 96 bids a Wh short at the price cap.
+    exposure_milli = (4 + 7) * 40_000 + dust_milli
     schedule = village.place(home, orders, imbalance_limit_wh=7)
     assert village.balance(home.owner) == (0, -(-reserve_milli // 1_000) + 3)
     assert village.market.backstop(village.zone).exposure == exposure_milli // 1_000 + 1
     assert village.market.reserveOf(schedule_args(schedule)) == -(-reserve_milli // 1_000) + 3
 
 
-def test_reserve__offer_dearer_than_failing__reserves_rounding_only(open_village: OpenVillage, home: Home) -> None:
-    village = open_village(8, short_price_per_kwh=40_000, penalty_per_kwh=0)
-    schedule = village.schedule(home, {1: offer(0, 10_000)}, imbalance_limit_wh=0)
-    assert village.market.reserveOf(schedule_args(schedule)) == 3
+def test_reserve__offer_dearer_than_failing__is_the_premium_it_may_claim(open_village: OpenVillage, home: Home) -> None:
+    village = open_village(8, short_price_per_kwh=40_000, penalty_per_kwh=0, green_premium_ticks=2, green_kinds=255)
+    for energy_wh in (1, 10_000):
+        schedule = schedule_args(village.schedule(home, {1: offer(0, energy_wh)}, imbalance_limit_wh=0))
+        assert village.market.reserveOf(schedule) == 5 * energy_wh + DUST_AND_ROUNDING
+        assert village.market.exposureOf(schedule, True) == 5 * energy_wh + DUST_AND_ROUNDING - 2
 
 
 def test_reserve__without_energy__is_nothing(village: Village, home: Home) -> None:
-    schedule = schedule_args(village.schedule(home, flat(offer(9, 0)), imbalance_limit_wh=2**32 - 1))
+    schedule = schedule_args(village.schedule(home, [offer(9, 0)] * 96, imbalance_limit_wh=2**32 - 1))
     assert village.market.reserveOf(schedule) == village.market.exposureOf(schedule, True) == 0
 
 
@@ -119,7 +122,7 @@ def test_reserve__any_schedule__equals_python(premium_village: Village, home: Ho
     assert market.reserveOf(schedule_args(schedule)) == reference.reserve(schedule, rules)
     for green in (False, True):
         exposure = reference.exposure(schedule, rules, green=green)
-        assert market.exposureOf(schedule_args(schedule), green) == exposure
+        assert market.exposureOf(schedule_args(schedule), green) == exposure <= reference.reserve(schedule, rules)
 
 
 def test_submit__owner_or_delegate_signs__counts_until_the_delegation_expires(
@@ -177,8 +180,8 @@ def bad_rows(village: Village, homes: list[Home]) -> list[tuple[tuple[Any, bytes
     late, poor, lost, forged, expired, cheap = homes
     slot, orders = (village.day - 1) * 96, {0: bid(8, 1_000)}
     yesterday = village.schedule(late, orders, day=village.day - 1)
-    greedy = village.schedule(poor, flat(bid(8, 16_000_000)), imbalance_limit_wh=0)
-    needed = 96 * 16_000 * 100_000 + 3
+    greedy = village.schedule(poor, [bid(8, 16_000_000)] * 96, imbalance_limit_wh=0)
+    needed = 96 * 16_000 * 100_000 + DUST_AND_ROUNDING
     return [
         (village.sign(late, yesterday), encoded(market.GateClosed, slot, (slot - 4) * 900)),
         (
@@ -222,6 +225,21 @@ def test_submit__bad_rows_in_any_position__are_reported_and_the_others_taken(
     assert (book.bidsWh[8], sum(book.bidsWh)) == (2_000, 2_000)
     assert [village.balance(home.owner)[1] for home in others] == [0] * 6
     assert village.market.backstop(village.zone).exposure == 2 * village.market.exposureOf(good[0][0], False)
+
+
+# INV-M16
+def test_submit__row_of_the_day_zero__stops_no_other(village: Village, make_homes: MakeHomes) -> None:
+    """The gate of that day's first slots would have closed before time began to count."""
+    odd, good = make_homes(2)
+    for home in (odd, good):
+        village.fund(home.owner)
+    rows = [
+        village.sign(home, village.schedule(home, {0: bid(8, 1)}, day=day)) for home, day in ((odd, 0), (good, None))
+    ]
+    receipt = village.submit(*rows)
+    assert receipt.return_value == 1
+    (skipped,) = receipt.events.filter(village.market.ScheduleSkipped)
+    assert bytes(skipped.refusal[:4]) == encoded(village.market.GateClosed, 0, 0)[:4]
 
 
 def test_submit__owner_that_burns_all_gas__costs_the_relayer_a_bounded_amount(
@@ -274,11 +292,12 @@ def test_submit__two_rows_of_one_account__reserve_no_more_than_there_is(
     for home in homes:
         home.device.register(prosumer)
     schedules = [village.schedule(home, {0: bid(8, 1_000)}, imbalance_limit_wh=0) for home in homes]
-    village.fund(prosumer, 100_003 + 100_002)
+    reserve = 100_000 + DUST_AND_ROUNDING
+    village.fund(prosumer, 2 * reserve - 1)
     receipt = village.submit(*(village.sign(home, one) for home, one in zip(homes, schedules, strict=True)))
     assert receipt.return_value == 1
     (skipped,) = receipt.events.filter(village.market.ScheduleSkipped)
-    assert skipped.refusal == encoded(village.market.InsufficientBalance, prosumer.address, 100_003, 100_002)
+    assert skipped.refusal == encoded(village.market.InsufficientBalance, prosumer.address, reserve, reserve - 1)
 
 
 def test_submit_own__past_the_deadline__needs_no_signature(village: Village, home: Home) -> None:
@@ -303,7 +322,7 @@ def test_submit__without_energy__burns_the_version_and_nothing_else(village: Vil
 
 
 def test_digest__any_schedule__equals_python(village: Village, home: Home) -> None:
-    schedule = village.schedule(home, flat(offer(77, 12_345)), version=4_000_000_000)
+    schedule = village.schedule(home, [offer(77, 12_345)] * 96, version=4_000_000_000)
     assert village.market.scheduleDigest(schedule_args(schedule)) == schedule_digest(village.domain, schedule)
 
 

@@ -178,7 +178,7 @@ def test_announce__rules_changed__orders_and_settlement_follow_those_of_their_da
     with refused(village.market.LimitAboveCap, slot=slot, tick=51, capTick=50):
         village.market.submitOwn(schedule_args(above), sender=home.owner)
     new = village.schedule(home, {10: bid(50, 1_000)}, day=from_day, imbalance_limit_wh=1_000)
-    assert village.market.reserveOf(schedule_args(new)) == 90_000 + 125_000 + 30_000 + 900_000 + 3
+    assert village.market.reserveOf(schedule_args(new)) == 90_000 + 125_000 + 30_000 + 900_000 + 20_640 + 3
     village.market.submitOwn(schedule_args(new), sender=home.owner)
 
     warp(from_day * DAY_SECONDS)
@@ -244,6 +244,11 @@ def test_cap__set_outside_the_open_slots__names_slot_and_limit(village: Village,
         market.setFeederCap(ZONE, [last, last + 1], 1, sender=operator)
     market.setFeederCap(ZONE, [closed + 1, last], 1, sender=operator)
     assert [market.clearing(ZONE, slot).capWh for slot in (closed, closed + 1, last)] == [0, 1, 1]
+
+
+def test_cap__set_for_slot_zero__is_refused_with_its_reason(village: Village, operator: Any) -> None:
+    with refused(village.market.GateClosed, slot=0, closedAt=0):
+        village.market.setFeederCap(ZONE, [0], 1, sender=operator)
 
 
 def test_open_zone__longest_finality__leaves_sixteen_hours_before_the_ring_comes_round(

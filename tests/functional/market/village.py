@@ -36,6 +36,10 @@ IMBALANCE_LIMIT_WH = 20_000
 BACKSTOP = 1_000 * EUR
 POCKET = 10**30
 DISPUTE_BOND = 5 * EUR
+# 96 Wh at the price cap, and three units for rounding: part of every reserve.
+DUST_AND_ROUNDING = 35_280 + 3
+# What either side of the fixture `trade` reserves: 1,000 Wh at 230,000 and 2,000 Wh at 400,000 per kWh, and the rest.
+TRADE_RESERVE = 230_000 + 800_000 + DUST_AND_ROUNDING
 NOTHING = (0,) * SLOTS_PER_DAY
 Run = tuple[Any, ...]
 Trade = tuple[Schedule, Schedule]
@@ -60,11 +64,6 @@ def day_of(orders: Mapping[int, Order]) -> tuple[Order, ...]:
 def energies(values: Mapping[int, int]) -> tuple[int, ...]:
     """96 net energies (Wh) from those that are not zero, by index in the day."""
     return tuple(values.get(index, 0) for index in range(SLOTS_PER_DAY))
-
-
-def flat(order: Order) -> tuple[Order, ...]:
-    """The same order in every slot of the day."""
-    return (order,) * SLOTS_PER_DAY
 
 
 def encoded(error: Any, *values: object) -> bytes:
