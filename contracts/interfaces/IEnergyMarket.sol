@@ -163,7 +163,7 @@ interface IEnergyMarket is IMarketZones, IMarketSettlement {
         view
         returns (ScheduleStatus status, uint32 version, bytes32 truncatedHash);
 
-    /// @notice Sums of bids and offers per book tick of a slot, in Wh. Empty for a slot whose place was taken.
+    /// @notice Sums of bids and offers per book tick of a slot, in Wh. Once a slot's place is taken, its words give way one by one.
     function book(uint24 zone, uint32 slot)
         external
         view
