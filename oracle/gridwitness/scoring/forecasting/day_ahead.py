@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridwitness.errors import InputError
-from gridwitness.scoring.forecasting.features import DAYS_BEFORE, HOURS, calendar_features, past_features
+from gridwitness.scoring.forecasting.features import DAYS_BEFORE, HOURS, calendar_features, past_features, usual_days
 from gridwitness.scoring.forecasting.params import DEFAULT_FORECAST_PARAMS, ForecastParams
 from gridwitness.scoring.forecasting.regression import fit_median
 
@@ -42,6 +42,10 @@ def forecast_day_ahead(
     unit = _unit(recent)
     targets = recent[DAYS_BEFORE:] / unit
     medians = _rolling_medians(samples, targets, params)
+    if weekday is None:
+        # The weather of tomorrow is hardly in the past: half of what the regression makes of it is noise.
+        usual = usual_days(recent, np.zeros(len(recent) + 1, np.int64), params.daily_decay_fast)[-len(medians) :] / unit
+        medians += params.usual_share * (usual - medians)
     median, errors = medians[-1], targets[-params.calibration_days :] - medians[:-1]
     low, high = (median + _error_quantiles(errors, level) for level in (QUANTILES[0], QUANTILES[2]))
     quantiles = np.sort(np.stack([low, median, high], -1), axis=-1)

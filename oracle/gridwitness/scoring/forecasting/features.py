@@ -34,8 +34,8 @@ def past_features(history: Array, kinds: NDArray[np.int64], decays: tuple[float,
         np.median(last_week, 0),
         np.median(same_weekday, 0),
         *(smooth[DAYS_BEFORE - lag : days + 1 - lag] for lag in (1, 7)),
-        *(_usual_days(history, kinds, decay)[targets.start :] for decay in decays),
-        *(_usual_days(history, np.zeros_like(kinds), decay)[targets.start :] for decay in decays),
+        *(usual_days(history, kinds, decay)[targets.start :] for decay in decays),
+        *(usual_days(history, np.zeros_like(kinds), decay)[targets.start :] for decay in decays),
         *(np.repeat(level[:, None], HOURS, 1) for level in levels),
     ]
     return np.stack(features, -1)
@@ -61,7 +61,7 @@ def _smoothed(history: Array) -> Array:
     return smooth
 
 
-def _usual_days(history: Array, kinds: NDArray[np.int64], decay: float) -> Array:
+def usual_days(history: Array, kinds: NDArray[np.int64], decay: float) -> Array:
     """Exponentially weighted mean of earlier days of the same kind, for each day and the next: shape (n + 1, 24)."""
     usual = np.repeat(history[:1], kinds.max() + 1, 0)
     seen = np.zeros(len(usual), dtype=np.int64)

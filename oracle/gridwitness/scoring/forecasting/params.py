@@ -22,6 +22,7 @@ class ForecastParams(NamedTuple):
     `first_iterations`  of the reweighted least squares in the first of these fits
     `more_iterations`   and in each later one, which starts where the one before ended
     `least_value`       quantiles below this share of the mean deviation are 0: plants rest at night, chargers by day
+    `usual_share`       weight of the quickly following usual day in the median, where the week does not matter
     `daily_decay_fast`  weight of the newest day in a usual day that follows quickly
     `daily_decay_slow`  and in one that follows slowly
     """
@@ -31,10 +32,11 @@ class ForecastParams(NamedTuple):
     calibration_days: int = 42
     calibration_folds: int = 3
     ridge: float = 3.0
-    first_iterations: int = 7
-    more_iterations: int = 2
+    first_iterations: int = 9
+    more_iterations: int = 5
     least_value: float = 0.03
-    daily_decay_fast: float = 0.1
+    usual_share: float = 0.5
+    daily_decay_fast: float = 0.15
     daily_decay_slow: float = 0.03
 
     def model_hash(self) -> bytes:
