@@ -1,55 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @dev The clearing rule of IEnergyMarket, told a second time as slowly and plainly as possible.
+/// @dev The clearing rule of IEnergyMarket, told a second time on two curves, tick by tick.
 library BruteForceClearing {
+    /// @param supply S(p): offers at tick p and below, cut at the cap
+    /// @param demand D(p): bids at tick p and above, cut at the cap; nobody bids at tick 128
+    struct Curves {
+        uint256[128] supply;
+        uint256[129] demand;
+    }
+
     struct Result {
         uint256 tick;
         uint256 volumeWh;
+        uint256 bidTick;
         uint256 bidFilledWh;
         uint256 bidWh;
+        uint256 offerTick;
         uint256 offerFilledWh;
         uint256 offerWh;
     }
 
-    /// @notice S(tick): offers at this tick and below.
-    function supply(uint256[128] memory offers, uint256 tick) internal pure returns (uint256 sum) {
-        for (uint256 t = 0; t <= tick; ++t) {
-            sum += offers[t];
-        }
-    }
-
-    /// @notice D(tick): bids at this tick and above.
-    function demand(uint256[128] memory bids, uint256 tick) internal pure returns (uint256 sum) {
-        for (uint256 t = tick; t < 128; ++t) {
-            sum += bids[t];
-        }
-    }
-
-    function volumeAt(uint256[128] memory bids, uint256[128] memory offers, uint256 tick)
+    function curves(uint256[128] memory bids, uint256[128] memory offers, uint256 capWh)
         internal
         pure
-        returns (uint256)
+        returns (Curves memory cut)
     {
-        uint256 s = supply(offers, tick);
-        uint256 d = demand(bids, tick);
-        return s < d ? s : d;
+        uint256 sum;
+        for (uint256 t = 0; t < 128; ++t) {
+            sum += offers[t];
+            cut.supply[t] = _least(sum, capWh);
+        }
+        sum = 0;
+        for (uint256 t = 128; t > 0; --t) {
+            sum += bids[t - 1];
+            cut.demand[t - 1] = _least(sum, capWh);
+        }
     }
 
-    function clear(uint256[128] memory bids, uint256[128] memory offers) internal pure returns (Result memory result) {
+    /// @notice The most that any price allows.
+    function mostVolume(Curves memory cut) internal pure returns (uint256 most) {
+        for (uint256 t = 0; t < 128; ++t) {
+            uint256 volume = _least(cut.supply[t], cut.demand[t]);
+            if (volume > most) most = volume;
+        }
+    }
+
+    function clear(uint256[128] memory bids, uint256[128] memory offers, uint256 capWh)
+        internal
+        pure
+        returns (Result memory result)
+    {
+        Curves memory cut = curves(bids, offers, capWh);
         uint256 p = 0;
-        while (supply(offers, p) < demand(bids, p + 1)) ++p;
+        while (cut.supply[p] < cut.demand[p + 1]) ++p;
         result.tick = p;
-        if (supply(offers, p) == demand(bids, p + 1)) {
-            uint256 q = p == 127 ? 127 : p + 1;
-            while (q < 127 && bids[q] == 0 && offers[q] == 0) ++q;
+        if (cut.supply[p] == cut.demand[p + 1]) {
+            uint256 q = p;
+            while (q < 127 && (q == p || !_standsAt(cut, q))) ++q;
             result.tick = (p + q) / 2;
         }
-        uint256 t = result.tick;
-        result.volumeWh = volumeAt(bids, offers, t);
-        result.bidWh = bids[t];
-        result.offerWh = offers[t];
-        result.bidFilledWh = result.volumeWh - demand(bids, t + 1);
-        result.offerFilledWh = result.volumeWh - (t == 0 ? 0 : supply(offers, t - 1));
+        result.volumeWh = _least(cut.supply[result.tick], cut.demand[result.tick]);
+        (result.bidTick, result.offerTick) = (result.tick, result.tick);
+        if (result.volumeWh == capWh) {
+            result.bidTick = 127;
+            while (cut.demand[result.bidTick] < capWh) --result.bidTick;
+            result.offerTick = 0;
+            while (cut.supply[result.offerTick] < capWh) ++result.offerTick;
+        }
+        (result.bidWh, result.offerWh) = (bids[result.bidTick], offers[result.offerTick]);
+        result.bidFilledWh = result.volumeWh - cut.demand[result.bidTick + 1];
+        result.offerFilledWh = result.volumeWh - (result.offerTick == 0 ? 0 : cut.supply[result.offerTick - 1]);
+    }
+
+    /// @dev Whether a bid or an offer within the cap stands at tick `t`, which is not 0.
+    function _standsAt(Curves memory cut, uint256 t) private pure returns (bool) {
+        return cut.demand[t] != cut.demand[t + 1] || cut.supply[t] != cut.supply[t - 1];
+    }
+
+    function _least(uint256 a, uint256 b) private pure returns (uint256) {
+        return a < b ? a : b;
     }
 }

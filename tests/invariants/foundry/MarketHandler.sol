@@ -1,303 +1,304 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IDataAttestation} from "../../../contracts/interfaces/IDataAttestation.sol";
 import {IEnergyMarket} from "../../../contracts/interfaces/IEnergyMarket.sol";
+import {IMarketSettlement} from "../../../contracts/interfaces/IMarketSettlement.sol";
+import {IMarketZones} from "../../../contracts/interfaces/IMarketZones.sol";
 import {DeliverySlots} from "../../../contracts/libraries/DeliverySlots.sol";
-import {BruteForceClearing} from "./BruteForceClearing.sol";
-import {VM} from "./MarketCheats.sol";
-import {MarketSetting} from "./MarketSetting.sol";
+import {CHEATS} from "./Cheats.sol";
+import {MarketDraws} from "./MarketDraws.sol";
+import {MarketZonesWalk} from "./MarketZonesWalk.sol";
+import {SettlementTwin} from "./SettlementTwin.sol";
 
-/// @dev Random use of a market by four households with two devices each, in two zones, over laps of the ring. Every call
-/// it makes must succeed; what must fail is tried and required to. It keeps its own books of everything.
-contract MarketHandler is MarketSetting {
-    using BruteForceClearing for uint256[128];
+/// @dev Random use of a market by four households in two zones, over laps of the rings. Every call must go as the model
+/// says: what must fail is tried and required to. Settlement is here; schedules are in MarketTrades, money, clearing
+/// and rules of zones in MarketZonesWalk.
+contract MarketHandler is MarketZonesWalk {
+    uint16 private constant HOLD_SCORE_BPS = 9_900;
 
-    struct Standing {
-        IEnergyMarket.Schedule schedule;
-        bool held;
-    }
-
-    Standing[] private _standing;
-    bytes32[] public settledDevices;
-    uint24[] public settledDays;
-    mapping(bytes32 deviceId => mapping(uint24 day => uint32)) public versions;
-    uint256 public clearedSlots;
-    uint256 public settledOnProof;
-    uint256 public settledMissing;
-    uint256 public replaced;
-    uint256 public cancelled;
-    uint256 public laps;
-    uint256 public held;
-    uint256 public voided;
-    uint256 public matchedWh;
-
-    // What the fuzzer calls
-
-    function deposit(uint256 seed, uint256 amount) external {
-        _deposit(_owner(seed), 1 + amount % 1e8);
-    }
-
-    function withdraw(uint256 seed, uint256 share) external {
-        address account = _owner(seed);
-        (uint256 free, uint256 reserved) = market.balanceOf(account);
-        VM.prank(account);
-        try market.withdraw(free + 1, account) {
-            require(false, "withdrew reserved money");
-        } catch {}
-        uint256 amount = free * (share % 101) / 100;
-        if (amount == 0) return;
-        VM.prank(account);
-        market.withdraw(amount, account);
-        (, uint256 after_) = market.balanceOf(account);
-        require(after_ == reserved, "reserve touched");
-    }
-
-    function submit(uint256 seed, uint256 dayAhead, uint256 density) external {
-        uint256 index = seed % DEVICES;
-        uint24 day = uint24(block.timestamp / 1 days + dayAhead % 3);
-        IEnergyMarket.Schedule memory schedule = IEnergyMarket.Schedule({
-            deviceId: _deviceId(index),
-            account: _owner(index / 2),
-            zone: _zone(index),
-            day: day,
-            version: versions[_deviceId(index)][day] + 1,
-            orders: _randomOrders(seed, _zone(index), day, density)
-        });
-        if (_find(schedule.deviceId, day) < _standing.length || _blocked(schedule)) return;
-        if (_firstOpen(schedule.zone) > DeliverySlots.firstOf(day) + 95) return;
-        _afford(schedule, 0);
-        VM.prank(schedule.account);
-        market.submitOwn(schedule);
-        versions[schedule.deviceId][day] = schedule.version;
-        if (market.reserveOf(schedule) != 0 || !_isEmpty(schedule.orders)) _standing.push(Standing(schedule, false));
-    }
-
-    function replace(uint256 pick, uint256 seed, uint256 density) external {
-        _replace(pick, seed, density, false);
-    }
-
-    function cancel(uint256 pick) external {
-        _replace(pick, 0, 0, true);
-    }
-
-    function clear(uint256 pick) external {
-        if (_standing.length == 0) return;
-        IEnergyMarket.Schedule memory schedule = _standing[pick % _standing.length].schedule;
-        _clearDay(schedule.zone, schedule.day);
+    function attest(uint256 pick, uint256 seed) external {
+        uint256 index = _pick(pick, _isOver);
+        if (index < _positions.length) _attest(_positions[index].schedule, seed);
     }
 
     function settle(uint256 pick, uint256 seed) external {
-        uint256 index = _endedFrom(pick, 0);
-        if (index == _standing.length) return;
-        IEnergyMarket.Schedule memory schedule = _standing[index].schedule;
-        _clearDay(schedule.zone, schedule.day);
-        IEnergyMarket.Schedule[] memory schedules = new IEnergyMarket.Schedule[](1);
-        IEnergyMarket.Metered[] memory metered = new IEnergyMarket.Metered[](1);
+        uint256[] memory indices = _pickSome(pick, 1 + seed % 3, _isSettleable);
+        IMarketSettlement.Schedule[] memory schedules = new IMarketSettlement.Schedule[](indices.length);
+        IMarketSettlement.Metered[] memory metered = new IMarketSettlement.Metered[](indices.length);
+        Profile[] memory profiles = new Profile[](indices.length);
+        bool isProven = true;
+        for (uint256 i; i < indices.length; ++i) {
+            schedules[i] = _positions[indices[i]].schedule;
+            _clearDay(schedules[i].zone, schedules[i].day);
+            profiles[i] = _someProfile(schedules[i], seed >> (8 * i));
+        }
+        for (uint256 i; i < indices.length; ++i) {
+            metered[i] = _meteredBy(profiles[i]);
+            isProven = isProven && _isStanding(profiles[i].seq);
+        }
+        bytes memory call = abi.encodeCall(IMarketSettlement.settle, (schedules, metered));
+        if (!isProven) return _mustRefuse(address(this), call, IMarketSettlement.ProofInvalid.selector);
+        market.settle(schedules, metered);
+        for (uint256 i; i < indices.length; ++i) {
+            _noteSettled(_positions[indices[i]], profiles[i]);
+        }
+    }
+
+    function settleTooEarly(uint256 pick, uint256 seed) external {
+        uint256 index = _pick(pick, _isNotOver);
+        if (index == _positions.length) return;
+        IMarketSettlement.Schedule memory schedule = _positions[index].schedule;
+        IMarketSettlement.Schedule[] memory schedules = new IMarketSettlement.Schedule[](1);
+        IMarketSettlement.Metered[] memory metered = new IMarketSettlement.Metered[](1);
         schedules[0] = schedule;
-        metered[0].proof.streamId = STREAM;
-        metered[0].scoreBps = seed % 5 == 0 ? 9_901 : 9_900;
-        for (uint256 word; word < 12; ++word) {
-            // Energies of 20 bits with a sign, so that they are of the size of the orders.
-            uint256 random = uint256(keccak256(abi.encode(seed, word)));
-            metered[0].energyWh[word] = random & (seed & 1 == 0 ? _ENERGIES : ~_ENERGIES >> 4);
-        }
-        try market.settle(schedules, metered) {
-            if (metered[0].scoreBps > 9_900) {
-                _standing[index].held = true;
-                ++held;
-            } else {
-                ++settledOnProof;
-                _forget(index);
-                try market.settle(schedules, metered) {
-                    require(false, "settled twice");
-                } catch {}
-            }
-        } catch (bytes memory reason) {
-            require(bytes4(reason) == IEnergyMarket.BackstopExhausted.selector, "settle refused");
-            _fund(schedule.zone);
-        }
+        metered[0] = _meteredBy(_attest(schedule, seed));
+        bytes memory call = abi.encodeCall(IMarketSettlement.settle, (schedules, metered));
+        _mustRefuse(address(this), call, IMarketSettlement.DayNotOver.selector);
     }
 
+    /// @dev INV-M15.
     function settleMissing(uint256 pick) external {
-        uint256 index = _endedFrom(pick, 2 days);
-        if (index == _standing.length) return;
-        IEnergyMarket.Schedule memory schedule = _standing[index].schedule;
-        _clearDay(schedule.zone, schedule.day);
-        try market.settleMissing(schedule) {
-            ++settledMissing;
-            if (DeliverySlots.firstOf(schedule.day) + 95 < DeliverySlots.oldestKept()) ++voided;
-            _forget(index);
-        } catch (bytes memory reason) {
-            require(bytes4(reason) == IEnergyMarket.BackstopExhausted.selector, "settleMissing refused");
-            _fund(schedule.zone);
+        uint256 index = _pick(pick, _isMissing);
+        if (index == _positions.length) index = _pick(pick, _isOverAndNotOnProof);
+        if (index == _positions.length) return;
+        Position storage position = _positions[index];
+        IMarketSettlement.Schedule memory schedule = position.schedule;
+        IMarketZones.ZoneParams memory params = rulesOf(schedule.zone, schedule.day);
+        uint256 since = block.timestamp - DeliverySlots.endOf(schedule.day);
+        bool isFinal = since >= params.finalAfterSeconds;
+        bool isOpen = position.status == IMarketSettlement.ScheduleStatus.Open;
+        bytes memory call = abi.encodeCall(IMarketSettlement.settleMissing, (schedule, position.run));
+        if (!isFinal && since < params.provisionalAfterSeconds) {
+            return _mustRefuse(address(this), call, _early(position.status));
         }
+        if (!isFinal && !isOpen) {
+            return _mustRefuse(address(this), call, IMarketSettlement.ScheduleNotOpen.selector);
+        }
+        if (!_isLost(schedule.day)) _clearDay(schedule.zone, schedule.day);
+        market.settleMissing(schedule, position.run);
+        ++reached[isFinal ? _isLost(schedule.day) ? bytes32("lost") : bytes32("zero delivery") : bytes32("estimated")];
+        if (position.run.ranAt != 0) _undo(position);
+        uint256[12] memory nothingWh;
+        _run(position, isFinal ? SettlementTwin.Data.Undelivered : SettlementTwin.Data.AsContracted, nothingWh, 0);
+        if (isFinal) _endOnce(index, call);
+        else _checkRecord(position);
     }
 
-    function passHours(uint256 quarters) external {
-        VM.warp(block.timestamp + 900 * (1 + quarters % 64));
+    /// @dev INV-M23.
+    function dispute(uint256 pick, uint256 seed) external {
+        uint256 index = _pick(pick, _hasRun);
+        if (index == _positions.length) return;
+        Position storage position = _positions[index];
+        IMarketSettlement.SettlementRun memory run = position.run;
+        IMarketZones.ZoneParams memory params = rulesOf(run.zone, run.day);
+        address disputer = owner(seed);
+        bytes memory call = abi.encodeCall(IMarketSettlement.dispute, (run));
+        bytes4 reason;
+        if (run.disputer != address(0)) reason = IMarketSettlement.RunMismatch.selector;
+        else if (run.profileSeq == 0) reason = IMarketSettlement.RunEstimated.selector;
+        else if (block.timestamp >= run.ranAt + params.disputeSeconds) reason = IMarketSettlement.DisputeOver.selector;
+        else if (params.disputeBond > _free[disputer]) reason = IEnergyMarket.InsufficientBalance.selector;
+        if (reason != 0) return _mustRefuse(disputer, call, reason);
+        CHEATS.prank(disputer);
+        market.dispute(run);
+        _free[disputer] -= params.disputeBond;
+        position.status = IMarketSettlement.ScheduleStatus.Disputed;
+        (position.run.disputer, position.run.disputedAt) = (disputer, uint40(block.timestamp));
+        ++reached["disputed"];
+        _checkRecord(position);
     }
 
-    function passLap(uint256 seed) external {
-        if (seed % 8 != 0) return;
-        ++laps;
-        VM.warp(block.timestamp + 7 days + seed % 6 days);
+    /// @dev INV-M24.
+    function correct(uint256 pick, uint256 seed) external {
+        uint256 index = _pick(pick, _isCorrectable);
+        if (index == _positions.length) return;
+        Position storage position = _positions[index];
+        IMarketSettlement.SettlementRun memory previous = position.run;
+        Profile memory profile = _someProfile(position.schedule, seed);
+        bytes memory call =
+            abi.encodeCall(IMarketSettlement.correct, (position.schedule, _meteredBy(profile), previous));
+        bytes4 reason;
+        if (profile.seq <= previous.profileSeq) reason = IMarketSettlement.ProfileNotLater.selector;
+        else if (!_isStanding(profile.seq)) reason = IMarketSettlement.ProofInvalid.selector;
+        else if (profile.scoreBps > HOLD_SCORE_BPS) reason = IMarketSettlement.ProfileHeld.selector;
+        if (reason != 0) return _mustRefuse(address(this), call, reason);
+        market.correct(position.schedule, _meteredBy(profile), previous);
+        _undo(position);
+        _run(position, SettlementTwin.Data.Metered, profile.energyWh, profile.seq);
+        bool isChanged = _cashOf(previous) != _cashOf(position.run);
+        _endDispute(previous, isChanged);
+        ++reached["corrected"];
+        if (previous.disputer != address(0)) ++reached[isChanged ? bytes32("upheld") : bytes32("not upheld")];
+        _checkRecord(position);
     }
 
-    // What the invariants read
-
-    function standingCount() external view returns (uint256) {
-        return _standing.length;
+    /// @dev INV-M24.
+    function revoke(uint256 pick) external {
+        uint256 index = _pick(pick, _isRevocable);
+        if (index == _positions.length) index = _pick(pick, _hasRun);
+        if (index == _positions.length) return;
+        Position storage position = _positions[index];
+        IMarketSettlement.SettlementRun memory run = position.run;
+        if (!_isRevocable(position)) {
+            bytes memory call = abi.encodeCall(IMarketSettlement.revoke, (run));
+            return _mustRefuse(address(this), call, IMarketSettlement.ProfileStands.selector);
+        }
+        market.revoke(run);
+        _undo(position);
+        _endDispute(run, true);
+        ++reached["revoked"];
+        _checkRecord(position);
     }
 
-    function settledCount() external view returns (uint256) {
-        return settledDevices.length;
+    /// @dev INV-M9, INV-M23.
+    function finalize(uint256 pick, uint256 seed) external {
+        uint256[] memory indices = _pickSome(pick, 1 + seed % 3, _isDue);
+        bool isDue = indices.length != 0;
+        if (!isDue) indices = _pickSome(pick, 1, _hasRun);
+        if (indices.length == 0) return;
+        IMarketSettlement.SettlementRun[] memory runs = new IMarketSettlement.SettlementRun[](indices.length);
+        for (uint256 i; i < indices.length; ++i) {
+            runs[i] = _positions[indices[i]].run;
+        }
+        bytes memory call = abi.encodeCall(IMarketSettlement.finalize, (runs));
+        if (!isDue) return _mustRefuse(address(this), call, IMarketSettlement.NotYetFinal.selector);
+        market.finalize(runs);
+        reached["finalized"] += runs.length;
+        for (uint256 i; i < runs.length; ++i) {
+            _end(_indexOf(runs[i].deviceId, runs[i].day));
+        }
+        _mustRefuse(address(this), call, IMarketSettlement.RunMismatch.selector);
     }
 
-    function owner(uint256 index) external pure returns (address) {
-        return _owner(index);
-    }
+    // Profiles
 
-    function standing(uint256 index) external view returns (IEnergyMarket.Schedule memory schedule, bool isHeld) {
-        return (_standing[index].schedule, _standing[index].held);
-    }
-
-    /// @notice Sums of the standing orders of a slot, as the market's book must have them.
-    function expectedBook(uint24 zone, uint32 slot)
-        public
-        view
-        returns (uint256[128] memory bids, uint256[128] memory offers)
+    /// @dev A profile of the device's day, now and then in place of the one before, and scored too high to be paid.
+    function _attest(IMarketSettlement.Schedule memory schedule, uint256 seed)
+        private
+        returns (Profile memory profile)
     {
-        for (uint256 i; i < _standing.length; ++i) {
-            uint256 order = _orderIn(_standing[i].schedule, zone, slot);
-            uint256 tick = (order >> 24) & 0x7f;
-            if (order >> 31 == 1) offers[tick] += order & 0xffffff;
-            else bids[tick] += order & 0xffffff;
-        }
+        Profile[] storage known = _profiles[schedule.deviceId][schedule.day];
+        uint32 replaced = known.length == 0 || seed % 3 != 0 ? 0 : known[known.length - 1].seq;
+        if (replaced != 0 && !_isStanding(replaced)) replaced = 0;
+        profile.scoreBps = seed % 5 == 0 ? HOLD_SCORE_BPS + 1 : HOLD_SCORE_BPS;
+        profile.energyWh = MarketDraws.energies(seed >> 8, schedule.orders);
+        profile.seq = _attestProfile(
+            IDataAttestation.ProfileLeaf({
+                deviceId: schedule.deviceId,
+                firstSlot: DeliverySlots.firstOf(schedule.day),
+                count: 96,
+                energyHash: keccak256(abi.encodePacked(profile.energyWh)),
+                scoreBps: profile.scoreBps
+            }),
+            replaced
+        );
+        known.push(profile);
     }
 
-    // How it is done
+    /// @dev One that was attested, standing or not, or another.
+    function _someProfile(IMarketSettlement.Schedule memory schedule, uint256 seed) private returns (Profile memory) {
+        Profile[] storage known = _profiles[schedule.deviceId][schedule.day];
+        if (known.length == 0 || seed % 2 == 0) return _attest(schedule, seed >> 1);
+        return known[(seed >> 1) % known.length];
+    }
 
-    uint256 private constant _ENERGIES = 0x000fffff000fffff000fffff000fffff000fffff000fffff000fffff000fffff;
+    function _meteredBy(Profile memory profile) private view returns (IMarketSettlement.Metered memory) {
+        return IMarketSettlement.Metered(profile.energyWh, profile.scoreBps, _proofOf(profile.seq));
+    }
 
-    function _replace(uint256 pick, uint256 seed, uint256 density, bool empty) private {
-        if (_standing.length == 0) return;
-        uint256 index = pick % _standing.length;
-        IEnergyMarket.Schedule memory old = _standing[index].schedule;
-        uint32 first = DeliverySlots.firstOf(old.day);
-        uint32 open = _firstOpen(old.zone);
-        if (open > first + 95) return;
-        IEnergyMarket.Schedule memory next = abi.decode(abi.encode(old), (IEnergyMarket.Schedule));
-        next.version += 1 + uint32(seed % 3);
-        if (empty) delete next.orders;
-        else next.orders = _randomOrders(seed, old.zone, old.day, density);
-        for (uint32 slot = first; slot < open; ++slot) {
-            uint256 shift = 224 - ((slot - first) % 8) * 32;
-            uint256 word = (slot - first) / 8;
-            next.orders[word] &= ~(uint256(0xffffffff) << shift);
-            next.orders[word] |= old.orders[word] & (uint256(0xffffffff) << shift);
-        }
-        _afford(next, market.reserveOf(old));
-        VM.prank(next.account);
-        market.replace(IEnergyMarket.SignedSchedule(next, ""), old.orders);
-        versions[next.deviceId][next.day] = next.version;
-        if (_isEmpty(next.orders)) {
-            ++cancelled;
-            _remove(index);
+    // What became of a schedule
+
+    function _noteSettled(Position storage position, Profile memory profile) private {
+        if (profile.scoreBps > HOLD_SCORE_BPS) {
+            position.status = IMarketSettlement.ScheduleStatus.Held;
+            ++reached["held"];
         } else {
-            ++replaced;
-            _standing[index].schedule = next;
+            _run(position, SettlementTwin.Data.Metered, profile.energyWh, profile.seq);
+            ++reached["settled"];
         }
+        _checkRecord(position);
     }
 
-    /// @dev Clear every slot of the day with a standing order whose gate has closed, and check each against brute force.
-    function _clearDay(uint24 zone, uint24 day) private {
-        uint32 first = DeliverySlots.firstOf(day);
-        uint32 open = _firstOpen(zone);
-        for (uint32 slot = first; slot < first + 96 && slot < open; ++slot) {
-            if (slot < DeliverySlots.oldestKept() || market.clearing(zone, slot).cleared) continue;
-            (uint256[128] memory bids, uint256[128] memory offers) = expectedBook(zone, slot);
-            if (bids.demand(0) == 0 && offers.supply(127) == 0) continue;
-            uint32[] memory slots = new uint32[](1);
-            slots[0] = slot;
-            market.clear(zone, slots);
-            ++clearedSlots;
-            _checkClearing(zone, slot, bids, offers);
-        }
+    /// @dev INV-M9: what ended a schedule does so once.
+    function _endOnce(uint256 index, bytes memory call) private {
+        _end(index);
+        _mustRefuse(address(this), call, IMarketSettlement.ScheduleNotOpen.selector);
     }
 
-    function _checkClearing(uint24 zone, uint32 slot, uint256[128] memory bids, uint256[128] memory offers) private {
-        BruteForceClearing.Result memory expected = bids.clear(offers);
-        IEnergyMarket.Clearing memory result = market.clearing(zone, slot);
-        require(result.cleared && result.tick == expected.tick, "tick");
-        require(result.volumeWh == expected.volumeWh, "volume");
-        matchedWh += result.volumeWh;
-        uint256 bought;
-        uint256 sold;
-        for (uint256 i; i < _standing.length; ++i) {
-            uint256 order = _orderIn(_standing[i].schedule, zone, slot);
-            (uint256 energy, uint256 tick) = (order & 0xffffff, (order >> 24) & 0x7f);
-            if (energy == 0) continue;
-            if (order >> 31 == 1) {
-                if (tick < result.tick) sold += energy;
-                if (tick == result.tick) sold += energy * result.marginalOfferFilledWh / result.marginalOfferWh;
-            } else {
-                if (tick > result.tick) bought += energy;
-                if (tick == result.tick) bought += energy * result.marginalBidFilledWh / result.marginalBidWh;
-            }
-        }
-        require(bought <= result.volumeWh && sold <= result.volumeWh, "filled more than matched");
+    function _early(IMarketSettlement.ScheduleStatus status) private pure returns (bytes4) {
+        return status == IMarketSettlement.ScheduleStatus.Provisional
+            ? IMarketSettlement.ScheduleNotOpen.selector
+            : IMarketSettlement.NotYetProvisional.selector;
     }
 
-    function _forget(uint256 index) private {
-        settledDevices.push(_standing[index].schedule.deviceId);
-        settledDays.push(_standing[index].schedule.day);
-        _remove(index);
+    function _cashOf(IMarketSettlement.SettlementRun memory run) private pure returns (int256) {
+        return int256(run.fromCounterparties) + run.fromBackstop;
     }
 
-    function _remove(uint256 index) private {
-        _standing[index] = _standing[_standing.length - 1];
-        _standing.pop();
+    // Which schedules fit
+
+    function _isOver(Position storage position) private view returns (bool) {
+        return block.timestamp >= DeliverySlots.endOf(position.schedule.day);
     }
 
-    function _endedFrom(uint256 pick, uint256 later) private view returns (uint256) {
-        for (uint256 i; i < _standing.length; ++i) {
-            uint256 index = (pick % _standing.length + i) % _standing.length;
-            IEnergyMarket.Schedule storage schedule = _standing[index].schedule;
-            if (block.timestamp < DeliverySlots.endOf(schedule.day) + later) continue;
-            // On proof only while every slot is kept; later the schedule settles as missing.
-            if (later != 0 || DeliverySlots.firstOf(schedule.day) >= DeliverySlots.oldestKept()) return index;
-        }
-        return _standing.length;
+    function _isNotOver(Position storage position) private view returns (bool) {
+        return !_isOver(position);
     }
 
-    function _find(bytes32 deviceId, uint24 day) private view returns (uint256 index) {
-        while (index < _standing.length) {
-            IEnergyMarket.Schedule storage schedule = _standing[index].schedule;
-            if (schedule.deviceId == deviceId && schedule.day == day) break;
-            ++index;
-        }
+    function _hasRun(Position storage position) private view returns (bool) {
+        return position.run.ranAt != 0;
     }
 
-    /// @dev Whether an unsettled schedule of an earlier day stands in the place of this one; the market must refuse it.
-    function _blocked(IEnergyMarket.Schedule memory schedule) private returns (bool) {
-        for (uint256 i; i < _standing.length; ++i) {
-            IEnergyMarket.Schedule storage other = _standing[i].schedule;
-            if (other.deviceId != schedule.deviceId || other.day % 16 != schedule.day % 16) continue;
-            VM.prank(schedule.account);
-            try market.submitOwn(schedule) {
-                require(false, "overwrote an unsettled schedule");
-            } catch {}
-            return true;
-        }
-        return false;
+    function _isSettleable(Position storage position) private view returns (bool) {
+        return _isOver(position) && !_hasRun(position) && !_isLost(position.schedule.day);
     }
 
-    function _orderIn(IEnergyMarket.Schedule storage schedule, uint24 zone, uint32 slot)
+    function _isOverAndNotOnProof(Position storage position) private view returns (bool) {
+        return _isOver(position) && position.run.profileSeq == 0;
+    }
+
+    /// @dev Estimated or ended, if nobody else does anything.
+    function _isMissing(Position storage position) private view returns (bool) {
+        IMarketSettlement.Schedule storage schedule = position.schedule;
+        IMarketZones.ZoneParams memory params = rulesOf(schedule.zone, schedule.day);
+        bool isOpen = position.status == IMarketSettlement.ScheduleStatus.Open;
+        uint256 afterSeconds = isOpen ? params.provisionalAfterSeconds : params.finalAfterSeconds;
+        return position.run.profileSeq == 0 && block.timestamp >= DeliverySlots.endOf(schedule.day) + afterSeconds;
+    }
+
+    function _isCorrectable(Position storage position) private view returns (bool) {
+        return _hasRun(position) && !_isLost(position.schedule.day);
+    }
+
+    function _isRevocable(Position storage position) private view returns (bool) {
+        return position.run.profileSeq != 0 && !_isStanding(position.run.profileSeq);
+    }
+
+    function _isDue(Position storage position) private view returns (bool) {
+        IMarketSettlement.SettlementRun storage run = position.run;
+        if (run.profileSeq == 0) return false;
+        uint256 since = run.disputer == address(0) ? run.ranAt : run.disputedAt;
+        return block.timestamp >= since + rulesOf(run.zone, run.day).disputeSeconds;
+    }
+
+    function _pickSome(uint256 pick, uint256 most, function(Position storage) view returns (bool) fits)
         private
         view
-        returns (uint256)
+        returns (uint256[] memory indices)
     {
-        if (schedule.zone != zone || schedule.day != slot / 96) return 0;
-        return uint32(schedule.orders[(slot % 96) / 8] >> (224 - (slot % 8) * 32));
+        indices = new uint256[](most);
+        uint256 count;
+        for (uint256 i; i < _positions.length && count < most; ++i) {
+            uint256 index = (pick % _positions.length + i) % _positions.length;
+            if (fits(_positions[index])) indices[count++] = index;
+        }
+        assembly ("memory-safe") {
+            mstore(indices, count)
+        }
+    }
+
+    function _indexOf(bytes32 deviceId, uint24 day) private view returns (uint256 index) {
+        while (_positions[index].schedule.deviceId != deviceId || _positions[index].schedule.day != day) ++index;
     }
 }

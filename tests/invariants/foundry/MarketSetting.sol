@@ -2,149 +2,142 @@
 pragma solidity 0.8.37;
 
 import {EnergyMarket} from "../../../contracts/EnergyMarket.sol";
+import {DataAttestation} from "../../../contracts/DataAttestation.sol";
 import {DeviceRegistry} from "../../../contracts/DeviceRegistry.sol";
 import {IDataAttestation} from "../../../contracts/interfaces/IDataAttestation.sol";
 import {IDeviceRegistry} from "../../../contracts/interfaces/IDeviceRegistry.sol";
 import {IEnergyMarket} from "../../../contracts/interfaces/IEnergyMarket.sol";
-import {DeliverySlots} from "../../../contracts/libraries/DeliverySlots.sol";
-import {ScheduleOrders} from "../../../contracts/libraries/ScheduleOrders.sol";
+import {IMarketSettlement} from "../../../contracts/interfaces/IMarketSettlement.sol";
 import {EuroToken} from "../../../contracts/mocks/EuroToken.sol";
-import {VM} from "./MarketCheats.sol";
+import {CHEATS} from "./Cheats.sol";
+import {RangeTwin} from "./RangeTwin.sol";
+import {DeviceKeys} from "./RegistryModel.sol";
 
-/// @dev Attests whatever the handler meters; proofs are tested with the real contract in tests/functional/market.
-contract AttestsEverything {
-    function verifyProfile(IDataAttestation.ProfileLeaf calldata, IDataAttestation.Proof calldata)
-        external
-        pure
-        returns (bool)
-    {
-        return true;
-    }
-}
-
-/// @dev Orders unpacked through the market's own library need calldata: this gives it.
-contract OrderReader {
-    function order(uint256[12] calldata orders, uint256 index) external pure returns (uint256) {
-        return ScheduleOrders.orderAt(orders, index);
-    }
-}
-
-/// @dev Where the market's walk takes place: the contracts, two zones, and four households with two devices each, who get
-/// the money they need and draw their orders at random.
+/// @dev Where the market's walk takes place: the contracts, four households with two devices each, three in zone 1 and
+/// one in zone 2, and an oracle that attests what it is told.
 abstract contract MarketSetting {
     uint256 internal constant DEVICES = 8;
-    uint256 internal constant OWNERS = 4;
-    bytes32 internal constant STREAM = "profiles";
+    uint256 public constant OWNERS = 4;
+    uint24 public constant ZONES = 2;
+    uint256 private constant OWNER_KEY = 0xACC0;
+    uint256 private constant ORACLE_KEY = 0x0A;
+    uint256 private constant STRANGER_KEY = 0xBAD;
 
     EnergyMarket public immutable market;
     EuroToken public immutable token;
-    OrderReader internal immutable _reader = new OrderReader();
+    DataAttestation internal immutable _attestation;
+    bytes32 internal immutable _streamId;
+    bytes32[DEVICES] private _deviceIds;
+    address[OWNERS] private _owners;
+    bytes32[] private _batchLeaves;
+    uint256[] private _metas;
 
     constructor() {
-        VM.warp(20_000 days + 3 hours);
+        CHEATS.warp(20_000 days + 3 hours);
         token = new EuroToken();
         DeviceRegistry registry = new DeviceRegistry(address(this));
-        AttestsEverything attestation = new AttestsEverything();
-        market = new EnergyMarket(registry, IDataAttestation(address(attestation)), token, address(this));
+        _attestation = new DataAttestation(registry);
+        address[] memory members = new address[](1);
+        members[0] = CHEATS.addr(ORACLE_KEY);
+        _streamId = _attestation.openStream("profiles", "profile", IDataAttestation.Committee(1, members));
+        market = new EnergyMarket(registry, _attestation, token, address(this));
         market.grantRole(market.ZONE_OPERATOR_ROLE(), address(this));
-        for (uint24 zone = 1; zone <= 2; ++zone) {
-            market.openZone(zone, _params(zone));
-            _mint(address(this), 5e9);
-            token.approve(address(market), type(uint256).max);
-            market.fundBackstop(zone, 5e9);
+        token.approve(address(market), type(uint256).max);
+        for (uint256 i; i < OWNERS; ++i) {
+            _owners[i] = CHEATS.addr(OWNER_KEY + i);
         }
-        for (uint256 index; index < DEVICES; ++index) {
-            _register(registry, index);
+        for (uint256 i; i < DEVICES; ++i) {
+            _register(registry, i);
         }
     }
 
-    function _params(uint24 zone) internal pure returns (IEnergyMarket.ZoneParams memory) {
-        return IEnergyMarket.ZoneParams({
-            profileStream: STREAM,
-            floorPricePerKwh: 50_000,
-            tickSizePerKwh: 2_501,
-            shortPricePerKwh: 400_000,
-            longPricePerKwh: 40_000,
-            penaltyPerKwh: 30_000,
-            toleranceBps: 500,
-            holdScoreBps: 9_900,
-            gateLeadSlots: zone == 1 ? 4 : 0,
-            finalAfterSeconds: 2 days
-        });
+    function owner(uint256 seed) public view returns (address) {
+        return _owners[seed % OWNERS];
     }
 
-    /// @dev Some orders in slots that may be ordered in, around the middle ticks and in the same few slots of a day for
-    /// all devices, so that many cross.
-    function _randomOrders(uint256 seed, uint24 zone, uint24 day, uint256 density)
-        internal
-        view
-        returns (uint256[12] memory orders)
-    {
-        uint32 first = DeliverySlots.firstOf(day);
-        uint32 open = _firstOpen(zone);
-        density = 1 + density % 8;
-        for (uint256 index; index < 96; ++index) {
-            uint256 random = uint256(keccak256(abi.encode(seed, index)));
-            if (first + index < open || first + index > DeliverySlots.lastInHorizon()) continue;
-            if (uint256(keccak256(abi.encode(day, index))) % 8 != 0 || random % 8 >= density) continue;
-            uint256 order =
-                (((random >> 8) & 1) << 31) | ((56 + (random >> 16) % 16) << 24) | ((random >> 32) & 0xfffff);
-            orders[index / 8] |= order << (224 - (index % 8) * 32);
-        }
-    }
-
-    function _afford(IEnergyMarket.Schedule memory schedule, uint256 released) internal {
-        (uint256 free,) = market.balanceOf(schedule.account);
-        uint256 needed = market.reserveOf(schedule);
-        if (needed > free + released) _deposit(schedule.account, needed - free - released);
-    }
-
-    function _deposit(address account, uint256 amount) internal {
-        _mint(address(this), amount);
-        market.deposit(account, amount);
-    }
-
-    function _fund(uint24 zone) internal {
-        _mint(address(this), 5e9);
-        market.fundBackstop(zone, 5e9);
-    }
-
-    function _mint(address to, uint256 amount) internal {
-        token.mint(to, amount);
-    }
-
-    function _register(DeviceRegistry registry, uint256 index) internal {
+    function _register(DeviceRegistry registry, uint256 device) private {
+        _deviceIds[device] = DeviceKeys.idOf(device + 1);
         IDeviceRegistry.Registration memory registration = IDeviceRegistry.Registration({
-            deviceId: _deviceId(index),
-            owner: _owner(index / 2),
-            kind: IDeviceRegistry.Kind.Prosumer,
-            zone: _zone(index),
+            deviceId: _deviceIds[device],
+            owner: owner(device / 2),
+            kind: _kind(device),
+            zone: _zone(device),
             deadline: block.timestamp
         });
-        (uint8 v, bytes32 r, bytes32 s) = VM.sign(index + 1, registry.registerDigest(registration));
-        registry.register(registration, abi.encodePacked(r, s, v));
+        registry.register(registration, DeviceKeys.sign(device + 1, registry.registerDigest(registration)));
     }
 
-    function _isEmpty(uint256[12] memory orders) internal view returns (bool) {
-        for (uint256 index; index < 96; ++index) {
-            if (_reader.order(orders, index) & 0xffffff != 0) return false;
-        }
-        return true;
+    function _deviceId(uint256 device) internal view returns (bytes32) {
+        return _deviceIds[device % DEVICES];
     }
 
-    function _firstOpen(uint24 zone) internal view returns (uint32) {
-        return DeliverySlots.firstOpen(zone == 1 ? 4 : 0);
+    function _deviceOf(bytes32 deviceId) internal view returns (uint256 device) {
+        while (_deviceIds[device] != deviceId) ++device;
     }
 
-    function _owner(uint256 seed) internal pure returns (address) {
-        return address(uint160(0xA11CE0 + seed % OWNERS));
+    /// @dev Consumption, prosumer, generation or storage.
+    function _kind(uint256 device) internal pure returns (IDeviceRegistry.Kind) {
+        return IDeviceRegistry.Kind(1 + device % 4);
     }
 
-    function _deviceId(uint256 index) internal returns (bytes32) {
-        return bytes32(uint256(uint160(VM.addr(index + 1))));
+    function _zone(uint256 device) internal pure returns (uint24) {
+        return device < 6 ? 1 : 2;
     }
 
-    function _zone(uint256 index) internal pure returns (uint24) {
-        return index < 6 ? 1 : 2;
+    /// @dev Signed by the device, its owner, or somebody else.
+    function _signed(IMarketSettlement.Schedule memory schedule, uint256 signer)
+        internal
+        view
+        returns (IEnergyMarket.SignedSchedule memory)
+    {
+        bytes32 digest = market.scheduleDigest(schedule);
+        uint256 device = _deviceOf(schedule.deviceId);
+        if (signer == 0) return IEnergyMarket.SignedSchedule(schedule, DeviceKeys.sign(device + 1, digest));
+        uint256 key = signer == 1 ? OWNER_KEY + device / 2 : STRANGER_KEY;
+        bytes memory signature = DeviceKeys.signAsAccount(key, digest);
+        return IEnergyMarket.SignedSchedule(schedule, abi.encodePacked(CHEATS.addr(key), signature));
+    }
+
+    /// @dev Attest a profile, alone in its batch, in place of batch `supersedes` if that is not zero.
+    function _attestProfile(IDataAttestation.ProfileLeaf memory leaf, uint32 supersedes) internal returns (uint32 seq) {
+        IDataAttestation.Stream memory stream = _attestation.stream(_streamId);
+        seq = stream.seq + 1;
+        uint256 time = block.timestamp;
+        IDataAttestation.Batch memory batch = IDataAttestation.Batch({
+            streamId: _streamId,
+            seq: seq,
+            root: keccak256(bytes.concat(keccak256(abi.encode(leaf)))),
+            previous: stream.head,
+            meta: (uint256(1) << 224) | (time << 136) | (time << 96),
+            supersedes: supersedes,
+            validFrom: uint40(time),
+            validUntil: uint40(time)
+        });
+        bytes memory signature = DeviceKeys.signAsAccount(ORACLE_KEY, _attestation.batchDigest(batch, stream.config));
+        _attestation.attest(batch, IDataAttestation.Quorum(1, 1, signature, new address[](0)));
+        _metas.push(batch.meta);
+        _batchLeaves.push(keccak256(abi.encode(seq, batch.root, batch.meta)));
+    }
+
+    function _proofOf(uint32 seq) internal view returns (IDataAttestation.Proof memory) {
+        return IDataAttestation.Proof({
+            streamId: _streamId,
+            seq: seq,
+            meta: _metas[seq - 1],
+            treeProof: new bytes32[](0),
+            rangeProof: RangeTwin.proof(_batchLeaves, seq - 1)
+        });
+    }
+
+    function _isStanding(uint32 seq) internal view returns (bool) {
+        (IDataAttestation.BatchStatus status,) = _attestation.batchStatus(_streamId, seq);
+        return status == IDataAttestation.BatchStatus.Standing;
+    }
+
+    /// @dev The market must refuse this call of `sender`, for this reason.
+    function _mustRefuse(address sender, bytes memory call, bytes4 reason) internal {
+        CHEATS.prank(sender);
+        (bool success, bytes memory refusal) = address(market).call(call);
+        require(!success && bytes4(refusal) == reason, "not refused, or for another reason");
     }
 }
