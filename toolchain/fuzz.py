@@ -1,7 +1,7 @@
 """Run forge's fuzzers and invariants, and count what the invariants were tried with.
 
-Run `python toolchain/fuzz.py`; arguments go to `forge test`. Fails if a test does, if the market's handler was called less
-than 200,000 times, or if a handler's function reverted in over half of its calls: such a call tries nothing.
+Run `python toolchain/fuzz.py`; arguments go to `forge test`. Fails if a test does, if the market's handler was called
+less than 200,000 times, or if a handler's function reverted in over half of its calls: such a call tries nothing.
 """
 
 from __future__ import annotations
