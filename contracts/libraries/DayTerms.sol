@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {OrderRules} from "../types/OrderRules.sol";
 import {SlotResult} from "../types/SlotResult.sol";
+import {Lanes} from "./Lanes.sol";
 
 /// @title Results of a delivery day's slots, laid out for {DayFill}.
 library DayTerms {
@@ -22,10 +23,10 @@ library DayTerms {
         uint256[24] clearing;
     }
 
-    /// @notice Forget all results, in place.
+    /// @notice Forget all results, in place: of a slot not noted nothing is filled. To be called first.
     function forget(Terms memory terms) internal pure {
         for (uint256 word; word < 12; ++word) {
-            (terms.bids[word], terms.offers[word]) = (0, 0);
+            (terms.bids[word], terms.offers[word]) = (Lanes.ONES_32 * NEVER, 0);
             (terms.clearing[word * 2], terms.clearing[word * 2 + 1]) = (0, 0);
         }
     }
@@ -34,12 +35,10 @@ library DayTerms {
     function note(Terms memory terms, uint256 index, SlotResult result, OrderRules rules) internal pure {
         unchecked {
             uint256 lane = 224 - (index & 7) * 32;
+            if (!result.isCleared()) return;
             terms.results[index] = result;
-            if (!result.isCleared()) {
-                terms.bids[index >> 3] |= NEVER << lane;
-                return;
-            }
-            terms.bids[index >> 3] |= (result.bidTick() + rules.networkFeeTicks()) << lane;
+            uint256 others = terms.bids[index >> 3] & ~(NEVER << lane);
+            terms.bids[index >> 3] = others | ((result.bidTick() + rules.networkFeeTicks()) << lane);
             terms.offers[index >> 3] |= (result.offerTick() + 1) << lane;
             terms.clearing[(index >> 3) * 2 + (index & 1)] |= result.tick() << ((index & 6) * 32);
         }
