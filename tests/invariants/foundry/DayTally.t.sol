@@ -49,6 +49,7 @@ contract DayTallyTest {
         Outcome memory outcome = _settle(_day(seed));
         require(outcome.fromCounterparties + outcome.fromBackstop >= -int256(outcome.reserve), "beyond the reserve");
         require(outcome.fromBackstop < int256(outcome.exposure), "beyond the exposure");
+        require(outcome.exposure <= outcome.reserve, "exposes more than it reserves");
     }
 
     /// @dev INV-M21: buyers of three slots pay no less for traded energy than its sellers receive, dust and all.
