@@ -74,7 +74,7 @@ bench-anchors: setup compile ## the same work on EAS and here, side by side; ARG
 bench-year: setup out/rural3-year/year.parquet ## seconds to clear and settle a year of 118 meters by the Python reference
 	@python -m tests.oracle.market.bench_year out/rural3-year
 
-invariants: setup ## fuzzing and invariants of the contracts, at least 100,000 calls
+invariants: setup ## fuzzing and invariants of the contracts, at least 200,000 of the market alone
 	python toolchain/fuzz.py
 
 symbolic: setup ## prove the mountain range and who may do what, with Halmos
