@@ -54,7 +54,7 @@ def test_deploy__streams_and_zone__are_open_as_the_parameters_say(village: Conso
     names = [field["name"] for field in zone_fields(artefacts)]
     rules = dict(zip(names, market.functions.zoneParams(1, today).call(), strict=True))
     assert rules["profileStream"] == manifest.stream("profiles")
-    assert rules | {"profileStream": village.manifest["streams"]["profiles"]["id"]} == manifest.zones[1]
+    assert rules | {"profileStream": village.manifest["streams"]["profiles"]["id"]} == manifest.zones[1].rules
 
 
 def test_deploy__manifest__says_what_made_each_contract_and_that_p256_is_there(village: Console) -> None:
