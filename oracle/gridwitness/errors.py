@@ -9,7 +9,11 @@ GridwitnessError                 one line for a person, with an optional hint
 ├── ChainError                   the node: not there, wrong chain, transaction failed
 │   └── Reverted                 a contract refused; carries the decoded custom error
 ├── CommitteeError               peers did not co-sign
+├── TryLater                     nothing wrong, only too much at once; carries the seconds to wait
+│   ├── Overloaded               this service has more waiting than it can take
+│   └── RateLimited              this sender sends more than its share
 └── StoreError                   the durable log
+    └── StoreFull                no room left on its disk
 """
 
 from __future__ import annotations
@@ -68,3 +72,23 @@ class CommitteeError(GridwitnessError):
 
 class StoreError(GridwitnessError):
     """The durable log could not be read or written."""
+
+
+class StoreFull(StoreError):
+    """The durable log's disk has no room: nothing more is taken until there is some."""
+
+
+class TryLater(GridwitnessError):
+    """Nothing was taken, and the same request is welcome again after `retry_after_s` seconds, at least 1."""
+
+    def __init__(self, message: str, retry_after_s: int, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = max(1, retry_after_s)
+
+
+class Overloaded(TryLater):
+    """More is waiting than this service takes, whoever sent it."""
+
+
+class RateLimited(TryLater):
+    """One sender sent more than its share."""

@@ -9,11 +9,24 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from gridwitness.errors import ChainError, GridwitnessError, InputError, ProofError, StoreError
+from gridwitness.errors import (
+    ChainError,
+    GridwitnessError,
+    InputError,
+    Overloaded,
+    ProofError,
+    RateLimited,
+    StoreError,
+    StoreFull,
+    TryLater,
+)
 
 _STATUS: tuple[tuple[type[GridwitnessError], HTTPStatus], ...] = (
     (ProofError, HTTPStatus.NOT_FOUND),
     (InputError, HTTPStatus.BAD_REQUEST),
+    (RateLimited, HTTPStatus.TOO_MANY_REQUESTS),
+    (Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StoreFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ChainError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -40,7 +53,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def own(_: Request, error: Exception) -> Response:
         assert isinstance(error, GridwitnessError)
         status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-        return problem(status, error.message, **({"hint": error.hint} if error.hint else {}))
+        response = problem(status, error.message, **({"hint": error.hint} if error.hint else {}))
+        if isinstance(error, TryLater):
+            response.headers["retry-after"] = str(error.retry_after_s)
+        return response
 
     async def found(_: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)

@@ -11,7 +11,16 @@ import pytest_asyncio
 
 from gridwitness.api import CommitteeReply, Verdict, create_app
 from gridwitness.api.bodies import MAX_BODY_BYTES
-from gridwitness.errors import ChainError, GridwitnessError, InputError, ProofError, StoreError
+from gridwitness.errors import (
+    ChainError,
+    GridwitnessError,
+    InputError,
+    Overloaded,
+    ProofError,
+    RateLimited,
+    StoreError,
+    StoreFull,
+)
 
 DEVICE = "0x" + "11" * 32
 STREAM = "0x" + "22" * 32
@@ -111,7 +120,10 @@ async def test_post__readings__gives_a_verdict_each_in_order(client: httpx.Async
         (InputError("not JSON"), 400),
         (ProofError("not attested yet"), 404),
         (StoreError("disk full", hint="free some"), 503),
+        (StoreFull("no room", hint="free some"), 507),
         (ChainError("no node"), 503),
+        (Overloaded("20,000 readings wait", 2), 503),
+        (RateLimited("120 readings a minute", 30), 429),
     ],
 )
 async def test_post__oracle_cannot__is_a_problem_with_the_reason(
@@ -121,6 +133,8 @@ async def test_post__oracle_cannot__is_a_problem_with_the_reason(
     response = await client.post("/v1/readings", content=b"[]")
     assert _detail(response, status) == error.message
     assert response.json().get("hint", "") == error.hint
+    wait_s = getattr(error, "retry_after_s", None)
+    assert response.headers.get("retry-after") == (None if wait_s is None else str(wait_s))
 
 
 async def test_post__body_over_the_limit__is_413_and_not_read_on(
