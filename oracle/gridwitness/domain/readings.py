@@ -29,10 +29,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class SignedReading:
-    """A reading with the device's signature: `x || y || r || s` (P-256) or `r || s || v` (secp256k1)."""
+    """A reading with the device's signature: `x || y || r || s` (P-256) or `r || s || v` (secp256k1).
+
+    `document` is what was signed, over its SHA-256, if the reading came out of a COSE or OCMF document; empty if the
+    device signed the reading itself. `gateway_signature` (`r || s || v`) is there if a gateway keeps the device's key.
+    """
 
     reading: Reading
     signature: bytes
+    document: bytes = b""
+    gateway_signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from gridwitness.domain.readings import Profile, ScoredReading
+from gridwitness.domain.readings import Profile, ScoredReading, SignedReading
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.packing import energy_bytes, metric_bytes
 from gridwitness.errors import InputError
@@ -33,7 +33,7 @@ def reading_fields(scored: ScoredReading) -> tuple[bytes, int, int, bytes, int, 
         metric_bytes(reading.metric),
         reading.value,
         scored.score.score_bps,
-        keccak(scored.signed.signature),
+        signature_hash(scored.signed),
     )
 
 
@@ -46,6 +46,13 @@ def profile_fields(profile: Profile) -> tuple[bytes, int, int, bytes, int]:
         keccak(energy_bytes(profile.energy_wh)),
         profile.score_bps,
     )
+
+
+def signature_hash(signed: SignedReading) -> bytes:
+    """What stands in a reading's leaf for the device's signature, and for the document it is over if there is one."""
+    if signed.document:
+        return document_signature_hash(signed.signature, signed.document)
+    return keccak(signed.signature)
 
 
 def document_signature_hash(signature: bytes, document: bytes) -> bytes:

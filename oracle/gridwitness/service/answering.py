@@ -19,7 +19,7 @@ from gridwitness.chain.outbox import OutboxStatus
 from gridwitness.chain.outbox_store import OutboxState
 from gridwitness.domain.challenges import Challenge, ChallengeStatus
 from gridwitness.domain.readings import SignedReading
-from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.leaves import signature_hash
 from gridwitness.encoding.packing import metric_bytes
 from gridwitness.service.following import Follower
 from gridwitness.service.messages import to_hex
@@ -165,7 +165,7 @@ class Answerer:
             return
         case.objection = self._objection(case.challenge, signed)
         if not case.objection:
-            case.calldata = encode_answer(case.challenge, signed.signature)
+            case.calldata = encode_answer(case.challenge, signed.signature, signed.document)
 
     def _logged(self, challenge: Challenge) -> SignedReading | None:
         device_id, counter, *_ = challenge.leaf
@@ -176,15 +176,15 @@ class Answerer:
 
     def _objection(self, challenge: Challenge, signed: SignedReading) -> str:
         """What would make an answer with this reading lose the bond, or be refused; empty if nothing."""
-        _, _, leaf_time, metric, value, _, signature_hash = challenge.leaf
+        _, _, leaf_time, metric, value, _, leaf_hash = challenge.leaf
         reading = signed.reading
         if (reading.time, metric_bytes(reading.metric), reading.value) != (leaf_time, metric, value):
             return (
                 f"the leaf says {value} at {leaf_time}, this oracle's log {reading.metric} = {reading.value} "
                 f"at {reading.time}"
             )
-        if keccak(signed.signature) != signature_hash:
-            return f"the leaf is of another signature, with hash {to_hex(signature_hash)}"
+        if signature_hash(signed) != leaf_hash:
+            return f"the leaf is of another signature, with hash {to_hex(leaf_hash)}"
         if not self._challenges.is_signed(signed):
             return (
                 "the signature is not one of the device's key for the registry: an answer would lose the bond at once"

@@ -15,11 +15,12 @@ import msgspec
 from gridwitness.domain.batches import AttestedBatch, Batch, BatchMeta
 from gridwitness.domain.readings import Profile, ScoredReading, SignedReading
 from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.leaves import signature_hash
 from gridwitness.encoding.packing import pack_meta
 from gridwitness.errors import InputError
 from gridwitness.store import StoredBatch
 
-# Device, counter and keccak256 of the signature: the very reading, not another one with its counter.
+# Device, counter and what stands in the leaf for the signature: the very reading, not another one with its counter.
 ReadingKeyJson = tuple[str, int, str]
 
 
@@ -165,21 +166,21 @@ def decode_keys(keys: str, kind: type[K]) -> K:
 
 
 def reading_id(signed: SignedReading) -> bytes:
-    """What tells a signed reading from every other: hash of device, counter and signature."""
+    """What tells a signed reading from every other: hash of device, counter and what stands for the signature."""
     counter = signed.reading.counter.to_bytes(8, "big")
-    return keccak(signed.reading.device_id + counter + keccak(signed.signature))
+    return keccak(signed.reading.device_id + counter + signature_hash(signed))
 
 
 def key_of(signed: SignedReading) -> ReadingKeyJson:
     """The key that names a signed reading."""
     reading = signed.reading
-    return "0x" + reading.device_id.hex(), reading.counter, "0x" + keccak(signed.signature).hex()
+    return "0x" + reading.device_id.hex(), reading.counter, "0x" + signature_hash(signed).hex()
 
 
 def id_of_key(key: ReadingKeyJson) -> bytes:
     """`reading_id` of the reading a key names. Raises InputError if the key is malformed."""
-    device_id, counter, signature_hash = key
-    return keccak(hex32(device_id) + counter_bytes(counter) + hex32(signature_hash))
+    device_id, counter, signed_hash = key
+    return keccak(hex32(device_id) + counter_bytes(counter) + hex32(signed_hash))
 
 
 def hex32(text: str) -> bytes:

@@ -13,6 +13,7 @@ from gridwitness.errors import InputError
 from gridwitness.sources.payloads import ReadingPayload
 
 COLUMNS = ReadingPayload.__struct_fields__
+_REQUIRED = COLUMNS[: len(COLUMNS) - len(ReadingPayload.__struct_defaults__)]
 _NDJSON_SUFFIXES = (".ndjson", ".jsonl")
 _LINE = msgspec.json.Decoder(ReadingPayload)
 
@@ -82,15 +83,17 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
         file = pq.ParquetFile(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a Parquet file: {error}") from error
-    missing = [name for name in COLUMNS if name not in file.schema_arrow.names]
+    missing = [name for name in _REQUIRED if name not in file.schema_arrow.names]
     if missing:
-        raise InputError(f"{path} has no column {', '.join(missing)}; it must have {', '.join(COLUMNS)}")
+        raise InputError(f"{path} has no column {', '.join(missing)}; it must have {', '.join(_REQUIRED)}")
     return file
 
 
 def _read_parquet(path: Path) -> Iterator[ReadingPayload]:
     number = 0
-    for batch in _open_parquet(path).iter_batches(batch_size=10_000, columns=list(COLUMNS)):
+    file = _open_parquet(path)
+    columns = [name for name in COLUMNS if name in file.schema_arrow.names]
+    for batch in file.iter_batches(batch_size=10_000, columns=columns):
         for row in batch.to_pylist():
             number += 1
             try:

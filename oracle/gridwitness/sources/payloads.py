@@ -12,12 +12,18 @@ from gridwitness.domain.readings import Reading, SignedReading
 from gridwitness.errors import InputError, ReadingRejected
 
 MAX_READINGS = 1_000
+# A challenge is answered with the whole document, in one transaction that nodes still pass on (at most 128 KiB), and
+# at 40 gas a byte it must stay cheap beside the stake.
+MAX_DOCUMENT_BYTES = 16 << 10
 _SIGNATURE_BYTES = (65, 128)
 _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 
-class ReadingPayload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A signed reading as it travels: `device_id` 32 and `signature` 65 or 128 bytes, hexadecimal with 0x."""
+class ReadingPayload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A signed reading as it travels: `device_id` 32 and `signature` 65 or 128 bytes, hexadecimal with 0x.
+
+    `document` is what the device signed if that was a document, `gateway_signature` 65 bytes of who keeps its key.
+    """
 
     device_id: str
     counter: int
@@ -25,6 +31,8 @@ class ReadingPayload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metric: str
     value: int
     signature: str
+    document: str = ""
+    gateway_signature: str = ""
 
 
 _MANY = msgspec.json.Decoder(list[ReadingPayload])
@@ -49,7 +57,7 @@ def to_signed(payload: ReadingPayload) -> SignedReading:
     """The signed reading of a payload.
 
     Raises ReadingRejected: `malformed` for identifiers, signatures, metrics and times no device can mean,
-    `value_out_of_range` for numbers that do not fit 64 bits.
+    `value_out_of_range` for numbers that do not fit 64 bits, `document_too_large` for what no challenge could carry.
     """
     device_id = _hex("device_id", payload.device_id, (32,))
     signature = _hex("signature", payload.signature, _SIGNATURE_BYTES)
@@ -63,7 +71,11 @@ def to_signed(payload: ReadingPayload) -> SignedReading:
         if not low <= value <= _INT64_MAX:
             raise ReadingRejected("value_out_of_range", f"{name} {value} is outside {low} to {_INT64_MAX}")
     reading = Reading(device_id, payload.counter, payload.time, payload.metric, payload.value)
-    return SignedReading(reading, signature)
+    document = _document(payload.document) if payload.document else b""
+    gateway_signature = (
+        _hex("gateway_signature", payload.gateway_signature, (65,)) if payload.gateway_signature else b""
+    )
+    return SignedReading(reading, signature, document, gateway_signature)
 
 
 def to_payload(signed: SignedReading) -> ReadingPayload:
@@ -76,12 +88,23 @@ def to_payload(signed: SignedReading) -> ReadingPayload:
         reading.metric,
         reading.value,
         "0x" + signed.signature.hex(),
+        "0x" + signed.document.hex() if signed.document else "",
+        "0x" + signed.gateway_signature.hex() if signed.gateway_signature else "",
     )
 
 
 def encode_body(readings: Iterable[SignedReading]) -> bytes:
     """An HTTP body with an array of readings."""
     return msgspec.json.encode([to_payload(signed) for signed in readings])
+
+
+def _document(text: str) -> bytes:
+    size = (len(text) - 2) // 2
+    if size > MAX_DOCUMENT_BYTES:
+        raise ReadingRejected(
+            "document_too_large", f"the document has {size} bytes; a challenge is answered with {MAX_DOCUMENT_BYTES}"
+        )
+    return _hex("document", text, (size,))
 
 
 def _hex(name: str, text: str, lengths: Sequence[int]) -> bytes:
