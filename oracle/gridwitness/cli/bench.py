@@ -173,6 +173,69 @@ def rul(
     typer.echo(f"model 0x{DEFAULT_LIFE_PARAMS.model_hash().hex()}")
 
 
+@bench.command()
+def faults(
+    community: Annotated[Path, typer.Option(help="Folder of CSV and Parquet files, or one; as for the demo")],
+    seed: Annotated[int, typer.Option(min=0, help="Draws days, meters, faults and the feeder's errors")] = 1,
+    scenes: Annotated[
+        int, typer.Option(min=1, help="Days and hours at which faults begin; each kind once in each")
+    ] = 8,
+    matters_wh: Annotated[
+        int, typer.Option(min=1, help="A fault counts if it misreports this much in six hours")
+    ] = 300,
+    own_life: Annotated[
+        float, typer.Option(min=0, max=2, help="Vary every home's import by its own noise, so that no two live alike")
+    ] = 0.0,
+    out: Annotated[Path | None, typer.Option(help="Folder for faults.csv, summary.json and faults.png")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Let meters of a community misbehave, and see which are found, how soon, and who is blamed for nothing.
+
+    The scorer sees what an oracle's would: a batch a slot, and the feeder's meter with true flows plus losses. A meter
+    is found at its fourth flagged reading, which holds a payment. False holds are days of meters without any fault.
+
+    \b
+    Example: gridwitness bench faults --community data/simbench-rural1 --seed 1 --out out/faults
+    """
+    from gridwitness.service.bench.faults import bench_faults
+    from gridwitness.service.bench.faults_report import summary_of, write_cases, write_picture
+
+    result = bench_faults(community, seed, scenes, own_life, told=lambda line: typer.echo(line, err=True))
+    summary = summary_of(result, seed, matters_wh)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_cases(out / "faults.csv", result.cases)
+        write_picture(out / "faults.png", result, matters_wh)
+        (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    Console().print(_fault_table(summary))
+    typer.echo(
+        f"{summary['honest_meter_years']} honest meter-years: {summary['false_holds_per_meter_year']} false holds and "
+        f"{summary['false_flags_per_meter_year']} false flags per meter-year"
+    )
+    if out is not None:
+        typer.echo(f"written to {out}")
+
+
+def _fault_table(summary: dict[str, Any]) -> Table:
+    table = Table(title=f"Faults that misreport {summary['matters_wh']} Wh or more in six hours")
+    table.add_column("fault", no_wrap=True)
+    for name in ("cases", "found", "within 6 h", "median", "90 %", "others held"):
+        table.add_column(name, justify="right")
+    for kind, figures in summary["faults"].items():
+        if figures is None:
+            table.add_row(kind, "0", *["-"] * 5)
+            continue
+        delays = (
+            "-" if delay is None else f"{delay:g} h" for delay in (figures["median_delay_h"], figures["p90_delay_h"])
+        )
+        shares = (f"{figures[name]:.0%}" for name in ("found", "within_6_h"))
+        table.add_row(kind, str(figures["cases"]), *shares, *delays, f"{figures['wrongly_held']:.0%}")
+    return table
+
+
 def _life_table(result: RulResult) -> Table:
     table = Table(title="Remaining life, cycles")
     for name in ("unit", "estimate", "from", "to", "health"):
