@@ -3,16 +3,54 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gridwitness.encoding.batched_keccak import DIGEST_BYTES, is_quicker, merkle_nodes
 from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import InputError
 
 
 def _hash_pair(a: bytes, b: bytes) -> bytes:
     return keccak(a + b if a < b else b + a)
+
+
+def _as_array(leaves: Sequence[bytes] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if not isinstance(leaves, np.ndarray):
+        _check_lengths(leaves)
+        return np.frombuffer(b"".join(leaves), np.uint8).reshape(-1, DIGEST_BYTES)
+    if leaves.dtype != np.uint8 or leaves.shape[1:] != (DIGEST_BYTES,):
+        raise InputError(f"leaves are an array of {leaves.dtype} {leaves.shape}; it must be uint8 (n, {DIGEST_BYTES})")
+    return np.ascontiguousarray(leaves)
+
+
+def _as_sequence(leaves: Sequence[bytes] | NDArray[np.uint8]) -> Sequence[bytes]:
+    if isinstance(leaves, np.ndarray):
+        return [row.tobytes() for row in _as_array(leaves)]
+    _check_lengths(leaves)
+    return leaves
+
+
+def _check_lengths(leaves: Sequence[bytes]) -> None:
+    for index, leaf in enumerate(leaves):
+        if len(leaf) != DIGEST_BYTES:
+            raise InputError(f"leaf {index} has {len(leaf)} bytes; it must have {DIGEST_BYTES}")
+
+
+def _plain_nodes(leaves: Sequence[bytes]) -> tuple[list[bytes], list[int]]:
+    """What `merkle_nodes` gives, one hash at a time."""
+    size = 2 * len(leaves) - 1
+    nodes, position = [b""] * size, [0] * len(leaves)
+    for rank, index in enumerate(sorted(range(len(leaves)), key=lambda index: leaves[index])):
+        nodes[size - 1 - rank] = leaves[index]
+        position[index] = size - 1 - rank
+    for node in range(len(leaves) - 2, -1, -1):
+        nodes[node] = _hash_pair(nodes[2 * node + 1], nodes[2 * node + 2])
+    return nodes, position
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +69,47 @@ class Multiproof:
 class StandardMerkleTree:
     """The tree of @openzeppelin/merkle-tree: leaves sorted by hash, commutative inner nodes.
 
-    `leaves` are leaf hashes (32 bytes, already double hashed), at least one, in any order.
+    `leaves` are leaf hashes (32 bytes, already double hashed), at least one, in any order; as bytes, or as an (n, 32)
+    array of them. All nodes are kept, so that each proof is a look-up. Raises InputError.
     """
 
-    def __init__(self, leaves: Sequence[bytes]) -> None:
-        if not leaves:
+    def __init__(self, leaves: Sequence[bytes] | NDArray[np.uint8]) -> None:
+        if len(leaves) == 0:
             raise InputError("a Merkle tree needs at least one leaf, got 0")
-        order = sorted(range(len(leaves)), key=lambda index: leaves[index])
-        size = 2 * len(leaves) - 1
-        self._nodes: list[bytes] = [b""] * size
-        self._position = [0] * len(leaves)
-        for rank, index in enumerate(order):
-            self._nodes[size - 1 - rank] = leaves[index]
-            self._position[index] = size - 1 - rank
-        for node in range(size - 1 - len(leaves), -1, -1):
-            self._nodes[node] = _hash_pair(self._nodes[2 * node + 1], self._nodes[2 * node + 2])
+        # One after the other; `_position` is where each of the leaves stands.
+        self._nodes: bytes | memoryview
+        self._position: Sequence[int] | NDArray[np.int64]
+        if is_quicker(len(leaves)):
+            nodes, self._position = merkle_nodes(_as_array(leaves))
+            self._nodes = nodes.reshape(-1).data
+        else:
+            plain, self._position = _plain_nodes(_as_sequence(leaves))
+            self._nodes = b"".join(plain)
+
+    def _node(self, index: int) -> bytes:
+        return bytes(self._nodes[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES])
 
     @property
     def root(self) -> bytes:
         """Root, 32 bytes."""
-        return self._nodes[0]
+        return self._node(0)
 
     def proof(self, index: int) -> tuple[bytes, ...]:
         """Siblings from the leaf given as `leaves[index]` up to the root."""
-        node, path = self._position[index], []
+        node, path = int(self._position[index]), []
         while node > 0:
-            path.append(self._nodes[node + 1 if node % 2 else node - 1])
+            path.append(self._node(node + 1 if node % 2 else node - 1))
             node = (node - 1) // 2
         return tuple(path)
+
+    def proofs(self) -> Iterator[tuple[bytes, ...]]:
+        """`proof` of every leaf in the order of `leaves`, made as they are asked for: all at once take 32·n·log2(n) bytes."""
+        return (self.proof(index) for index in range(len(self._position)))
 
     def multiproof(self, indices: Iterable[int]) -> Multiproof:
         """One path for the leaves given as `leaves[index]`. Raises InputError if one is named twice, or none is."""
         wanted = tuple(indices)
-        index_at = {self._position[index]: index for index in wanted}
+        index_at = {int(self._position[index]): index for index in wanted}
         if len(index_at) != len(wanted) or not wanted:
             raise InputError(f"a multiproof is of different leaves, at least one; got {list(wanted)}")
         # Deepest and rightmost first: a node's sibling, if known, is then always next in the queue.
@@ -79,7 +125,7 @@ class StandardMerkleTree:
             if known:
                 queue.popleft()
             else:
-                siblings.append(self._nodes[sibling])
+                siblings.append(self._node(sibling))
             queue.append((node - 1) // 2)
         return Multiproof(order, tuple(siblings), tuple(flags))
 
