@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gridwitness.domain.devices import Device, DeviceKind, DeviceStatus, LaterKey, Suspension
+from gridwitness.domain.devices import Delegation, Device, DeviceKind, DeviceStatus, LaterKey, Suspension
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, SignedReading
 from gridwitness.domain.slots import SLOT_SECONDS
 from gridwitness.encoding.eip712 import Domain, reading_digest, registry_domain
@@ -48,6 +48,9 @@ class Registry:
         later_keys = (*self.registered[key.device_id].later_keys, LaterKey(new.device_id, valid_from))
         self._change(key, later_keys=later_keys)
 
+    def delegate(self, key: DeviceKey, delegation: Delegation) -> None:
+        self._change(key, delegations=(*self.registered[key.device_id].delegations, delegation))
+
     def _change(self, key: DeviceKey, **changes: Any) -> None:
         self.registered[key.device_id] = replace(self.registered[key.device_id], **changes)
 
@@ -57,8 +60,15 @@ class Registry:
     def device(self, device_id: bytes) -> Device | None:
         return self.synced.get(device_id)
 
+    def device_of_key(self, key_id: bytes) -> bytes | None:
+        return next((one.device_id for one in self.synced.values() if key_id in (one.device_id, *_key_ids(one))), None)
+
     def devices(self, zone: int) -> list[Device]:
         return [device for device in self.synced.values() if device.zone == zone]
+
+
+def _key_ids(device: Device) -> list[bytes]:
+    return [key.key_id for key in device.later_keys]
 
 
 def home_key() -> P256Key:

@@ -9,7 +9,16 @@ from dataclasses import replace
 from gridwitness.chain.client import Chain
 from gridwitness.chain.events import Event
 from gridwitness.chain.followers import BLOCK_RANGE, REORG_DEPTH, LogFollower
-from gridwitness.domain.devices import Device, DeviceKind, DeviceStatus, KeyType, LaterKey, Suspension
+from gridwitness.domain.devices import (
+    Delegation,
+    Device,
+    DeviceKind,
+    DeviceStatus,
+    KeyType,
+    LaterKey,
+    Scope,
+    Suspension,
+)
 
 # The authorization (IDeviceRegistry.Authorization) that an account needs which calls itself.
 BY_ITSELF = (0, b"")
@@ -21,6 +30,7 @@ _EVENTS = (
     "DeviceReinstated",
     "KeyRotated",
     "DeviceTransferred",
+    "DelegateSet",
 )
 
 
@@ -36,6 +46,7 @@ class RegistryFollower:
         self._logs = LogFollower(chain, "DeviceRegistry", _EVENTS, block_range=block_range, reorg_depth=reorg_depth)
         self.head_time = 0
         self._devices: dict[bytes, Device] = {}
+        self._key_owners: dict[bytes, bytes] = {}  # devices by their later keys
         self._block_times: dict[bytes, int] = {}
         self._folded = 0  # number of events that the devices stand for
         self._lock = threading.Lock()
@@ -52,6 +63,9 @@ class RegistryFollower:
                 self._apply(event, devices)
             # Readers see either the old or the new devices, never something in between.
             self._devices = devices
+            self._key_owners |= {
+                event.args["newKeyId"]: event.args["deviceId"] for event in fresh if event.name == "KeyRotated"
+            }
             self.head_time = self._logs.head_time
             self._folded += len(fresh)
 
@@ -84,7 +98,10 @@ class RegistryFollower:
                 key = LaterKey(event.args["newKeyId"], event.args["validFrom"])
                 return replace(device, later_keys=(*begun, key))
             case "DeviceTransferred":
-                return replace(device, owner=event.args["to"])
+                ended = _ended(device.delegations, self._block_time(event))
+                return replace(device, owner=event.args["to"], delegations=ended)
+            case "DelegateSet":
+                return replace(device, delegations=self._delegated(device, event))
             case "DeviceSuspended":
                 suspensions = (*device.suspensions, Suspension(self._block_time(event)))
                 return replace(device, status=DeviceStatus.SUSPENDED, suspensions=suspensions)
@@ -94,6 +111,12 @@ class RegistryFollower:
                 return replace(device, status=DeviceStatus.ACTIVE, suspensions=suspensions)
             case _:  # DeviceRetired
                 return replace(device, status=DeviceStatus.RETIRED, retired_at=self._block_time(event))
+
+    def _delegated(self, device: Device, event: Event) -> tuple[Delegation, ...]:
+        args, now = event.args, self._block_time(event)
+        kept = [one for one in device.delegations if one.delegate != args["delegate"]]
+        replaced = _ended([one for one in device.delegations if one.delegate == args["delegate"]], now)
+        return (*kept, *replaced, Delegation(args["delegate"], Scope(args["scopes"]), now, args["expiresAt"]))
 
     def _block_time(self, event: Event) -> int:
         if event.block_hash not in self._block_times:
@@ -105,8 +128,21 @@ class RegistryFollower:
         """A device's record; None if it was never registered."""
         return self._devices.get(device_id)
 
+    def device_of_key(self, key_id: bytes) -> bytes | None:
+        """Id of the device that a key speaks or spoke for; None if there is none. Its first key names a device for good."""
+        if key_id in self._devices:
+            return key_id
+        device_id = self._key_owners.get(key_id)
+        device = None if device_id is None else self._devices.get(device_id)
+        is_owner = device is not None and any(key.key_id == key_id for key in device.later_keys)
+        return device_id if is_owner else None
+
     def devices(self, zone: int) -> list[Device]:
         """Devices of a zone, suspended and retired ones too, in ascending order of id."""
         return sorted(
             (device for device in self._devices.values() if device.zone == zone), key=lambda device: device.device_id
         )
+
+
+def _ended(delegations: Iterable[Delegation], at: int) -> tuple[Delegation, ...]:
+    return tuple(one if one.until is not None else replace(one, until=at) for one in delegations)

@@ -62,6 +62,25 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True)
+class Delegation:
+    """What an account (checksummed) may do for a device: `scopes`, from `since` to `expires_at`, both included.
+
+    Unix seconds. `until` is when it was replaced, withdrawn or ended by another owner; None if it was not.
+    """
+
+    delegate: str
+    scopes: Scope
+    since: int
+    expires_at: int
+    until: int | None = None
+
+    def covers(self, scope: Scope, time: int) -> bool:
+        """Whether it gave all of `scope` at a time."""
+        ended = time > self.expires_at or (self.until is not None and time >= self.until)
+        return self.since <= time and not ended and scope & self.scopes == scope
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A device's record in the registry, with all that changed since it was registered.
 
@@ -79,6 +98,11 @@ class Device:
     later_keys: tuple[LaterKey, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
     retired_at: int | None = None
+    delegations: tuple[Delegation, ...] = ()
+
+    def is_delegate(self, account: str, scope: Scope, time: int) -> bool:
+        """Whether an account (checksummed) might act for the device in `scope` at a time."""
+        return any(one.delegate == account and one.covers(scope, time) for one in self.delegations)
 
     def key_at(self, time: int) -> bytes:
         """Id of the key that speaks for the device at a time."""

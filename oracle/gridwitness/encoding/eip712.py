@@ -7,11 +7,12 @@ slower); the tests compare each digest with eth-account's and with the contracts
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from gridwitness.domain.batches import Batch
 from gridwitness.domain.devices import Registration, Rotation
 from gridwitness.domain.market import Schedule
-from gridwitness.domain.readings import Reading
+from gridwitness.domain.readings import Reading, SignedReading
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.packing import metric_bytes, pack_meta, pack_orders
 
@@ -139,6 +140,11 @@ def set_delegate_digest(
 def set_payee_digest(domain: Domain, device_id: bytes, payee: str, *, nonce: int, deadline: int) -> bytes:
     """Digest an owner signs to name who is paid for a device."""
     return domain.digest(keccak(_PAYEE_TYPE + device_id + _address(payee) + _uint(nonce) + _uint(deadline)))
+
+
+def signed_digest(domain: Domain, signed: SignedReading) -> bytes:
+    """Digest that the signatures of a reading are over: of the document it came out of, or else of the reading."""
+    return sha256(signed.document).digest() if signed.document else reading_digest(domain, signed.reading)
 
 
 def reading_digest(domain: Domain, reading: Reading) -> bytes:

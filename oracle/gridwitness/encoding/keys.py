@@ -9,6 +9,9 @@ from coincurve import PrivateKey, PublicKey
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from ecdsa import NIST256p, VerifyingKey
+from ecdsa.errors import MalformedPointError
+from ecdsa.numbertheory import SquareRootError
 
 from gridwitness.domain.devices import KeyType
 from gridwitness.encoding.hashing import keccak
@@ -121,3 +124,24 @@ def recover_signer(digest: bytes, signature: bytes) -> bytes | None:
         return _address_of(PublicKey.from_signature_and_message(recoverable, digest, hasher=None))
     except Exception:  # coincurve raises a bare Exception for unrecoverable values
         return None
+
+
+def low_s(key_type: KeyType, r: int, s: int) -> bytes | None:
+    """`r || s` with the lower of the two s that say the same (contracts take no other); None if out of range."""
+    order = P256_ORDER if key_type is KeyType.P256 else SECP256K1_ORDER
+    if not (0 < r < order and 0 < s < order):
+        return None
+    return r.to_bytes(32, "big") + min(s, order - s).to_bytes(32, "big")
+
+
+def p256_candidates(digest: bytes, scalars: bytes) -> list[bytes]:
+    """The P-256 keys (`x || y`, 64 bytes) that can have made the signature `r || s` over a digest, at most two.
+
+    Some milliseconds of Python. SEC 1 section 4.1.6, but for an r above the field less the order: one in 2^128.
+    """
+    try:
+        keys = VerifyingKey.from_public_key_recovery_with_digest(scalars, digest, NIST256p)
+    except (SquareRootError, MalformedPointError, AssertionError, ValueError):  # no point has that r
+        return []
+    points = (key.to_string() for key in keys)
+    return [point for point in points if _is_p256(point, digest, scalars)]

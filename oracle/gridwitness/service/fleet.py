@@ -26,6 +26,9 @@ class Registry(Protocol):
     def device(self, device_id: bytes) -> Device | None:
         """One device."""
 
+    def device_of_key(self, key_id: bytes) -> bytes | None:
+        """The device a key speaks or spoke for."""
+
     def devices(self, zone: int) -> list[Device]:
         """Devices of a zone."""
 
@@ -42,6 +45,10 @@ class Fleet:
     def device(self, device_id: bytes) -> Device | None:
         """A device of any zone; None if it was not registered at the last refresh."""
         return self._registry.device(device_id)
+
+    def device_of_key(self, key_id: bytes) -> bytes | None:
+        """Id of the device, of any zone, that a key speaks or spoke for; None if it was none at the last refresh."""
+        return self._registry.device_of_key(key_id)
 
     @property
     def head_time(self) -> int:
