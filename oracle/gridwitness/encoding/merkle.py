@@ -103,7 +103,7 @@ class StandardMerkleTree:
         return tuple(path)
 
     def proofs(self) -> Iterator[tuple[bytes, ...]]:
-        """`proof` of every leaf in the order of `leaves`, made as they are asked for: all at once take 32·n·log2(n) bytes."""
+        """`proof` of every leaf in the order of `leaves`, made when asked for: all at once fill 32·n·log2(n) bytes."""
         return (self.proof(index) for index in range(len(self._position)))
 
     def multiproof(self, indices: Iterable[int]) -> Multiproof:

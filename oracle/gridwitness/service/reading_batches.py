@@ -9,7 +9,7 @@ from gridwitness.domain.batches import AttestedBatch, BatchMeta
 from gridwitness.domain.devices import Device, DeviceStatus
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Score, ScoredReading, SignedReading
 from gridwitness.domain.slots import SLOT_SECONDS
-from gridwitness.encoding.leaves import reading_leaf
+from gridwitness.encoding.leaves import reading_leaves
 from gridwitness.encoding.merkle import StandardMerkleTree
 from gridwitness.errors import InputError
 from gridwitness.scoring import FLAG_SCORE_BPS, Scorer
@@ -112,7 +112,7 @@ class ReadingBatches:
         absent = [hex32(device_id) for device_id in named.absent]
         scores, checkpoint, model_hash = self._score(seq, readings, absent)
         scored = tuple(ScoredReading(signed, score) for signed, score in zip(readings, scores, strict=True))
-        root = StandardMerkleTree([reading_leaf(one) for one in scored]).root
+        root = StandardMerkleTree(reading_leaves(scored)).root
         meta = _meta(scored, model_hash)
         return Prepared(self.stream_id, seq, root, meta, keys, scored=scored, checkpoint=checkpoint)
 

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridwitness.domain.readings import Profile, Reading, Score, ScoredReading, SignedReading
+from gridwitness.encoding import batched_keccak
+from gridwitness.encoding.batched_keccak import FEWEST_IF_LOADED
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import (
     FLEET_TYPES,
@@ -18,6 +20,7 @@ from gridwitness.encoding.leaves import (
     profile_leaf,
     reading_fields,
     reading_leaf,
+    reading_leaves,
     schema_of,
 )
 from gridwitness.encoding.packing import energy_bytes, metric_bytes
@@ -64,6 +67,12 @@ def test_hash_reading_leaf__any__equals_eth_abi(scored: ScoredReading) -> None:
     )
     assert reading_fields(scored) == fields
     assert reading_leaf(scored) == standard_leaf(READING_TYPES, fields)
+
+
+@given(st.lists(scored_readings, max_size=20), st.integers(1, FEWEST_IF_LOADED))
+def test_hash_reading_leaves__few_or_many__are_those_hashed_alone(scored: list[ScoredReading], times: int) -> None:
+    batched_keccak.load()
+    assert reading_leaves(scored * times) == [reading_leaf(one) for one in scored] * times
 
 
 @given(profiles)
