@@ -7,6 +7,7 @@ GridwitnessError                 one line for a person, with an optional hint
 │   └── ProofError               a proof file or a proof that does not verify
 ├── ConfigError                  settings, keys, parameter and manifest files
 ├── ChainError                   the node: not there, wrong chain, transaction failed
+│   ├── NodeUnavailable          no node answers, or none that can be used
 │   └── Reverted                 a contract refused; carries the decoded custom error
 ├── CommitteeError               peers did not co-sign
 ├── TryLater                     nothing wrong, only too much at once; carries the seconds to wait
@@ -54,6 +55,10 @@ class ConfigError(GridwitnessError):
 
 class ChainError(GridwitnessError):
     """The node is unreachable, on another chain, or a transaction failed."""
+
+
+class NodeUnavailable(ChainError):
+    """No node answers, or none of those that do can be used: to be tried again later."""
 
 
 class Reverted(ChainError):

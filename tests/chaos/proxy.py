@@ -130,8 +130,8 @@ class RpcProxy:
         try:
             while await self._exchange(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError, httpx.TransportError):
-            pass  # the client or the node went away; so does the connection
+        except (asyncio.IncompleteReadError, ConnectionError, httpx.TransportError, asyncio.CancelledError):
+            pass  # the client, the node or the proxy went away; so does the connection
         finally:
             writer.close()
 

@@ -16,6 +16,7 @@ from web3.contract.contract import ContractFunction
 from web3.exceptions import ContractLogicError, Web3Exception
 
 from gridwitness.chain.abi import abi_of, canonical_type
+from gridwitness.chain.endpoint import RpcLimits
 from gridwitness.chain.events import Receipt, read_receipt
 from gridwitness.chain.manifest import Manifest
 from gridwitness.chain.node import Block, Json, Node
@@ -34,9 +35,11 @@ class Chain:
     Raises ChainError if the node is not there, follows another chain, or a contract of the manifest has no code.
     """
 
-    def __init__(self, rpc_url: str, manifest: Manifest) -> None:
-        """Connect and check."""
-        self.node = Node(rpc_url)
+    def __init__(self, rpc_urls: str | Sequence[str], manifest: Manifest, *, limits: RpcLimits | None = None) -> None:
+        """Connect and check; `rpc_urls` in the order of preference."""
+        # One that is alone is asked for its chain below, where the manifest can be named.
+        several = not isinstance(rpc_urls, str) and len(rpc_urls) > 1
+        self.node = Node(rpc_urls, limits=limits, chain_id=manifest.chain_id if several else None)
         self.manifest = manifest
         # No middleware: it would ask for the chain id before every request and copy every answer.
         self.web3 = Web3(self.node.provider, middleware=[])

@@ -7,7 +7,7 @@ from typing import Any
 
 from gridwitness.chain.client import Chain
 from gridwitness.chain.events import Event, decode_log, topic_of
-from gridwitness.errors import ChainError
+from gridwitness.errors import ChainError, NodeUnavailable
 
 BLOCK_RANGE = 2_000  # what public RPC providers accept in one request
 REORG_DEPTH = 12  # blocks below the head that are read again at every new head
@@ -47,15 +47,18 @@ class LogFollower:
 
     def sync(self) -> int:
         """Read up to the head. Returns the index from which `events` changed: its old length if it only grew."""
+        epoch = self._chain.node.provider.epoch
         head = self._chain.head()
         if head.hash == self._head_hash:
             return len(self.events)
         start = self._resume_at()
         kept = [event for event in self.events if event.block_number < start]
         fresh = self._read(start, head.number)
+        settled = self._chain.node.block(max(head.number - self._reorg_depth, 0))
+        if self._chain.node.provider.epoch != epoch:  # one node's head must not stand for another's logs
+            raise NodeUnavailable("another node took over while events were read", hint="they are read again")
         old = self.events
         self.events = kept + fresh
-        settled = self._chain.node.block(max(head.number - self._reorg_depth, 0))
         self._settled = (settled.number, settled.hash) if settled and settled.number >= self._first_block else None
         self._head_hash, self.head_time = head.hash, head.time
         return _first_difference(old, self.events)

@@ -1,74 +1,53 @@
-"""JSON-RPC to one Ethereum node, every failure a ChainError of one line."""
+"""JSON-RPC to an Ethereum node, every failure a ChainError of one line."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
-import requests
-from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from gridwitness.chain.endpoint import RpcLimits
+from gridwitness.chain.failover import Failover
 from gridwitness.chain.reverts import decode_revert
 from gridwitness.errors import ChainError
 
 Json = Any  # whatever a node may answer
-_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block's number, hash (32 bytes), time (unix seconds) and base fee (wei per gas)."""
+    """A block's number, hash (32 bytes), time (unix seconds), base fee (wei per gas) and gas limit."""
 
     number: int
     hash: bytes
     time: int
     base_fee_wei: int
-
-
-class NodeProvider(HTTPProvider):
-    """web3's HTTP provider with its failures turned into ChainError and no silent retries.
-
-    Who calls decides whether to try again: a loop that retries under a timer must not wait for a second timer here.
-    """
-
-    def __init__(self, url: str, timeout_s: float = _TIMEOUT_S) -> None:
-        super().__init__(url, request_kwargs={"timeout": timeout_s}, exception_retry_configuration=None)
-        self.url = url
-
-    def make_request(self, method: RPCEndpoint, params: Json) -> RPCResponse:
-        """One request; the node's own errors stay in the response."""
-        try:
-            return super().make_request(method, params)
-        except (requests.RequestException, ValueError) as error:
-            raise self._failure(error) from error
-
-    def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse] | RPCResponse:
-        """Many requests in one HTTP exchange."""
-        try:
-            return super().make_batch_request(batch_requests)
-        except (requests.RequestException, ValueError) as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> ChainError:
-        response = getattr(error, "response", None)
-        if response is not None:
-            return ChainError(f"node at {self.url} answered HTTP {response.status_code}")
-        if isinstance(error, requests.Timeout):
-            return ChainError(f"node at {self.url} did not answer in time", hint="is it overloaded?")
-        if isinstance(error, requests.ConnectionError):
-            return ChainError(f"no node answers at {self.url}", hint="start one, or correct the RPC URL")
-        return ChainError(f"what answers at {self.url} is no Ethereum node: {error}", hint="correct the RPC URL")
+    gas_limit: int
 
 
 class Node:
-    """One node, spoken to without any contract in mind."""
+    """A node, or several that stand in for each other, spoken to without any contract in mind."""
 
-    def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
-        """`timeout_s` is how long one request may take."""
-        self.url = url
-        self.provider = NodeProvider(url, timeout_s)
+    def __init__(
+        self,
+        urls: str | Sequence[str],
+        *,
+        timeout_s: float | None = None,
+        limits: RpcLimits | None = None,
+        chain_id: int | None = None,
+    ) -> None:
+        """`urls` in the order of preference. `timeout_s` is how long any one request may take, in place of `limits`."""
+        limits = limits or RpcLimits()
+        if timeout_s is not None:
+            limits = replace(limits, connect_timeout_s=timeout_s, read_timeout_s=timeout_s, head_timeout_s=timeout_s)
+        self.provider = Failover([urls] if isinstance(urls, str) else urls, limits, chain_id)
+
+    @property
+    def url(self) -> str:
+        """URL of the node of first choice."""
+        return self.provider.endpoints[0].url
 
     def rpc(self, method: str, *params: Json) -> Json:
         """Result of one request. Raises Reverted with the decoded error if a contract refused, else ChainError."""
@@ -115,6 +94,7 @@ class Node:
             hash=bytes.fromhex(raw["hash"][2:]),
             time=int(raw["timestamp"], 16),
             base_fee_wei=int(raw.get("baseFeePerGas") or "0x0", 16),
+            gas_limit=int(raw["gasLimit"], 16),
         )
 
     def head(self) -> Block:
