@@ -14,7 +14,7 @@ from gridwitness.chain.events import Event
 from gridwitness.chain.followers import BLOCK_RANGE, REORG_DEPTH, LogFollower
 from gridwitness.domain.challenges import Bond, Challenge, ChallengeStatus
 from gridwitness.domain.readings import SignedReading
-from gridwitness.encoding.eip712 import reading_digest, registry_domain
+from gridwitness.encoding.eip712 import registry_domain, signed_digest
 
 _ABI = "StreamBonds"  # a part of DataAttestation, with an interface of its own
 _CONTRACT = "DataAttestation"
@@ -96,7 +96,7 @@ class ChallengeView:
     def is_signed(self, signed: SignedReading) -> bool:
         """Whether the registry, which decides challenges, finds the signature that of the device, at the head."""
         reading = signed.reading
-        digest, time = reading_digest(self._domain, reading), min(reading.time, _MAX_TIME)
+        digest, time = signed_digest(self._domain, signed), min(reading.time, _MAX_TIME)
         judged = self._registry.functions.isDeviceSignature
         times = (time, max(time - _KEY_GRACE_S, 0))
         return any(self._chain.call_many([judged(reading.device_id, digest, signed.signature, at) for at in times]))

@@ -129,7 +129,7 @@ class RegistryFollower:
         return self._devices.get(device_id)
 
     def device_of_key(self, key_id: bytes) -> bytes | None:
-        """Id of the device that a key speaks or spoke for; None if there is none. Its first key names a device for good."""
+        """Id of the device that a key speaks or spoke for; None if there is none. Its first key is its for good."""
         if key_id in self._devices:
             return key_id
         device_id = self._key_owners.get(key_id)

@@ -7,15 +7,17 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from gridwitness.domain.devices import DeviceStatus
+from gridwitness.domain.devices import Device, DeviceStatus
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, SignedReading
 from gridwitness.domain.slots import SLOT_SECONDS
-from gridwitness.encoding.eip712 import Domain, reading_digest
+from gridwitness.encoding.eip712 import Domain, signed_digest
 from gridwitness.encoding.keys import is_signature_of
 from gridwitness.encoding.packing import INT32_MAX, INT32_MIN
 from gridwitness.errors import ReadingRejected
 from gridwitness.service.clock import Clock
+from gridwitness.service.evidence import check_gateway
 from gridwitness.service.fleet import Fleet
+from gridwitness.sources.documents import check_document
 from gridwitness.sources.payloads import ReadingPayload, to_signed
 
 CLOCK_TOLERANCE_S = 60
@@ -24,7 +26,7 @@ KEY_GRACE_S = 900
 # Large enough that handing over to a thread costs little beside 64 signatures of some 60 microseconds each.
 _CHUNK = 64
 # Worth another look after asking the chain again: what we know of it may be old.
-_MAY_BE_STALE = ("unknown_device", "suspended_device", "future_time")
+_MAY_BE_STALE = ("unknown_device", "suspended_device", "unknown_gateway", "future_time")
 
 
 def interval_seconds(metric: str) -> int:
@@ -55,7 +57,7 @@ class Admission:
         if not stale:
             return results
         reasons = {results[index].reason for index in stale}  # type: ignore[union-attr]
-        if reasons & {"unknown_device", "suspended_device"}:
+        if reasons - {"future_time"}:
             await self._fleet.refresh()
         if "future_time" in reasons:
             await self._clock.refresh()
@@ -78,7 +80,7 @@ class Admission:
         reading = signed.reading
         device = self._fleet.device(reading.device_id)
         key_id = reading.device_id if device is None else device.key_at(reading.time)
-        return is_signature_of(key_id, reading_digest(self._domain, reading), signed.signature)
+        return is_signature_of(key_id, signed_digest(self._domain, signed), signed.signature)
 
     async def _check_in_threads(self, payloads: Sequence[ReadingPayload]) -> list[SignedReading | ReadingRejected]:
         loop = asyncio.get_running_loop()
@@ -93,20 +95,22 @@ class Admission:
         for payload in payloads:
             try:
                 signed = to_signed(payload)
-                self._check_device(signed.reading)
+                device = self._check_device(signed.reading)
                 _check_content(signed.reading, now)
+                check_document(signed)
                 if not self.is_signed(signed):
                     raise ReadingRejected(
                         "wrong_signature",
                         f"the signature is not one of the key of device {payload.device_id} at its time, over counter "
                         f"{payload.counter}, time {payload.time}, {payload.metric}, value {payload.value}",
                     )
+                check_gateway(self._domain, signed, device)
                 results.append(signed)
             except ReadingRejected as rejected:
                 results.append(rejected)
         return results
 
-    def _check_device(self, reading: Reading) -> None:
+    def _check_device(self, reading: Reading) -> Device:
         device = self._fleet.device(reading.device_id)
         name = f"device 0x{reading.device_id.hex()}"
         if device is None:
@@ -125,6 +129,7 @@ class Admission:
             raise ReadingRejected(
                 "other_zone", f"{name} stands in zone {device.zone}; this oracle serves zone {self._fleet.zone}"
             )
+        return device
 
 
 def _check_content(reading: Reading, now: int) -> None:

@@ -14,7 +14,9 @@ from gridwitness.domain.readings import SignedReading
 from gridwitness.errors import InputError, ReadingRejected
 from gridwitness.service.admission import Admission
 from gridwitness.service.clock import Clock
-from gridwitness.sources.payloads import ReadingPayload, decode_body
+from gridwitness.service.evidence import Decoder
+from gridwitness.sources.decoding import JSON
+from gridwitness.sources.payloads import ReadingPayload
 from gridwitness.store import Append, ReadingLog, Rejection
 
 _Call = tuple[list[SignedReading], list[Rejection], "asyncio.Future[list[Append | Rejection]]"]
@@ -23,19 +25,21 @@ _Call = tuple[list[SignedReading], list[Rejection], "asyncio.Future[list[Append 
 class Ingest:
     """The way into the log."""
 
-    def __init__(self, admission: Admission, log: ReadingLog, clock: Clock) -> None:
+    def __init__(self, admission: Admission, decoder: Decoder, log: ReadingLog, clock: Clock) -> None:
         self._admission = admission
+        self._decoder = decoder
         self._log = log
         self._clock = clock
         self._waiting: list[_Call] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def submit_body(self, body: bytes) -> list[Verdict]:
-        """`submit` for a JSON body. Raises InputError, counted as malformed, if it does not hold readings."""
+    async def submit_body(self, body: bytes, content_type: str = JSON) -> list[Verdict]:
+        """`submit` for a body. Raises InputError, counted by its reason or as malformed, if it holds no readings."""
         try:
-            payloads = decode_body(body)
+            payloads = await self._decoder.decode(body, content_type)
         except InputError as error:
-            await self._append([], [Rejection("malformed", error.message)])
+            reason = error.reason if isinstance(error, ReadingRejected) else "malformed"
+            await self._append([], [Rejection(reason, error.message)])
             raise
         return await self.submit(payloads)
 

@@ -24,6 +24,7 @@ from gridwitness.service.admission import Admission
 from gridwitness.service.answering import Answerer
 from gridwitness.service.batching import BatchRules
 from gridwitness.service.clock import ChainClock, ChainTime, Clock, SystemClock
+from gridwitness.service.evidence import Decoder
 from gridwitness.service.fleet import Fleet
 from gridwitness.service.following import Follower
 from gridwitness.service.ingest import Ingest
@@ -36,6 +37,7 @@ from gridwitness.service.proving import Prover
 from gridwitness.service.reading_batches import ReadingBatches
 from gridwitness.service.signing import Signer
 from gridwitness.service.voting import Voter
+from gridwitness.sources.decoding import JSON
 from gridwitness.sources.payloads import to_payload
 from gridwitness.store import BatchLog, Database, ProfileLog, ReadingLog
 
@@ -87,7 +89,7 @@ class OracleNode:
         self._admission = Admission(
             self._fleet, self._clock, registry_domain(chain.chain_id, manifest.address("DeviceRegistry"))
         )
-        self._ingest = Ingest(self._admission, self._readings, self._clock)
+        self._ingest = Ingest(self._admission, Decoder(self._fleet), self._readings, self._clock)
         others = {address: url for address, url in config.peers.items() if address != self.address}
         self._peers = peers or Peers(others, config.peer_timeout_s)
         self._outbox = None
@@ -211,9 +213,9 @@ class OracleNode:
 
     # What follows answers the HTTP interface.
 
-    async def ingest(self, body: bytes) -> list[Verdict]:
-        """Verify and log the readings of a JSON body."""
-        return await self._ingest.submit_body(body)
+    async def ingest(self, body: bytes, content_type: str = JSON) -> list[Verdict]:
+        """Verify and log the readings of a body."""
+        return await self._ingest.submit_body(body, content_type)
 
     async def sign(self, body: bytes) -> CommitteeReply:
         """Answer a peer's proposal."""

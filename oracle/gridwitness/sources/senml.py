@@ -14,18 +14,13 @@ from typing import Any
 from gridwitness.domain.readings import Reading
 from gridwitness.errors import InputError, ReadingRejected
 from gridwitness.sources.cbor import decode_cbor
-from gridwitness.sources.quantities import UNITS, exact, metric_name
+from gridwitness.sources.quantities import UNITS, exact, metric_name, shown
 from gridwitness.sources.statements import MAX_STATEMENTS, Statement, make_statement
 from gridwitness.sources.strict_json import decode_json
 
 # RFC 8428 table 4: labels of CBOR.
-_LABELS = dict(
-    zip(
-        range(-6, 9),
-        ("bs", "bv", "bu", "bt", "bn", "bver", "n", "u", "v", "vs", "vb", "s", "t", "ut", "vd"),
-        strict=True,
-    )
-)
+_NAMES = ("bs", "bv", "bu", "bt", "bn", "bver", "n", "u", "v", "vs", "vb", "s", "t", "ut", "vd")
+_LABELS: dict[object, str] = dict(zip(range(-6, 9), _NAMES, strict=True))
 _BASE = ("bver", "bn", "bt", "bu", "bv", "bs")
 _VERSION = 10
 # Below this a time is relative to now (RFC 8428 section 4.5.3), and what is signed must not depend on when it is read.
@@ -69,9 +64,9 @@ def _is_base_only(record: _Record) -> bool:
 def _statement(record: _Record, base: _Record, device_id: bytes, counter: int) -> Statement:
     for name in record:
         if not isinstance(name, str) or name.endswith("_"):
-            raise InputError(f"SenML field {str(name)[:40]!r} must be understood, and is not")
+            raise InputError(f"SenML field {shown(name)} must be understood, and is not")
     if _number(base, "bver", _VERSION) > _VERSION:
-        raise InputError(f"SenML version {str(base['bver'])[:20]} is not read; {_VERSION} is")
+        raise InputError(f"SenML version {shown(base['bver'])} is not read; {_VERSION} is")
     name = _text(record, "n") if _text(base, "bn").startswith("urn:") else _text(base, "bn") + _text(record, "n")
     time = exact(_number(base, "bt"), "bt") + exact(_number(record, "t"), "t")
     if time < _FIRST_ABSOLUTE_TIME:

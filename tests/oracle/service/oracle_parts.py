@@ -14,6 +14,7 @@ from gridwitness.encoding.keys import DeviceKey, P256Key
 from gridwitness.service.admission import Admission
 from gridwitness.service.batching import BatchKind, BatchRules, Place, Prepared, Window, attach
 from gridwitness.service.clock import ChainTime
+from gridwitness.service.evidence import Decoder
 from gridwitness.service.fleet import Fleet
 from gridwitness.service.ingest import Ingest
 from gridwitness.service.profile_batches import ProfileBatches
@@ -65,7 +66,7 @@ class Parts:
         self.readings, self.batches = ReadingLog(self.database), BatchLog(self.database)
         self.profiles = ProfileLog(self.database)
         self.admission = Admission(self.fleet, self.clock, REGISTRY)
-        self.ingest = Ingest(self.admission, self.readings, self.clock)
+        self.ingest = Ingest(self.admission, Decoder(self.fleet), self.readings, self.clock)
         self.reading_batches = ReadingBatches(READINGS_STREAM, self.readings, self.batches, self.fleet, RULES)
         self.profile_batches = ProfileBatches(
             PROFILES_STREAM, READINGS_STREAM, self.profiles, self.batches, self.fleet, RULES

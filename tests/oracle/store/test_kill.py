@@ -15,6 +15,7 @@ import asyncio, sys
 from pathlib import Path
 from gridwitness.service.admission import Admission
 from gridwitness.service.clock import SystemClock
+from gridwitness.service.evidence import Decoder
 from gridwitness.service.fleet import Fleet
 from gridwitness.service.ingest import Ingest
 from gridwitness.sources.payloads import to_payload
@@ -27,7 +28,8 @@ async def main():
     registry.sync()
     clock = SystemClock()
     log = ReadingLog(Database(Path(sys.argv[1])))
-    ingest = Ingest(Admission(Fleet(registry, ZONE), clock, REGISTRY), log, clock)
+    fleet = Fleet(registry, ZONE)
+    ingest = Ingest(Admission(fleet, clock, REGISTRY), Decoder(fleet), log, clock)
     async def post(counter):
         payload = to_payload(net_energy(key, counter, FIRST_SLOT + counter, counter))
         (verdict,) = await ingest.submit([payload])
