@@ -3,6 +3,7 @@
 GridwitnessError                 one line for a person, with an optional hint
 ├── InputError                   something given to us is wrong: the message names the value and the limit
 │   ├── CommunityError           a community's data files
+│   ├── UnsupportedContent       a body of a type nobody here reads
 │   ├── ReadingRejected          a device's reading; carries the reason that is counted
 │   └── ProofError               a proof file or a proof that does not verify
 ├── ConfigError                  settings, keys, parameter and manifest files
@@ -35,6 +36,10 @@ class InputError(GridwitnessError):
 
 class CommunityError(InputError):
     """A community's data files are wrong."""
+
+
+class UnsupportedContent(InputError):
+    """A body's content type is none that is read here."""
 
 
 class ReadingRejected(InputError):

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from gridwitness.domain.readings import SignedReading
-from gridwitness.errors import InputError, ReadingRejected
+from gridwitness.errors import InputError, ReadingRejected, UnsupportedContent
 from gridwitness.sources.cbor import decode_cbor
 from gridwitness.sources.cose import SignedDocument, open_cose
 from gridwitness.sources.documents import statements
@@ -46,7 +46,8 @@ def is_document(content_type: str) -> bool:
 def decode(body: bytes, content_type: str, signers: Signers) -> list[ReadingPayload]:
     """Payloads of a body, in its order. What a document says and does not count is among them: checks refuse it.
 
-    Raises InputError if the body is not of its type or too large, or ReadingRejected with the reason: then there is
+    Raises InputError if the body is not of its type or too large, UnsupportedContent for a type not in the table, or
+    ReadingRejected with the reason: then there is
     none.
     """
     if len(body) > MAX_BODY_BYTES:
@@ -58,7 +59,9 @@ def decode(body: bytes, content_type: str, signers: Signers) -> list[ReadingPayl
         return _native_cbor(body)
     if media_type in _OPENERS:
         return _document(_OPENERS[media_type](body), signers)
-    raise InputError(f"content type {content_type[:80]!r} is not read; {JSON}, {CBOR}, {', '.join(_OPENERS)} are")
+    raise UnsupportedContent(
+        f"content type {content_type[:80]!r} is not read; {JSON}, {CBOR}, {', '.join(_OPENERS)} are"
+    )
 
 
 def _media_type(content_type: str) -> str:
