@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry
 
-from gridwitness.api.bodies import MAX_COMMITTEE_BODY_BYTES, bytes32, read_body
+from gridwitness.api.bodies import (
+    BODY_TIMEOUT_S,
+    MAX_COMMITTEE_BODY_BYTES,
+    bytes32,
+    check_is_json,
+    content_type,
+    read_body,
+)
 from gridwitness.api.health import health_routes
+from gridwitness.api.metrics import metrics_routes
 from gridwitness.api.problems import ProblemError, install_problem_handlers
 from gridwitness.api.protocols import Oracle
+from gridwitness.api.requests import install_request_context
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 
 MAX_PAGE = 1_000
@@ -20,15 +32,33 @@ _QueryInteger = Annotated[int, Query(ge=0, le=_MAX_INTEGER)]
 _PathInteger = Annotated[int, Path(ge=0, le=_MAX_INTEGER)]
 
 
-def create_app(oracle: Oracle) -> FastAPI:
-    """The HTTP interface of `oracle`."""
+_READING_BODIES = ("application/json", "application/cbor", "application/cose", "application/x-ocmf")
+
+
+def create_app(
+    oracle: Oracle, *, registry: CollectorRegistry | None = None, body_timeout_s: float = BODY_TIMEOUT_S
+) -> FastAPI:
+    """The HTTP interface of `oracle`. /metrics shows `registry`, with the durations of requests beside what it has."""
     app = FastAPI(title="Gridwitness oracle", version="1", docs_url="/docs", redoc_url=None)
+    registry = registry or CollectorRegistry()
+    # First, as routes are tried in order and most requests are these.
+    app.include_router(_intake_routes(oracle, body_timeout_s))
     app.include_router(health_routes(oracle))
+    app.include_router(metrics_routes(registry))
     app.include_router(_reading_routes(oracle))
     app.include_router(_proof_routes(oracle))
-    app.include_router(_committee_routes(oracle))
+    app.include_router(_committee_routes(oracle, body_timeout_s))
     install_problem_handlers(app)
+    install_request_context(app, registry)
     return app
+
+
+class _PlainRoute(APIRoute):
+    """A route FastAPI documents and leaves alone: no parameters, dependencies or models between request and answer."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """The endpoint itself."""
+        return self.endpoint
 
 
 def _json(document: object) -> Response:
@@ -41,15 +71,24 @@ def _found(body: bytes | None, what: str) -> Response:
     return Response(body, media_type="application/json")
 
 
+def _intake_routes(oracle: Oracle, body_timeout_s: float) -> APIRouter:
+    routes = APIRouter(prefix="/v1", tags=["readings"], route_class=_PlainRoute)
+    body = {"required": True, "content": {media_type: {} for media_type in _READING_BODIES}}
+
+    @routes.post("/readings", openapi_extra={"requestBody": body})
+    async def post_readings(request: Request) -> Response:
+        """Post one signed reading, an array of at most 1,000, or a signed document of readings. Answers once all
+        accepted ones are durable, with a verdict for each in order; a reading that was sent before is a duplicate,
+        which is as good as accepted.
+        """
+        body = await read_body(request, timeout_s=body_timeout_s)
+        return _json({"results": await oracle.ingest(body, content_type(request))})
+
+    return routes
+
+
 def _reading_routes(oracle: Oracle) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["readings"])
-
-    @routes.post("/readings")
-    async def post_readings(request: Request) -> Response:
-        """Post one signed reading or an array of at most 1,000. Answers once all accepted ones are durable, with a
-        verdict for each in order; a reading that was sent before is a duplicate, which is as good as accepted.
-        """
-        return _json({"results": await oracle.ingest(await read_body(request))})
 
     @routes.get("/readings")
     async def get_readings(
@@ -95,14 +134,15 @@ def _proof_routes(oracle: Oracle) -> APIRouter:
     return routes
 
 
-def _committee_routes(oracle: Oracle) -> APIRouter:
+def _committee_routes(oracle: Oracle, body_timeout_s: float) -> APIRouter:
     """Open to all: a signature is worth nothing but for exactly the batch it covers, and that is the committee's."""
     routes = APIRouter(prefix="/v1/committee", tags=["committee"])
 
     @routes.post("/sign")
     async def sign(request: Request) -> Response:
         """Recompute a proposal and sign it; 409 with the problem if this oracle cannot or must not."""
-        reply = await oracle.sign(await read_body(request, MAX_COMMITTEE_BODY_BYTES))
+        check_is_json(request)
+        reply = await oracle.sign(await read_body(request, MAX_COMMITTEE_BODY_BYTES, body_timeout_s))
         status = HTTPStatus.OK if reply.signed else HTTPStatus.CONFLICT
         return Response(reply.body, status_code=int(status), media_type="application/json")
 

@@ -1,10 +1,12 @@
-"""Errors as RFC 9457 problem details."""
+"""Errors as RFC 9457 problem details; `instance` is the id of the request, as it stands in X-Request-Id and the log."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from urllib.parse import quote
 
 import msgspec
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -19,10 +21,12 @@ from gridwitness.errors import (
     StoreError,
     StoreFull,
     TryLater,
+    UnsupportedContent,
 )
 
 _STATUS: tuple[tuple[type[GridwitnessError], HTTPStatus], ...] = (
     (ProofError, HTTPStatus.NOT_FOUND),
+    (UnsupportedContent, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (InputError, HTTPStatus.BAD_REQUEST),
     (RateLimited, HTTPStatus.TOO_MANY_REQUESTS),
     (Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -33,17 +37,21 @@ _STATUS: tuple[tuple[type[GridwitnessError], HTTPStatus], ...] = (
 
 
 class ProblemError(Exception):
-    """A problem that a route found by itself."""
+    """A problem that a route found by itself; `is_last` if what else the client sends is not to be read."""
 
-    def __init__(self, status: HTTPStatus, detail: str) -> None:
+    def __init__(self, status: HTTPStatus, detail: str, *, is_last: bool = False) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.is_last = is_last
 
 
 def problem(status: HTTPStatus, detail: str, **members: object) -> Response:
     """A problem+json response; `members` are extension members."""
     body = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **members}
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    if request_id is not None:
+        body["instance"] = "urn:request:" + quote(request_id, safe="")
     return Response(msgspec.json.encode(body), status_code=int(status), media_type="application/problem+json")
 
 
@@ -60,7 +68,10 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     async def found(_: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)
-        return problem(error.status, error.detail)
+        response = problem(error.status, error.detail)
+        if error.is_last:
+            response.headers["connection"] = "close"
+        return response
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 Document = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What became of one reading posted: status accepted, duplicate (stored once before) or rejected with a reason."""
 
     device_id: str
@@ -30,11 +31,11 @@ class CommitteeReply:
 
 class Oracle(Protocol):
     """One running oracle. Methods raise InputError for bad requests, ProofError for what cannot be proven (yet),
-    StoreError and ChainError for what the oracle cannot do now.
+    StoreError and ChainError for what the oracle cannot do now, TryLater when there is too much to do.
     """
 
-    async def ingest(self, body: bytes) -> list[Verdict]:
-        """Verify and log the readings of a JSON body; returns once they are durable."""
+    async def ingest(self, body: bytes, content_type: str = "application/json") -> list[Verdict]:
+        """Verify and log the readings of a body; returns once they are durable. Raises UnsupportedContent too."""
         ...
 
     async def sign(self, body: bytes) -> CommitteeReply:

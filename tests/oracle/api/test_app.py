@@ -40,8 +40,8 @@ class ScriptedOracle:
         if self.error is not None:
             raise self.error
 
-    async def ingest(self, body: bytes) -> list[Verdict]:
-        self._note("ingest", body)
+    async def ingest(self, body: bytes, content_type: str = "application/json") -> list[Verdict]:
+        self._note("ingest", body, content_type)
         return [Verdict(DEVICE, 1, "accepted"), Verdict(DEVICE, 2, "rejected", "future_time", "too early")]
 
     async def sign(self, body: bytes) -> CommitteeReply:
