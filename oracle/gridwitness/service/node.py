@@ -86,9 +86,8 @@ class OracleNode:
         self._clock: Clock = ChainClock(chain.head_time) if config.clock == "chain" else SystemClock()
         self._chain_time = ChainTime(self._clock, self._head.time)
         self._fleet = Fleet(RegistryFollower(chain), config.zone)
-        self._admission = Admission(
-            self._fleet, self._clock, registry_domain(chain.chain_id, manifest.address("DeviceRegistry"))
-        )
+        self._registry_domain = registry_domain(chain.chain_id, manifest.address("DeviceRegistry"))
+        self._admission = Admission(self._fleet, self._clock, self._registry_domain)
         self._ingest = Ingest(self._admission, Decoder(self._fleet), self._readings, self._clock)
         others = {address: url for address, url in config.peers.items() if address != self.address}
         self._peers = peers or Peers(others, config.peer_timeout_s)
@@ -257,7 +256,7 @@ class OracleNode:
     async def readings(self, device_id: bytes, time_from: int, time_to: int, after: int, limit: int) -> list[Document]:
         """Readings of a device."""
         rows = await asyncio.to_thread(self._readings.of_device, device_id, time_from, time_to, after, limit)
-        return [reading_document(row) for row in rows]
+        return [reading_document(row, self._registry_domain) for row in rows]
 
     async def prove_reading(self, device_id: bytes, counter: int) -> Document:
         """Proof of a reading by its counter."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from gridwitness.encoding.eip712 import Domain
+from gridwitness.service.evidence import gateway_of
 from gridwitness.service.following import Follower
 from gridwitness.service.messages import to_hex
 from gridwitness.store import BatchLog, ReadingLog, StoredReading
 
 
-def reading_document(stored: StoredReading) -> dict[str, object]:
-    """A reading with what became of it; `batch`, `score_bps`, `channel` and `reason` are null until attested."""
+def reading_document(stored: StoredReading, domain: Domain) -> dict[str, object]:
+    """A reading with what became of it; `batch`, `score_bps`, `channel` and `reason` are null until attested.
+
+    `gateway` is the address of who keeps the device's key, null if the device signed itself; `domain` the registry's.
+    """
     reading, score = stored.signed.reading, stored.score
     return {
         "device_id": to_hex(reading.device_id),
@@ -17,6 +22,8 @@ def reading_document(stored: StoredReading) -> dict[str, object]:
         "metric": reading.metric,
         "value": reading.value,
         "signature": to_hex(stored.signed.signature),
+        "signed_document": to_hex(stored.signed.document) if stored.signed.document else None,
+        "gateway": gateway_of(domain, stored.signed) or None,
         "batch": stored.batch_seq,
         "score_bps": None if score is None else score.score_bps,
         "channel": None if score is None else score.channel,

@@ -11,14 +11,16 @@ from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import DeployedContract, Manifest
 from gridwitness.domain.batches import BatchStatus
 from gridwitness.domain.devices import DeviceStatus
-from gridwitness.domain.readings import Reading
-from gridwitness.encoding.eip712 import reading_digest, registry_domain
+from gridwitness.encoding.eip712 import Domain, registry_domain, signed_digest
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import is_signature_of
+from gridwitness.encoding.leaves import signature_hash
 from gridwitness.encoding.merkle import mountain_height, range_leaf, range_peak, tree_root
 from gridwitness.encoding.packing import energy_bytes, pack_meta
-from gridwitness.errors import ProofError
+from gridwitness.errors import ProofError, ReadingRejected
+from gridwitness.service.evidence import gateway_of
 from gridwitness.service.proofs import ProofFile
+from gridwitness.sources.documents import check_document
 
 
 def check_offline(file: ProofFile) -> Iterator[str]:
@@ -26,7 +28,10 @@ def check_offline(file: ProofFile) -> Iterator[str]:
     if file.kind == "reading":
         _check_device_signature(file)
         who = "the device" if file.device_key == file.fields[0] else f"the device's later key 0x{file.device_key.hex()}"
-        yield f"{who} signed exactly this reading"
+        what = "a document that says exactly this" if file.document_signed else "exactly this reading"
+        yield f"{who} signed {what}"
+        if file.gateway_signature:
+            yield f"gateway {_check_gateway(file)}, which keeps the device's key, says so too"
     else:
         _check_energies(file)
         yield f"the {len(file.energy_wh)} energies are those of the leaf"
@@ -64,17 +69,29 @@ def manifest_of(file: ProofFile, source: Path) -> Manifest:
 
 
 def _check_device_signature(file: ProofFile) -> None:
-    device_id, counter, time, metric, value, _, signature_hash = cast(
-        "tuple[bytes, int, int, bytes, int, int, bytes]", file.fields
-    )
-    if keccak(file.signature) != signature_hash:
-        raise ProofError(
-            f"device_signature hashes to 0x{keccak(file.signature).hex()}, the leaf has 0x{signature_hash.hex()}"
-        )
-    reading = Reading(device_id, counter, time, metric.rstrip(b"\0").decode("ascii", errors="replace"), value)
-    domain = registry_domain(file.chain_id, file.contracts["DeviceRegistry"])
-    if not is_signature_of(file.device_key, reading_digest(domain, reading), file.signature):
-        raise ProofError(f"device_signature is not by key 0x{file.device_key.hex()} over this reading")
+    signed, expected = file.signed_reading(), cast("bytes", file.fields[-1])
+    given = signature_hash(signed)
+    if given != expected:
+        what = "device_signature and signed_document hash" if signed.document else "device_signature hashes"
+        raise ProofError(f"{what} to 0x{given.hex()}, the leaf has 0x{expected.hex()}")
+    if not is_signature_of(file.device_key, signed_digest(_domain(file), signed), signed.signature):
+        what = "document" if signed.document else "reading"
+        raise ProofError(f"device_signature is not by key 0x{file.device_key.hex()} over this {what}")
+    try:
+        check_document(signed)
+    except ReadingRejected as rejected:
+        raise ProofError(f"signed_document does not bear the leaf out: {rejected.message}") from rejected
+
+
+def _check_gateway(file: ProofFile) -> str:
+    gateway = gateway_of(_domain(file), file.signed_reading())
+    if not gateway:
+        raise ProofError("gateway_signature is not one over what the device signed")
+    return gateway
+
+
+def _domain(file: ProofFile) -> Domain:
+    return registry_domain(file.chain_id, file.contracts["DeviceRegistry"])
 
 
 def _check_energies(file: ProofFile) -> None:

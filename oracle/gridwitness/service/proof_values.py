@@ -32,6 +32,10 @@ class Table:
             raise ProofError(f"{self._name(key)} is missing")
         return self._values[key]
 
+    def has(self, key: str) -> bool:
+        """Whether there is a value."""
+        return key in self._values
+
     def table(self, key: str) -> Table:
         """An object."""
         return Table(self._name(key), self.value(key))

@@ -11,19 +11,21 @@ from typing import Literal, cast
 
 from gridwitness.chain.manifest import Manifest
 from gridwitness.domain.batches import Proof
-from gridwitness.domain.readings import NET_ENERGY_METRIC, Profile, ScoredReading, SignedReading
+from gridwitness.domain.readings import Profile, Reading, ScoredReading, SignedReading
 from gridwitness.domain.slots import slot_start
-from gridwitness.encoding.eip712 import reading_digest, registry_domain
+from gridwitness.encoding.eip712 import registry_domain, signed_digest
 from gridwitness.encoding.keys import signing_key_id
 from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, leaf_hash, profile_fields, reading_fields
 from gridwitness.encoding.packing import pack_meta, unpack_meta
 from gridwitness.errors import ProofError
 from gridwitness.service.proof_values import Table
+from gridwitness.sources.quantities import unit_of
 
 FORMAT = "gridwitness-proof/2"
 CONTRACTS = ("DeviceRegistry", "DataAttestation")
 LEAF_TYPES = {"reading": READING_TYPES, "profile": PROFILE_TYPES}
 Kind = Literal["reading", "profile"]
+ReadingFields = tuple[bytes, int, int, bytes, int, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class ProofFile:
     `contracts` gives the addresses by name, `root` the batch's tree root, `range_length` the stream's length for which
     `proof.range_proof` was made, `fields` the leaf in the order of its types. A reading comes with the device's
     `signature` and `device_key`, the id of the key that made it, a profile with its `energy_wh`; the others are empty.
-    `explanation` is the oracle's reason for the score, which no hash covers.
+    `document_signed` is what was signed if that was a document, `gateway_signature` is there if a gateway keeps the
+    device's key; `explanation` is the oracle's reason for the score, which no hash covers.
     """
 
     kind: Kind
@@ -47,6 +50,8 @@ class ProofFile:
     device_key: bytes = b""
     energy_wh: tuple[int, ...] = ()
     explanation: str = ""
+    document_signed: bytes = b""
+    gateway_signature: bytes = b""
 
     @property
     def leaf(self) -> bytes:
@@ -89,9 +94,21 @@ class ProofFile:
         if self.kind == "reading":
             document["device_signature"] = _hex(self.signature)
             document["device_key"] = _hex(self.device_key)
+            document |= {name: _hex(value) for name, value in self._optional().items() if value}
         else:
             document["energy_wh"] = list(self.energy_wh)
         return document
+
+    def _optional(self) -> dict[str, bytes]:
+        return {"signed_document": self.document_signed, "gateway_signature": self.gateway_signature}
+
+    def signed_reading(self) -> SignedReading:
+        """The reading with all that speaks for it. Raises ProofError for a proof of a profile."""
+        if self.kind != "reading":
+            raise ProofError(f"the proof is of a {self.kind}, not of a reading")
+        device_id, counter, time, metric, value, _, _ = cast("ReadingFields", self.fields)
+        reading = Reading(device_id, counter, time, _metric_name(metric), value)
+        return SignedReading(reading, self.signature, self.document_signed, self.gateway_signature)
 
     def save(self, path: Path) -> None:
         """Write the file."""
@@ -111,12 +128,14 @@ def reading_proof(manifest: Manifest, scored: ScoredReading, root: bytes, proof:
         signature=scored.signed.signature,
         device_key=_key_of(manifest, scored.signed),
         explanation=scored.score.reason,
+        document_signed=scored.signed.document,
+        gateway_signature=scored.signed.gateway_signature,
     )
 
 
 def _key_of(manifest: Manifest, signed: SignedReading) -> bytes:
     domain = registry_domain(manifest.chain_id, manifest.address("DeviceRegistry"))
-    key_id = signing_key_id(reading_digest(domain, signed.reading), signed.signature)
+    key_id = signing_key_id(signed_digest(domain, signed), signed.signature)
     return signed.reading.device_id if key_id is None else key_id
 
 
@@ -172,9 +191,15 @@ def parse_proof(document: object) -> ProofFile:
         device_key=root.word("device_key") if kind == "reading" else b"",
         energy_wh=root.energies("energy_wh") if kind == "profile" else (),
         explanation=root.text("explanation"),
+        document_signed=_optional_data(root, kind, "signed_document"),
+        gateway_signature=_optional_data(root, kind, "gateway_signature"),
     )
     _check_statement(root.table("statement"), file.statement())
     return file
+
+
+def _optional_data(root: Table, kind: str, key: str) -> bytes:
+    return root.data(key) if kind == "reading" and root.has(key) else b""
 
 
 def _parse_fields(leaf: Table, types: Sequence[str]) -> tuple[bytes | int, ...]:
@@ -197,19 +222,21 @@ def _check_statement(said: Table, proven: Mapping[str, object]) -> None:
 
 
 def _reading_statement(fields: tuple[bytes | int, ...]) -> dict[str, object]:
-    device_id, counter, time, metric, value, score_bps, _ = cast(
-        "tuple[bytes, int, int, bytes, int, int, bytes]", fields
-    )
-    name = metric.rstrip(b"\0").decode("ascii", errors="replace")
+    device_id, counter, time, metric, value, score_bps, _ = cast("ReadingFields", fields)
+    name = _metric_name(metric)
     return {
         "device": _hex(device_id),
         "counter": counter,
         "time": _iso(time),
         "metric": name,
         "value": value,
-        "unit": "Wh" if name == NET_ENERGY_METRIC else "",
+        "unit": unit_of(name),
         "score_bps": score_bps,
     }
+
+
+def _metric_name(metric: bytes) -> str:
+    return metric.rstrip(b"\0").decode("ascii", errors="replace")
 
 
 def _profile_statement(fields: tuple[bytes | int, ...]) -> dict[str, object]:

@@ -24,13 +24,12 @@ from gridwitness.domain.devices import KeyType
 from gridwitness.domain.readings import Reading
 from gridwitness.errors import InputError, ReadingRejected
 from gridwitness.sources.cose import SignedDocument
-from gridwitness.sources.quantities import exact, metric_name, shown
+from gridwitness.sources.quantities import MILLIWATT_HOURS, exact, metric_name, shown
 from gridwitness.sources.statements import MAX_STATEMENTS, Statement, make_statement
 from gridwitness.sources.strict_json import decode_json
 
 KEY_TYPES = {"ECDSA-secp256r1-SHA256": KeyType.P256, "ECDSA-secp256k1-SHA256": KeyType.SECP256K1}
 _DEFAULT_ALGORITHM = "ECDSA-secp256r1-SHA256"
-_SUFFIX = ":mWh"
 _FACTORS = {"kWh": Fraction(1_000_000), "Wh": Fraction(1_000)}
 _PAGINATION = re.compile(r"([TF])(0|[1-9][0-9]{0,15})", re.ASCII)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[,.]\d{1,9})?([+-]\d{4}|Z) ([UIRS])", re.ASCII)
@@ -81,7 +80,7 @@ def _statement(fields: Any, device_id: bytes, counter: int) -> Statement:
     unit, code = _text(fields, "RU"), _text(fields, "RI")
     if unit not in _FACTORS:
         raise InputError(f"OCMF unit {unit[:20]!r} is not read; {' and '.join(_FACTORS)} are")
-    reading = Reading(device_id, counter, time, metric_name(code, _SUFFIX), 0)
+    reading = Reading(device_id, counter, time, metric_name(code, MILLIWATT_HOURS), 0)
     return make_statement(
         reading, exact(value, "RV"), _FACTORS[unit], f"{code} = {shown(value)} {unit}", _flaw(fields, state)
     )

@@ -24,6 +24,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from gridwitness.domain.readings import NET_ENERGY_METRIC
 from gridwitness.errors import ReadingRejected
 
 _THOUSAND, _MILLION = Fraction(1_000), Fraction(1_000_000)
@@ -61,6 +62,8 @@ UNITS: Mapping[str, tuple[Fraction, str]] = MappingProxyType(
         "count": (Fraction(1), ":count"),
     }
 )
+MILLIWATT_HOURS = ":mWh"
+_SUFFIXES = {suffix for _, suffix in UNITS.values() if suffix} | {MILLIWATT_HOURS}
 _LIMIT = 1 << 63
 # 10 to this power is far beyond 64 bits, whichever way: larger exponents are not even worth computing.
 _MAX_EXPONENT = 40
@@ -72,6 +75,14 @@ def shown(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 256:
         return f"an integer of {value.bit_length()} bits"
     return repr(value)[:40] if isinstance(value, (str, bytes, int, float, Decimal)) else type(value).__name__
+
+
+def unit_of(metric: str) -> str:
+    """Unit of a metric's values: what its name ends in, Wh for net energies, or nothing if it is not known."""
+    if metric == NET_ENERGY_METRIC:
+        return "Wh"
+    suffix = metric[metric.rfind(":") :]
+    return suffix[1:] if suffix in _SUFFIXES else ""
 
 
 def metric_name(name: str, suffix: str) -> str:

@@ -20,7 +20,7 @@ from gridwitness.sources.strict_json import decode_json
 
 # RFC 8428 table 4: labels of CBOR.
 _NAMES = ("bs", "bv", "bu", "bt", "bn", "bver", "n", "u", "v", "vs", "vb", "s", "t", "ut", "vd")
-_LABELS: dict[object, str] = dict(zip(range(-6, 9), _NAMES, strict=True))
+_LABELS: Mapping[object, str] = dict(zip(range(-6, 9), _NAMES, strict=True))
 _BASE = ("bver", "bn", "bt", "bu", "bv", "bs")
 _VERSION = 10
 # Below this a time is relative to now (RFC 8428 section 4.5.3), and what is signed must not depend on when it is read.
@@ -54,7 +54,7 @@ def _records(payload: bytes) -> list[_Record]:
         raise InputError("the SenML pack is not an array of records")
     if is_json:
         return pack
-    return [{_LABELS.get(key, key) if type(key) is int else key: value for key, value in one.items()} for one in pack]
+    return [{_LABELS.get(key, key): value for key, value in one.items()} for one in pack]
 
 
 def _is_base_only(record: _Record) -> bool:
