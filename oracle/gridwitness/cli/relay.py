@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+import uvloop
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -87,6 +87,6 @@ def relay(config: Annotated[Path, typer.Option(help="TOML file with the relay's 
     with listening(*host_and_port(settings.listen)) as listener:
         node = RelayNode(settings.relay_config(), Chain(settings.rpc_url, Manifest.load(settings.manifest)), account)
         try:
-            asyncio.run(serve(create_relay_app(node), node, listener, most_connections=_MOST_CONNECTIONS))
+            uvloop.run(serve(create_relay_app(node), node, listener, most_connections=_MOST_CONNECTIONS))
         finally:
             node.close()

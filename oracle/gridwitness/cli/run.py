@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 
 from gridwitness.api import create_app
 from gridwitness.chain.client import Chain
 from gridwitness.chain.keystore import load_account
 from gridwitness.chain.manifest import Manifest
 from gridwitness.cli.serving import listening, log_json, serve
-from gridwitness.cli.settings import load_settings
+from gridwitness.cli.settings import OracleSettings, load_settings
 from gridwitness.service.node import OracleNode
 
 
@@ -47,7 +47,8 @@ def run(
         url = "http://127.0.0.1:8102"
 
     Other settings: readings_stream, profiles_stream, clock ("system" or "chain"), poll_interval_s, grace_s,
-    max_wait_s, max_readings, profile_grace_s, takeover_s, batch_validity_s, peer_timeout_s, confirmations.
+    max_wait_s, max_readings, profile_grace_s, takeover_s, batch_validity_s, peer_timeout_s, confirmations,
+    most_connections, body_timeout_s.
     """
     settings = load_settings(config)
     log_json()
@@ -55,11 +56,18 @@ def run(
     with listening(*settings.host_and_port) as listener:
         chain = Chain(settings.rpc_url, Manifest.load(settings.manifest))
         node_config = settings.node_config(live=live)
-        asyncio.run(_serve(OracleNode(node_config, chain, account), listener))
+        uvloop.run(_serve(OracleNode(node_config, chain, account), listener, settings))
 
 
-async def _serve(node: OracleNode, listener: socket.socket) -> None:
+async def _serve(node: OracleNode, listener: socket.socket, settings: OracleSettings) -> None:
+    app = create_app(node, body_timeout_s=settings.body_timeout_s)
     try:
-        await serve(create_app(node), node, listener)
+        await serve(
+            app,
+            node,
+            listener,
+            most_connections=settings.most_connections,
+            body_timeout_s=settings.body_timeout_s,
+        )
     finally:
         await node.close()

@@ -14,10 +14,14 @@ from typing import Protocol
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gridwitness.api.bodies import BODY_TIMEOUT_S
 from gridwitness.errors import ConfigError
 
 _SHUTDOWN_S = 5
+HEAD_TIMEOUT_S = 10.0
+_MAX_HEAD_BYTES = 32 << 10
 
 
 class Service(Protocol):
@@ -39,12 +43,79 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _BoundedHttp(HttpToolsProtocol):
+    """uvicorn's HTTP for clients that dribble: it has no limit to how long or large the head of a request gets.
+
+    The application answers a late body with a 408. A little later the connection ends whoever is to blame, as the
+    application may have answered without reading on.
+    """
+
+    head_timeout_s: float
+    body_timeout_s: float
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The head of a request is due."""
+        super().connection_made(transport)
+        self._head_bytes = 0
+        self._is_in_head = True
+        self._due = self.loop.call_later(self.head_timeout_s, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is due any more."""
+        self._due.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and count what belongs to the head."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > _MAX_HEAD_BYTES:
+            self.send_400_response(f"the request's head is larger than {_MAX_HEAD_BYTES} bytes")
+
+    def on_message_begin(self) -> None:
+        """A request's first byte came: its head is due."""
+        super().on_message_begin()
+        self._is_in_head = True
+        self._await(self.head_timeout_s)
+
+    def on_headers_complete(self) -> None:
+        """Its body is due, if it has one."""
+        self._is_in_head = False
+        self._await(self.body_timeout_s)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Nothing is due until the next request begins."""
+        self._due.cancel()
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def _await(self, seconds: float) -> None:
+        self._due.cancel()
+        self._due = self.loop.call_later(seconds, self.transport.close)
+
+
 async def serve(
-    app: FastAPI, service: Service, listener: socket.socket, *, most_connections: int | None = None
+    app: FastAPI,
+    service: Service,
+    listener: socket.socket,
+    *,
+    most_connections: int | None = None,
+    head_timeout_s: float = HEAD_TIMEOUT_S,
+    body_timeout_s: float = BODY_TIMEOUT_S,
 ) -> None:
-    """Run a service and its HTTP interface until SIGTERM or Ctrl-C; connections beyond the most get a 503."""
+    """Run a service and its HTTP interface until SIGTERM or Ctrl-C; connections beyond the most get a 503.
+
+    Heads of requests that come late or exceed 32 KiB, and bodies a second overdue, end their connection.
+    """
+    limits = {"head_timeout_s": head_timeout_s, "body_timeout_s": body_timeout_s + 1}
+    protocol = type("BoundedHttp", (_BoundedHttp,), limits)
     config = uvicorn.Config(
         app,
+        http=protocol,
+        ws="none",
+        access_log=False,
+        server_header=False,
         log_config=None,
         lifespan="off",
         limit_concurrency=most_connections,
@@ -85,6 +156,7 @@ def log_json() -> None:
     """Log JSON lines on standard error."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

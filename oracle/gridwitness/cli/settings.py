@@ -56,6 +56,8 @@ class OracleSettings(TomlSettings):
     batch_validity_s: Annotated[int, Field(ge=1, le=MAX_VALIDITY_S)] = 120
     peer_timeout_s: Annotated[float, Field(gt=0)] = 5
     confirmations: Annotated[int, Field(ge=0)] = 0
+    most_connections: Annotated[int, Field(ge=1)] = 1_000
+    body_timeout_s: Annotated[float, Field(gt=0)] = 10
     dry_run: bool = True
 
     @property
