@@ -48,7 +48,8 @@ def run(
 
     Other settings: readings_stream, profiles_stream, clock ("system" or "chain"), poll_interval_s, grace_s,
     max_wait_s, max_readings, profile_grace_s, takeover_s, batch_validity_s, peer_timeout_s, confirmations,
-    most_connections, body_timeout_s.
+    most_connections, body_timeout_s, and for MQTT mqtt_url, mqtt_topics, mqtt_group, mqtt_client_id, mqtt_user,
+    mqtt_password_file, mqtt_ca_file, mqtt_receive_maximum, mqtt_session_expiry_s.
     """
     settings = load_settings(config)
     log_json()

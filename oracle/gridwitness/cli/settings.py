@@ -13,6 +13,7 @@ from gridwitness.cli.toml_settings import Listen, TomlSettings, host_and_port
 from gridwitness.service.batching import BatchRules
 from gridwitness.service.node import NodeConfig
 from gridwitness.service.signing import MAX_VALIDITY_S
+from gridwitness.sources.mqtt import MqttConfig
 
 
 def _checksummed(address: str) -> str:
@@ -58,6 +59,15 @@ class OracleSettings(TomlSettings):
     confirmations: Annotated[int, Field(ge=0)] = 0
     most_connections: Annotated[int, Field(ge=1)] = 1_000
     body_timeout_s: Annotated[float, Field(gt=0)] = 10
+    mqtt_url: Annotated[str, Field(pattern=r"^(mqtts?://.+)?$")] = ""
+    mqtt_topics: tuple[str, ...] = ("gridwitness/readings/#",)
+    mqtt_group: Annotated[str, Field(pattern=r"^[^/+#]*$")] = ""
+    mqtt_client_id: str = ""
+    mqtt_user: str = ""
+    mqtt_password_file: Path | None = None
+    mqtt_ca_file: Path | None = None
+    mqtt_receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 256
+    mqtt_session_expiry_s: Annotated[int, Field(ge=60, lt=1 << 32)] = 7 * 86_400
     dry_run: bool = True
 
     @property
@@ -82,6 +92,20 @@ class OracleSettings(TomlSettings):
             confirmations=self.confirmations,
             dry_run=self.dry_run and not live,
             rules=BatchRules(self.grace_s, self.max_wait_s, self.max_readings, self.profile_grace_s),
+            mqtt=self._mqtt_config() if self.mqtt_url else None,
+        )
+
+    def _mqtt_config(self) -> MqttConfig:
+        return MqttConfig(
+            url=self.mqtt_url,
+            topics=self.mqtt_topics,
+            group=self.mqtt_group or self.name,
+            client_id=self.mqtt_client_id or f"gridwitness-{self.name}",
+            user=self.mqtt_user,
+            password_file=self.mqtt_password_file,
+            ca_file=self.mqtt_ca_file,
+            receive_maximum=self.mqtt_receive_maximum,
+            session_expiry_s=self.mqtt_session_expiry_s,
         )
 
 

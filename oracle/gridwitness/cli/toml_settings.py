@@ -57,7 +57,7 @@ class TomlSettings(BaseSettings):
         except (OSError, ValueError) as error:
             raise ConfigError(f"config {path} cannot be read: {error}") from error
         for name, known in cls.model_fields.items():
-            if known.annotation is Path and isinstance(values.get(name), str):
+            if known.annotation in (Path, Path | None) and isinstance(values.get(name), str):
                 values[name] = path.parent / values[name]
         try:
             return cls(**values)

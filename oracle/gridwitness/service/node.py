@@ -38,6 +38,7 @@ from gridwitness.service.reading_batches import ReadingBatches
 from gridwitness.service.signing import Signer
 from gridwitness.service.voting import Voter
 from gridwitness.sources.decoding import JSON
+from gridwitness.sources.mqtt import MqttConfig, MqttSource
 from gridwitness.sources.payloads import to_payload
 from gridwitness.store import BatchLog, Database, ProfileLog, ReadingLog
 
@@ -65,6 +66,7 @@ class NodeConfig:
     peer_timeout_s: float = 5.0
     confirmations: int = 0
     dry_run: bool = True
+    mqtt: MqttConfig | None = None
     rules: BatchRules = field(default_factory=BatchRules)
 
 
@@ -89,6 +91,7 @@ class OracleNode:
         self._registry_domain = registry_domain(chain.chain_id, manifest.address("DeviceRegistry"))
         self._admission = Admission(self._fleet, self._clock, self._registry_domain)
         self._ingest = Ingest(self._admission, Decoder(self._fleet), self._readings, self._clock)
+        self._mqtt = None if config.mqtt is None else MqttSource(config.mqtt, self.ingest)
         others = {address: url for address, url in config.peers.items() if address != self.address}
         self._peers = peers or Peers(others, config.peer_timeout_s)
         self._outbox = None
@@ -148,6 +151,14 @@ class OracleNode:
     async def run(self) -> None:
         """Follow, propose and submit until `stop` is called. Trouble with chain or disk is logged and tried again."""
         _log.info("oracle_started", name=self.config.name, address=self.address, dry_run=self.config.dry_run)
+        async with asyncio.TaskGroup() as sources:
+            taking = None if self._mqtt is None else sources.create_task(self._mqtt.run())
+            await self._step_until_stopped()
+            if taking is not None:
+                taking.cancel()
+        _log.info("oracle_stopped", name=self.config.name)
+
+    async def _step_until_stopped(self) -> None:
         while not self._stopping.is_set():
             try:
                 await self.step()
@@ -160,7 +171,6 @@ class OracleNode:
                 await asyncio.wait_for(self._stopping.wait(), self.config.poll_interval_s)
             except TimeoutError:
                 continue
-        _log.info("oracle_stopped", name=self.config.name)
 
     def stop(self) -> None:
         """Ask `run` to end after the step it is in."""
@@ -295,6 +305,7 @@ class OracleNode:
             },
             "challenges": self._answerer.report,
             "members": self._peers.report(),
+            "mqtt": {} if self._mqtt is None else self._mqtt.report(),
             "outbox": {} if self._outbox is None else self._outbox.counts(),
         }
 
@@ -302,6 +313,8 @@ class OracleNode:
         """Why this oracle cannot do its work now: trouble with chain or disk, not in step, or not in the committee."""
         problems = [self._problem, *(follower.problem for follower in self._followers.values())]
         problems += [proposer.problem for proposer in self._proposers]
+        if self._mqtt is not None and self._mqtt.problem:
+            problems.append(f"mqtt: {self._mqtt.problem}")
         problems += [
             f"{follower.kind.name}: {self.address} is not in the committee"
             for follower in self._followers.values()
