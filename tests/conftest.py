@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ape import chain
+from ape import chain, networks
 
 from gridwitness.encoding.eip712 import Domain, attestation_domain, registry_domain
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import PROFILE_TYPES, schema_of
 from tests.actors import Committee, Device, Feed, OpenFeed
+from tests.rpc import LeanProvider
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lean_requests() -> None:
+    """Ape talks to its node at little cost."""
+    networks.provider.web3.provider = LeanProvider(networks.provider.http_uri)
 
 
 @pytest.fixture(scope="session")
