@@ -78,7 +78,7 @@ def _streams(streams: dict[str, Any]) -> Table:
 def _rejections(rejections: dict[str, Any]) -> Table:
     table = Table("reason", "readings", "last", title="Rejections", title_justify="left")
     for reason, entry in rejections.items():
-        table.add_row(reason, str(entry["count"]), entry["last"][0])
+        table.add_row(reason, str(entry["count"]), next(iter(entry["last"]), ""))
     return table
 
 

@@ -17,7 +17,7 @@ from gridwitness.service.clock import Clock
 from gridwitness.service.evidence import Decoder
 from gridwitness.sources.decoding import JSON
 from gridwitness.sources.payloads import ReadingPayload
-from gridwitness.store import Append, ReadingLog, Rejection
+from gridwitness.store import Append, ReadingLog, Rejection, row_of
 
 _Call = tuple[list[SignedReading], list[Rejection], "asyncio.Future[list[Append | Rejection]]"]
 
@@ -86,7 +86,7 @@ class Ingest:
     def _write(self, calls: Sequence[_Call], now: int) -> list[Append | Rejection]:
         readings = [signed for call in calls for signed in call[0]]
         rejections = [rejection for call in calls for rejection in call[1]]
-        return self._log.append(readings, now, rejections)
+        return list(self._log.append([row_of(signed) for signed in readings], now, rejections))
 
 
 def _verdict(payload: ReadingPayload, outcome: Append | Rejection) -> Verdict:

@@ -2,8 +2,10 @@
 
 from gridwitness.store.batches import BatchLog, StoredBatch, Vote
 from gridwitness.store.database import Database
+from gridwitness.store.deadletters import Rejection
 from gridwitness.store.profiles import ProfileLog
-from gridwitness.store.readings import Append, ReadingLog, Rejection, StoredReading
+from gridwitness.store.readings import Append, ReadingLog
+from gridwitness.store.rows import ReadingRow, StoredReading, row_of, signed_of
 
 __all__ = [
     "Append",
@@ -11,8 +13,11 @@ __all__ = [
     "Database",
     "ProfileLog",
     "ReadingLog",
+    "ReadingRow",
     "Rejection",
     "StoredBatch",
     "StoredReading",
     "Vote",
+    "row_of",
+    "signed_of",
 ]

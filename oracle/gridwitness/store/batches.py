@@ -13,6 +13,7 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.packing import pack_meta, unpack_meta
 from gridwitness.errors import StoreError
 from gridwitness.store.database import Database
+from gridwitness.store.readings import recount_waiting
 
 # Deep enough to score again after any reorganisation a chain will plausibly make.
 CHECKPOINTS_KEPT = 64
@@ -134,15 +135,7 @@ class BatchLog:
         with self._database.write() as connection:
             times = [one.signed.reading.time for one in scored if one.signed.reading.metric == NET_ENERGY_METRIC]
             insert_batch(connection, stored, max(times) + SLOT_SECONDS if times else 0)
-            cursor = connection.executemany(
-                "UPDATE readings SET batch_seq = ?, score_bps = ?, channel = ?, reason = ?"
-                " WHERE device_id = ? AND counter = ? AND batch_seq IS NULL",
-                [_score_row(stored.batch.seq, item) for item in scored],
-            )
-            if cursor.rowcount != len(scored):
-                raise StoreError(
-                    f"batch {stored.batch.seq} has {len(scored)} readings, {cursor.rowcount} of them wait in the log"
-                )
+            _mark_attested(connection, stored.batch.seq, scored)
             connection.executemany(
                 "INSERT INTO device_days (day, device_id, attested) VALUES (?, ?, 1)"
                 " ON CONFLICT (day, device_id) DO UPDATE SET attested = attested + 1",
@@ -163,15 +156,20 @@ class BatchLog:
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE device_days SET attested = attested - undone.number FROM (SELECT time / ?1 AS of_day, device_id"
-                " AS of_device, COUNT(*) AS number FROM readings WHERE batch_seq > ?2 AND metric = ?3 GROUP BY 1, 2)"
-                " AS undone WHERE day = undone.of_day AND device_id = undone.of_device",
+                " AS of_device, COUNT(*) AS number FROM signed_readings WHERE batch_seq > ?2 AND metric = ?3"
+                " GROUP BY 1, 2) AS undone WHERE day = undone.of_day AND device_id = undone.of_device",
                 (SECONDS_PER_DAY, seq, NET_ENERGY_METRIC),
             )
-            connection.execute(
+            slots = connection.execute(
+                "SELECT DISTINCT time, metric FROM readings WHERE batch_seq > ?", (seq,)
+            ).fetchall()
+            undone = connection.execute(
                 "UPDATE readings SET batch_seq = NULL, score_bps = NULL, channel = NULL, reason = NULL"
                 " WHERE batch_seq > ?",
                 (seq,),
-            )
+            ).rowcount
+            recount_waiting(connection, slots)
+            connection.execute("UPDATE counters SET value = value - ? WHERE name = 'attested'", (undone,))
             connection.execute("DELETE FROM checkpoints WHERE seq > ?", (seq,))
             connection.execute("DELETE FROM batches WHERE stream = ? AND seq > ?", (stream, seq))
 
@@ -234,6 +232,20 @@ class BatchLog:
         with self._database.read() as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM batches {clause}", arguments).fetchall()  # noqa: S608
         return [_batch(row) for row in rows]
+
+
+def _mark_attested(connection: sqlite3.Connection, seq: int, scored: Sequence[ScoredReading]) -> None:
+    marked = connection.executemany(
+        "UPDATE readings SET batch_seq = ?, score_bps = ?, channel = ?, reason = ?"
+        " WHERE device = (SELECT id FROM devices WHERE device_id = ?) AND counter = ? AND batch_seq IS NULL",
+        [_score_row(seq, item) for item in scored],
+    ).rowcount
+    if marked != len(scored):
+        raise StoreError(f"batch {seq} has {len(scored)} readings, {marked} of them wait in the log")
+    metrics = dict(connection.execute("SELECT name, id FROM metrics").fetchall())
+    readings = [item.signed.reading for item in scored]
+    recount_waiting(connection, [(reading.time, metrics[reading.metric]) for reading in readings])
+    connection.execute("UPDATE counters SET value = value + ? WHERE name = 'attested'", (marked,))
 
 
 def _score_row(seq: int, item: ScoredReading) -> tuple[int, int, str, str, bytes, int]:

@@ -13,51 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from gridwitness.errors import StoreError
+from gridwitness.errors import StoreError, StoreFull
+from gridwitness.store.schema import SCHEMA_VERSION, creation_script, migration_script
 
-SCHEMA_VERSION = 2
 _BUSY_TIMEOUT_MS = 5_000
-
-# Counters and values are 64-bit signed here; ingest refuses what does not fit. `batch_seq` is null until attested.
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-INSERT INTO meta VALUES ('schema_version', '2');
-CREATE TABLE readings (
-    device_id BLOB NOT NULL, counter INTEGER NOT NULL, time INTEGER NOT NULL, metric TEXT NOT NULL,
-    value INTEGER NOT NULL, signature BLOB NOT NULL, received_at INTEGER NOT NULL,
-    batch_seq INTEGER, score_bps INTEGER, channel TEXT, reason TEXT,
-    PRIMARY KEY (device_id, counter)
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX readings_by_slot ON readings (device_id, metric, time);
-CREATE INDEX readings_by_batch ON readings (batch_seq, time, device_id, counter);
-CREATE TABLE device_days (
-    day INTEGER NOT NULL, device_id BLOB NOT NULL, attested INTEGER NOT NULL,
-    profile_seq INTEGER, score_bps INTEGER,
-    PRIMARY KEY (day, device_id)
-) WITHOUT ROWID;
-CREATE INDEX device_days_open ON device_days (day) WHERE profile_seq IS NULL;
-CREATE INDEX device_days_by_batch ON device_days (profile_seq) WHERE profile_seq IS NOT NULL;
-CREATE TABLE batches (
-    stream BLOB NOT NULL, seq INTEGER NOT NULL, root BLOB NOT NULL, meta BLOB NOT NULL,
-    supersedes INTEGER NOT NULL, config INTEGER NOT NULL, digest BLOB NOT NULL, signer_mask BLOB NOT NULL,
-    tx_hash BLOB NOT NULL, block INTEGER NOT NULL, status TEXT NOT NULL, slots_to INTEGER NOT NULL, keys TEXT NOT NULL,
-    PRIMARY KEY (stream, seq)
-) WITHOUT ROWID;
-CREATE INDEX batches_superseding ON batches (stream, supersedes) WHERE supersedes > 0;
-CREATE TABLE votes (
-    stream BLOB NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, content BLOB NOT NULL,
-    valid_from INTEGER NOT NULL, valid_until INTEGER NOT NULL, keys TEXT NOT NULL, signature BLOB NOT NULL,
-    PRIMARY KEY (stream, seq, digest)
-) WITHOUT ROWID;
-CREATE TABLE checkpoints (
-    seq INTEGER PRIMARY KEY, state BLOB NOT NULL, state_hash BLOB NOT NULL
-);
-CREATE TABLE rejections (reason TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE rejection_examples (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, message TEXT NOT NULL, at INTEGER NOT NULL
-);
-CREATE INDEX rejection_examples_by_reason ON rejection_examples (reason, id);
-"""
+# A page that changes again and again is copied into the file once per so many pages (of 4 KiB) of log.
+_CHECKPOINT_PAGES = 8_000
+_CACHE_KIB = 65_536
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 
 
 class Database:
@@ -72,6 +35,7 @@ class Database:
         self._lock_file = self._claim()
         with self._words():
             self._writer = self._connect()
+            self._writer.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
             self._migrate()
 
     def close(self) -> None:
@@ -128,31 +92,79 @@ class Database:
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_MS / 1_000
         )
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only for a new file
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         self._connections.append(connection)
         return connection
 
     def _migrate(self) -> None:
         has_meta = self._writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
         if has_meta is None:
-            self._writer.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
+            self._writer.executescript(creation_script())
             return
-        (version,) = self._writer.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-        if int(version) != SCHEMA_VERSION:
+        version = schema_version(self._writer)
+        if version == SCHEMA_VERSION:
+            return
+        script = migration_script(version)
+        if script is None:
             raise StoreError(
-                f"{self.path} has schema {version}, this version reads {SCHEMA_VERSION}",
+                f"{self.path} has schema {version}, this version reads 1 to {SCHEMA_VERSION}",
                 hint="use the gridwitness version that wrote it",
             )
+        try:
+            self._writer.executescript(script)
+        except sqlite3.Error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
 
     @contextmanager
     def _words(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            hint = ""
-            if "full" in str(error):
-                hint = "free some disk space; nothing acknowledged is lost, devices send again"
-            elif "locked" in str(error):
-                hint = "another program holds the file; close it"
-            raise StoreError(f"{self.path}: {error}", hint=hint) from error
+            raise store_error(self.path, error) from error
+
+
+@contextmanager
+def beside(path: Path, *, is_read_only: bool) -> Iterator[sqlite3.Connection]:
+    """A connection to a log that an oracle may be using at the same time; whoever writes keeps transactions short.
+
+    Raises StoreError if the file is not there, of another schema, or cannot be read.
+    """
+    if not path.is_file():
+        raise StoreError(f"{path} is not there", hint="give the oracle's settings with --config")
+    connection = None
+    try:
+        mode = "ro" if is_read_only else "rw"
+        uri = f"{path.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_MS / 1_000)
+        connection.execute("PRAGMA synchronous = FULL")
+        version = schema_version(connection)
+        if version != SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} has schema {version}, this command reads {SCHEMA_VERSION}",
+                hint="start the oracle once: it brings the file to its own schema",
+            )
+        yield connection
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """Version a file says it has. Raises sqlite3.Error if it is no log."""
+    (version,) = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    return int(version)
+
+
+def store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """What went wrong with the file, in words."""
+    if getattr(error, "sqlite_errorname", "") in _FULL:
+        return StoreFull(f"{path}: {error}", hint="free some disk space; nothing acknowledged is lost")
+    hint = "another program holds the file; close it" if "locked" in str(error) else ""
+    return StoreError(f"{path}: {error}", hint=hint)

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Profile
-from gridwitness.domain.slots import SECONDS_PER_DAY, SLOTS_PER_DAY, day_of
+from gridwitness.domain.slots import SLOTS_PER_DAY, day_of, slot_start, slots_of_day
 from gridwitness.store.batches import StoredBatch, insert_batch
 from gridwitness.store.database import Database
+
+# Slot by slot, as the index has them.
+_SLOTS_OF_DEVICE = (
+    "SELECT value, score_bps FROM readings WHERE device = (SELECT id FROM devices WHERE device_id = ?)"  # noqa: S608
+    " AND metric = (SELECT id FROM metrics WHERE name = ?) AND batch_seq <= ?"
+    f" AND time IN ({', '.join('?' * SLOTS_PER_DAY)}) ORDER BY time"
+)
 
 
 class ProfileLog:
@@ -46,9 +53,8 @@ class ProfileLog:
             found = []
             for (device_id,) in devices:
                 slots = connection.execute(
-                    "SELECT value, score_bps FROM readings WHERE device_id = ? AND metric = ?"
-                    " AND time >= ? AND time < ? AND batch_seq <= ? ORDER BY time",
-                    (device_id, NET_ENERGY_METRIC, day * SECONDS_PER_DAY, (day + 1) * SECONDS_PER_DAY, readings_seq),
+                    _SLOTS_OF_DEVICE,
+                    (device_id, NET_ENERGY_METRIC, readings_seq, *(slot_start(slot) for slot in slots_of_day(day))),
                 ).fetchall()
                 if len(slots) == SLOTS_PER_DAY:
                     found.append((device_id, slots))

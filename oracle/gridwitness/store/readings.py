@@ -1,21 +1,24 @@
-"""Readings in the log: appended once each, found by key, slot or batch; and what was refused, counted by reason."""
+"""Readings in the log: appended once each, and found by key, slot or batch."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 
-from gridwitness.domain.readings import Reading, Score, ScoredReading, SignedReading
-from gridwitness.errors import StoreError
+from gridwitness.domain.readings import Reading, SignedReading
 from gridwitness.store.database import Database
+from gridwitness.store.deadletters import DEADLETTERS_KEPT, Rejection, record_rejections, rejection_report
+from gridwitness.store.names import Names
+from gridwitness.store.rows import COLUMNS, ReadingKey, ReadingRow, StoredReading, row_of, stored_reading
 
-_COLUMNS = "device_id, counter, time, metric, value, signature, batch_seq, score_bps, channel, reason"
+_INSERT = (
+    "INSERT INTO readings (device, counter, time, metric, value, received_at, signature, document, gateway_signature)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+ALREADY_PRUNED = "already_pruned"
 _CANONICAL = "ORDER BY time, device_id, counter"
-_EXAMPLES_KEPT = 20
-
-ReadingKey = tuple[bytes, int]
 
 
 class Append(Enum):
@@ -25,153 +28,191 @@ class Append(Enum):
     DUPLICATE = "duplicate"
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A reading that was refused: the reason it is counted under and a line naming value and limit."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredReading:
-    """A reading in the log; `batch_seq` and `score` are None until it is attested."""
-
-    signed: SignedReading
-    batch_seq: int | None
-    score: Score | None
-
-    @property
-    def scored(self) -> ScoredReading:
-        """The reading as attested. Raises StoreError if it is not."""
-        if self.score is None:
-            reading = self.signed.reading
-            raise StoreError(f"reading {reading.counter} of device 0x{reading.device_id.hex()} is not attested yet")
-        return ScoredReading(self.signed, self.score)
-
-
-def _stored(row: tuple[object, ...]) -> StoredReading:
-    device_id, counter, time, metric, value, signature, batch_seq, score_bps, channel, reason = row
-    reading = Reading(device_id, counter, time, metric, value)  # type: ignore[arg-type]
-    score = None if score_bps is None else Score(score_bps, channel, reason)  # type: ignore[arg-type]
-    return StoredReading(SignedReading(reading, signature), batch_seq, score)  # type: ignore[arg-type]
-
-
-def _insert(connection: sqlite3.Connection, signed: SignedReading, received_at: int) -> bool:
-    reading = signed.reading
-    cursor = connection.execute(
-        "INSERT OR IGNORE INTO readings (device_id, counter, time, metric, value, signature, received_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            reading.device_id,
-            reading.counter,
-            reading.time,
-            reading.metric,
-            reading.value,
-            signed.signature,
-            received_at,
-        ),
-    )
-    return cursor.rowcount == 1
-
-
 class ReadingLog:
     """Every reading acknowledged. Methods block; call them off the event loop."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, deadletters_kept: int = DEADLETTERS_KEPT) -> None:
+        """`deadletters_kept` bounds what is kept of refused readings; the oldest go first."""
         self._database = database
+        self._deadletters_kept = deadletters_kept
+        self._names = Names()
 
     def append(
-        self, readings: Sequence[SignedReading], received_at: int, rejections: Sequence[Rejection] = ()
+        self,
+        rows: Sequence[ReadingRow],
+        received_at: int,
+        rejections: Sequence[Rejection] = (),
+        *,
+        body_of: Callable[[int], bytes] = lambda _: b"",
+        source_of: Callable[[int], str] = lambda _: "",
+        offset: tuple[str, int] | None = None,
     ) -> list[Append | Rejection]:
         """Append verified readings and count what is refused, `rejections` too, in one durable transaction.
 
-        Outcomes in order; refused are `replayed_counter` (same counter, other content) and `slot_already_reported`
-        (same metric and time, other counter).
+        Outcomes in order; refused are `replayed_counter` (same counter, other content), `slot_already_reported`
+        (same metric and time, other counter) and `already_pruned`. `body_of` and `source_of` say for a row's index
+        what its dead letter holds. `offset` is how far a consumer (its name, its position) has then come.
+        Raises StoreError, and then nothing was kept.
         """
-        with self._database.write() as connection:
-            outcomes = [self._append_one(connection, signed, received_at) for signed in readings]
-            conflicts = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
-            self._count(connection, [*rejections, *conflicts], received_at)
+        try:
+            with self._database.write() as connection:
+                outcomes = self._append(connection, rows, received_at)
+                conflicts = [
+                    Rejection(one.reason, one.message, body_of(index), source_of(index))
+                    for index, one in enumerate(outcomes)
+                    if isinstance(one, Rejection)
+                ]
+                record_rejections(connection, [*rejections, *conflicts], received_at, self._deadletters_kept)
+                if offset is not None:
+                    connection.execute("INSERT OR REPLACE INTO offsets VALUES (?, ?)", offset)
+        except BaseException:
+            self._names.forget()
+            raise
         return outcomes
+
+    def offset(self, consumer: str) -> int | None:
+        """Position of a consumer at its last append; None before its first."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT position FROM offsets WHERE consumer = ?", (consumer,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def _append(
+        self, connection: sqlite3.Connection, rows: Sequence[ReadingRow], at: int
+    ) -> Sequence[Append | Rejection]:
+        if not rows:
+            return []
+        pruned_before = self._names.pruned_before(connection)
+        if pruned_before:
+            return self._append_unpruned(connection, rows, at, pruned_before)
+        return self._append_all(connection, rows, at)
+
+    def _append_unpruned(
+        self, connection: sqlite3.Connection, rows: Sequence[ReadingRow], at: int, pruned_before: int
+    ) -> list[Append | Rejection]:
+        refused = [self._pruned(row, pruned_before) for row in rows]
+        good = [row for row, reason in zip(rows, refused, strict=True) if reason is None]
+        appended = iter(self._append_all(connection, good, at) if good else ())
+        return [next(appended) if reason is None else reason for reason in refused]
+
+    def _pruned(self, row: ReadingRow, pruned_before: int) -> Rejection | None:
+        device_id, counter, time = row[:3]
+        if time < pruned_before:
+            return Rejection(
+                ALREADY_PRUNED, f"time {time} is before {pruned_before}: the log was pruned up to there"
+            )
+        highest = self._names.pruned_counters.get(device_id, -1)
+        if counter <= highest:
+            return Rejection(ALREADY_PRUNED, f"counter {counter} is not above {highest}, the highest that was pruned")
+        return None
+
+    def _append_all(
+        self, connection: sqlite3.Connection, rows: Sequence[ReadingRow], at: int
+    ) -> list[Append | Rejection]:
+        (before,) = connection.execute("SELECT MAX(id) FROM readings").fetchone()
+        if self._insert(connection, rows, at) == len(rows):
+            self._count_stored(connection, rows, at)
+            return [Append.STORED] * len(rows)
+        found = connection.execute(
+            "SELECT device_id, counter, time, metric, value FROM signed_readings WHERE id > ?", (before or 0,)
+        )
+        fresh = set(found.fetchall())
+        outcomes: list[Append | Rejection] = []
+        stored: list[ReadingRow] = []
+        for row in rows:
+            if row[:5] in fresh:
+                fresh.remove(row[:5])
+                stored.append(row)
+                outcomes.append(Append.STORED)
+            else:
+                outcomes.append(_conflict(connection, row))
+        self._count_stored(connection, stored, at)
+        return outcomes
+
+    def _insert(self, connection: sqlite3.Connection, rows: Sequence[ReadingRow], at: int) -> int:
+        """Insert what is new; returns how many were."""
+        names = self._names
+        names.enter(connection, {row[0] for row in rows}, {row[3] for row in rows})
+        devices, metrics = names.devices, names.metrics
+        return connection.executemany(
+            _INSERT,
+            [
+                (
+                    devices[device_id],
+                    counter,
+                    time,
+                    metrics[metric],
+                    value,
+                    at,
+                    signature,
+                    names.document(connection, document) if document else None,
+                    gateway_signature or None,
+                )
+                for device_id, counter, time, metric, value, signature, document, gateway_signature in rows
+            ],
+        ).rowcount
+
+    def _count_stored(self, connection: sqlite3.Connection, rows: Sequence[ReadingRow], at: int) -> None:
+        metrics = self._names.metrics
+        connection.executemany(
+            "INSERT INTO waiting VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET readings = readings + excluded.readings,"
+            " received_at = MIN(received_at, excluded.received_at)",
+            [
+                (time, metrics[metric], number, at)
+                for (time, metric), number in Counter([(row[2], row[3]) for row in rows]).items()
+            ],
+        )
+        connection.execute("UPDATE counters SET value = value + ? WHERE name = 'stored'", (len(rows),))
 
     def adopt(self, readings: Sequence[SignedReading], received_at: int) -> list[SignedReading]:
         """Take the committee's version of readings, in place of unattested ones with the same counter or slot.
 
         A device that signs two readings for one slot gives different oracles different ones; without this it could
-        keep them from ever agreeing. Returns those that could not be adopted because another is already attested.
+        keep them from ever agreeing. Returns those that could not be adopted because another is already attested, or
+        was pruned.
         """
         refused: list[SignedReading] = []
-        with self._database.write() as connection:
-            for signed in readings:
-                if _insert(connection, signed, received_at):
-                    continue
-                others = self._in_the_way(connection, signed.reading)
-                if [other.signed for other in others] == [signed]:
-                    continue
-                if any(other.batch_seq is not None for other in others):
-                    refused.append(signed)
-                    continue
-                self._replace(connection, others, signed, received_at)
+        try:
+            with self._database.write() as connection:
+                for signed in readings:
+                    if not self._adopt(connection, signed, received_at):
+                        refused.append(signed)
+        except BaseException:
+            self._names.forget()
+            raise
         return refused
 
-    @staticmethod
-    def _in_the_way(connection: sqlite3.Connection, reading: Reading) -> list[StoredReading]:
-        rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM readings WHERE device_id = ?1 AND counter = ?2"  # noqa: S608 (constant columns)
-            f" UNION SELECT {_COLUMNS} FROM readings WHERE device_id = ?1 AND metric = ?3 AND time = ?4",
-            (reading.device_id, reading.counter, reading.metric, reading.time),
-        ).fetchall()
-        return [_stored(row) for row in rows]
-
-    def _replace(
-        self, connection: sqlite3.Connection, others: list[StoredReading], signed: SignedReading, received_at: int
-    ) -> None:
-        reading = signed.reading
+    def _adopt(self, connection: sqlite3.Connection, signed: SignedReading, at: int) -> bool:
+        row = row_of(signed)
+        outcome = self._append(connection, [row], at)[0]
+        if isinstance(outcome, Rejection) and outcome.reason == ALREADY_PRUNED:
+            return False
+        if outcome is Append.STORED:
+            return True
+        others = _in_the_way(connection, row)
+        if [other.signed for other in others] == [signed]:
+            return True
+        if any(other.batch_seq is not None for other in others):
+            return False
         for other in others:
             old = other.signed.reading
-            connection.execute("DELETE FROM readings WHERE device_id = ? AND counter = ?", (old.device_id, old.counter))
+            self._remove(connection, old)
             message = (
-                f"device 0x{reading.device_id.hex()} signed twice: counter {old.counter}, {old.value} at {old.time} "
-                f"gave way to counter {reading.counter}, {reading.value} at {reading.time}"
+                f"device 0x{old.device_id.hex()} signed twice: counter {old.counter}, {old.value} at {old.time} "
+                f"gave way to counter {row[1]}, {row[4]} at {row[2]}"
             )
-            self._count(connection, [Rejection("equivocation", message)], received_at)
-        _insert(connection, signed, received_at)
-
-    def _append_one(self, connection: sqlite3.Connection, signed: SignedReading, at: int) -> Append | Rejection:
-        if _insert(connection, signed, at):
-            return Append.STORED
-        new = signed.reading
-        others = [other.signed.reading for other in self._in_the_way(connection, new)]
-        if new in others:
-            return Append.DUPLICATE
-        old = next((other for other in others if other.counter == new.counter), others[0])
-        if old.counter == new.counter:
-            return Rejection(
-                "replayed_counter",
-                f"counter {new.counter} was used for {old.metric} = {old.value} at {old.time}; "
-                f"this one says {new.metric} = {new.value} at {new.time}",
-            )
-        return Rejection(
-            "slot_already_reported",
-            f"{new.metric} at {new.time} was reported with counter {old.counter}; this one has {new.counter}",
-        )
+            record_rejections(connection, [Rejection("equivocation", message)], at, self._deadletters_kept)
+        self._append(connection, [row], at)
+        return True
 
     @staticmethod
-    def _count(connection: sqlite3.Connection, rejections: Sequence[Rejection], at: int) -> None:
-        connection.executemany(
-            "INSERT INTO rejections VALUES (?, 1) ON CONFLICT (reason) DO UPDATE SET count = count + 1",
-            [(rejection.reason,) for rejection in rejections],
-        )
-        connection.executemany(
-            "INSERT INTO rejection_examples (reason, message, at) VALUES (?, ?, ?)",
-            [(rejection.reason, rejection.message, at) for rejection in rejections],
-        )
-        connection.executemany(
-            "DELETE FROM rejection_examples WHERE reason = ?1 AND id <="
-            " (SELECT id FROM rejection_examples WHERE reason = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            [(reason, _EXAMPLES_KEPT) for reason in {rejection.reason for rejection in rejections}],
-        )
+    def _remove(connection: sqlite3.Connection, old: Reading) -> None:
+        device, metric = connection.execute(
+            "SELECT device, metric_number FROM signed_readings WHERE device_id = ? AND counter = ?",
+            (old.device_id, old.counter),
+        ).fetchone()
+        connection.execute("DELETE FROM readings WHERE device = ? AND counter = ?", (device, old.counter))
+        connection.execute("UPDATE counters SET value = value - 1 WHERE name = 'stored'")
+        recount_waiting(connection, [(old.time, metric)])
 
     def find(self, keys: Iterable[ReadingKey]) -> list[StoredReading | None]:
         """Readings by (device, counter), in the order of `keys`; None where there is none."""
@@ -179,11 +220,20 @@ class ReadingLog:
             found = []
             for key in keys:
                 row = connection.execute(
-                    f"SELECT {_COLUMNS} FROM readings WHERE device_id = ? AND counter = ?",  # noqa: S608
+                    f"SELECT {COLUMNS} FROM signed_readings WHERE device_id = ? AND counter = ?",  # noqa: S608
                     key,
                 ).fetchone()
-                found.append(None if row is None else _stored(row))
+                found.append(None if row is None else stored_reading(row))
         return found
+
+    def highest_counter(self, device_id: bytes) -> int | None:
+        """The highest counter stored of a device; None without readings."""
+        with self._database.read() as connection:
+            (counter,) = connection.execute(
+                "SELECT MAX(counter) FROM readings WHERE device = (SELECT id FROM devices WHERE device_id = ?)",
+                (device_id,),
+            ).fetchone()
+        return None if counter is None else int(counter)
 
     def at(self, device_id: bytes, metric: str, time: int) -> StoredReading | None:
         """The reading of a device for a metric and time."""
@@ -193,13 +243,34 @@ class ReadingLog:
     def of_device(self, device_id: bytes, time_from: int, time_to: int, after: int, limit: int) -> list[StoredReading]:
         """Readings of a device with time_from ≤ time < time_to and counter > `after`, by counter, at most `limit`."""
         return self._select(
-            "WHERE device_id = ? AND time >= ? AND time < ? AND counter > ? ORDER BY counter LIMIT ?",
+            "WHERE device = (SELECT id FROM devices WHERE device_id = ?) AND time >= ? AND time < ? AND counter > ?"
+            " ORDER BY counter LIMIT ?",
             (device_id, time_from, time_to, after, limit),
         )
 
     def unattested(self, time_to: int, limit: int) -> list[StoredReading]:
         """Readings not in any batch with time ≤ `time_to` in canonical order, at most `limit`."""
-        return self._select(f"WHERE batch_seq IS NULL AND time <= ? {_CANONICAL} LIMIT ?", (time_to, limit))
+        slots: list[tuple[int, int]] = []
+        total = 0
+        with self._database.read() as connection:
+            for time, metric, number in connection.execute(
+                "SELECT time, metric, readings FROM waiting WHERE time <= ? ORDER BY time", (time_to,)
+            ):
+                if total >= limit and time != slots[-1][0]:
+                    break
+                slots.append((time, metric))
+                total += number
+            rows = [
+                row
+                for slot in slots
+                for row in connection.execute(
+                    f"SELECT {COLUMNS} FROM signed_readings WHERE time = ? AND metric_number = ?"  # noqa: S608
+                    " AND batch_seq IS NULL",
+                    slot,
+                )
+            ]
+        rows.sort(key=lambda row: (row[2], row[0], row[1]))
+        return [stored_reading(row) for row in rows[:limit]]
 
     def of_batch(self, seq: int) -> list[StoredReading]:
         """Readings of a batch in canonical order."""
@@ -209,8 +280,8 @@ class ReadingLog:
         """(time, number of unattested readings of `metric`) for times > `after`, oldest first."""
         with self._database.read() as connection:
             return connection.execute(
-                "SELECT time, COUNT(*) FROM readings WHERE batch_seq IS NULL AND time > ? AND metric = ?"
-                " GROUP BY time ORDER BY time",
+                "SELECT time, readings FROM waiting WHERE time > ? AND metric = (SELECT id FROM metrics WHERE name = ?)"
+                " ORDER BY time",
                 (after, metric),
             ).fetchall()
 
@@ -218,31 +289,66 @@ class ReadingLog:
         """(number unattested, time of the oldest, when the one waiting longest was received)."""
         with self._database.read() as connection:
             count, oldest, received_at = connection.execute(
-                "SELECT COUNT(*), MIN(time), MIN(received_at) FROM readings WHERE batch_seq IS NULL"
+                "SELECT COALESCE(SUM(readings), 0), MIN(time), MIN(received_at) FROM waiting"
             ).fetchone()
         return count, oldest, received_at
 
     def counts(self) -> dict[str, int]:
-        """Number of readings stored and attested."""
+        """Number of readings stored, attested, waiting, and pruned."""
         with self._database.read() as connection:
-            (stored,) = connection.execute("SELECT COUNT(*) FROM readings").fetchone()
-            (waiting,) = connection.execute("SELECT COUNT(*) FROM readings WHERE batch_seq IS NULL").fetchone()
-        return {"stored": stored, "attested": stored - waiting, "unattested": waiting}
+            counters = dict(connection.execute("SELECT name, value FROM counters").fetchall())
+        stored, attested = counters["stored"], counters["attested"]
+        return {"stored": stored, "attested": attested, "unattested": stored - attested, "pruned": counters["pruned"]}
 
     def rejections(self) -> dict[str, dict[str, object]]:
         """Per reason: how many were refused, and the last messages, newest first."""
         with self._database.read() as connection:
-            counts = connection.execute("SELECT reason, count FROM rejections ORDER BY reason").fetchall()
-            report: dict[str, dict[str, object]] = {}
-            for reason, count in counts:
-                examples = connection.execute(
-                    "SELECT message FROM rejection_examples WHERE reason = ? ORDER BY id DESC LIMIT ?",
-                    (reason, _EXAMPLES_KEPT),
-                ).fetchall()
-                report[reason] = {"count": count, "last": [message for (message,) in examples]}
-        return report
+            return rejection_report(connection)
 
     def _select(self, clause: str, arguments: tuple[object, ...]) -> list[StoredReading]:
         with self._database.read() as connection:
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM readings {clause}", arguments).fetchall()  # noqa: S608
-        return [_stored(row) for row in rows]
+            rows = connection.execute(
+                f"SELECT {COLUMNS} FROM signed_readings {clause}",  # noqa: S608 (constant columns)
+                arguments,
+            ).fetchall()
+        return [stored_reading(row) for row in rows]
+
+
+def recount_waiting(connection: sqlite3.Connection, slots: Iterable[tuple[int, int]]) -> None:
+    """Count anew what waits at (time, metric number), within a transaction of the caller."""
+    for time, metric in set(slots):
+        connection.execute("DELETE FROM waiting WHERE time = ? AND metric = ?", (time, metric))
+        connection.execute(
+            "INSERT INTO waiting SELECT time, metric, COUNT(*), MIN(received_at) FROM readings"
+            " WHERE time = ? AND metric = ? AND batch_seq IS NULL GROUP BY time, metric",
+            (time, metric),
+        )
+
+
+def _in_the_way(connection: sqlite3.Connection, row: ReadingRow) -> list[StoredReading]:
+    device_id, counter, time, metric = row[:4]
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM signed_readings WHERE device_id = ?1 AND counter = ?2"  # noqa: S608 (constant columns)
+        f" UNION SELECT {COLUMNS} FROM signed_readings WHERE device_id = ?1 AND metric = ?3 AND time = ?4",
+        (device_id, counter, metric, time),
+    ).fetchall()
+    return [stored_reading(row) for row in rows]
+
+
+def _conflict(connection: sqlite3.Connection, row: ReadingRow) -> Append | Rejection:
+    """What keeps a row out that could not be inserted."""
+    new = Reading(*row[:5])
+    others = [other.signed.reading for other in _in_the_way(connection, row)]
+    if new in others:
+        return Append.DUPLICATE
+    old = next((other for other in others if other.counter == new.counter), others[0])
+    if old.counter == new.counter:
+        return Rejection(
+            "replayed_counter",
+            f"counter {new.counter} was used for {old.metric} = {old.value} at {old.time}; "
+            f"this one says {new.metric} = {new.value} at {new.time}",
+        )
+    return Rejection(
+        "slot_already_reported",
+        f"{new.metric} at {new.time} was reported with counter {old.counter}; this one has {new.counter}",
+    )

@@ -19,7 +19,7 @@ from gridwitness.service.fleet import Fleet
 from gridwitness.service.ingest import Ingest
 from gridwitness.service.profile_batches import ProfileBatches
 from gridwitness.service.reading_batches import ReadingBatches
-from gridwitness.store import BatchLog, Database, ProfileLog, ReadingLog, StoredBatch
+from gridwitness.store import BatchLog, Database, ProfileLog, ReadingLog, StoredBatch, row_of
 from tests.oracle.signers import REGISTRY, ZONE, Registry, home_key, plant_key
 
 ATTESTATION = attestation_domain(31337, "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512")
@@ -75,6 +75,10 @@ class Parts:
     def close(self) -> None:
         self.admission.close()
         self.database.close()
+
+    def append(self, readings: Sequence[SignedReading], received_at: int) -> None:
+        """Have readings in the log as if they had been posted and found good."""
+        self.readings.append([row_of(signed) for signed in readings], received_at)
 
     def next_seq(self, kind: BatchKind) -> int:
         head = self.batches.head(kind.stream_id)

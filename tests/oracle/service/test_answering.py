@@ -92,7 +92,7 @@ class Bench:
         """Be in step with the stream, with readings in the log; the first of them."""
         await self.follower.step(0)
         readings = make_readings(self.parts)
-        self.parts.readings.append(readings, 0)
+        self.parts.append(readings, 0)
         return readings[0]
 
     def doubt(self, signed: SignedReading, number: int = 0, **changes: object) -> Challenge:
@@ -298,5 +298,5 @@ async def test_answer__log_behind_the_chain__waits_for_the_reading_before_it_ala
     assert not bench.follower.caught_up
     assert bench.step() == "waits until the log has caught up with the chain"
     assert bench.alarms == []
-    bench.parts.readings.append([signed], 0)
+    bench.parts.append([signed], 0)
     assert bench.step() == "answer queued"

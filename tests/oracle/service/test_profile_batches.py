@@ -22,7 +22,7 @@ def _attest_day(oracle: Parts, *, without: tuple[int, int] | None = None) -> Non
             for device, key in enumerate(oracle.keys)
             if (device, index) != without
         ]
-        oracle.readings.append(readings, slot_end(slot))
+        oracle.append(readings, slot_end(slot))
         keys = oracle.reading_batches.due(slot_end(slot) + RULES.grace_s)
         assert keys is not None
         oracle.attest(oracle.reading_batches, keys)
@@ -54,7 +54,7 @@ def test_due__a_device_lacks_a_reading__others_go_after_the_grace_and_it_follows
     assert len(oracle.attest(oracle.profile_batches, keys).profiles) == 2
     assert oracle.profile_batches.due(DAY_END + 100_000) is None
     slot = slots_of_day(DAY)[40]
-    oracle.readings.append([net_energy(oracle.keys[0], slot, slot, 40)], DAY_END)
+    oracle.append([net_energy(oracle.keys[0], slot, slot, 40)], DAY_END)
     assert oracle.profile_batches.due(DAY_END + 100_000) is None  # not before it is attested
     late = oracle.reading_batches.due(DAY_END + RULES.max_wait_s)
     assert late is not None
@@ -70,7 +70,7 @@ def test_prepare__peer_that_follows_further__agrees_for_the_batch_named(oracle: 
     _attest_day(peer, without=(0, 40))
     keys = encode_keys(ProfileKeys(DAY, SLOTS_PER_DAY))
     slot = slots_of_day(DAY)[40]
-    peer.readings.append([net_energy(peer.keys[0], slot, slot, 40)], DAY_END)
+    peer.append([net_energy(peer.keys[0], slot, slot, 40)], DAY_END)
     late = peer.reading_batches.due(DAY_END + RULES.max_wait_s)
     assert late is not None
     peer.attest(peer.reading_batches, late)

@@ -73,7 +73,7 @@ async def committee(tmp_path: Path) -> Iterator[Committee]:
 def _post(committee: Committee, *indices: int) -> None:
     for index in indices:
         parts = committee.members[index].parts
-        parts.readings.append(make_readings(parts), NOW)
+        parts.append(make_readings(parts), NOW)
 
 
 def _observe(committee: Committee, head_time: int) -> None:
@@ -128,7 +128,7 @@ async def test_propose__other_content_after_the_expiry__is_signed_by_everyone(co
     _observe(committee, NOW + 2 * VALIDITY_S)
     for member in committee.members:
         key = member.parts.keys[0]
-        member.parts.readings.append([net_energy(key, 2, FIRST_SLOT + 1, 9)], NOW)
+        member.parts.append([net_energy(key, 2, FIRST_SLOT + 1, 9)], NOW)
     await committee.proposers[1].step(slot_end(FIRST_SLOT + 1) + 300)
     votes = committee.members[2].parts.batches.votes(READINGS_STREAM, 1)
     assert len({vote.content for vote in votes}) == len(committee.submissions) == 2

@@ -28,7 +28,7 @@ def prover(oracle: Parts) -> Prover:
 def _attest_slots(oracle: Parts, start: int, count: int) -> None:
     for slot in range(FIRST_SLOT + start, FIRST_SLOT + start + count):
         readings = [net_energy(key, slot, slot, 10 * index) for index, key in enumerate(oracle.keys)]
-        oracle.readings.append(readings, slot_end(slot))
+        oracle.append(readings, slot_end(slot))
         oracle.attest(oracle.reading_batches, oracle.reading_batches.due(slot_end(slot)) or "")
 
 
@@ -85,7 +85,7 @@ def test_prove__unknown_or_unattested__says_which(oracle: Parts, prover: Prover)
     device_id = oracle.keys[0].device_id
     with pytest.raises(ProofError, match=f"reading 5 of device 0x{device_id.hex()} is not here"):
         prover.reading(device_id, 5)
-    oracle.readings.append([net_energy(oracle.keys[0], 5, FIRST_SLOT, 1)], 0)
+    oracle.append([net_energy(oracle.keys[0], 5, FIRST_SLOT, 1)], 0)
     with pytest.raises(ProofError, match="is not attested yet"):
         prover.reading(device_id, 5)
     with pytest.raises(ProofError, match="profile of day 3 of device"):

@@ -30,15 +30,15 @@ def _count(keys: str | None) -> int:
 def test_due__all_devices_have_reported__closes_at_once(oracle: Parts) -> None:
     end = slot_end(FIRST_SLOT)
     *most, last = _slot(oracle, FIRST_SLOT)
-    oracle.readings.append(most, end)
+    oracle.append(most, end)
     assert oracle.reading_batches.due(end) is None
-    oracle.readings.append([last], end)
+    oracle.append([last], end)
     assert _count(oracle.reading_batches.due(end)) == 3
 
 
 def test_due__a_device_is_silent__closes_when_the_grace_is_over_and_names_it(oracle: Parts) -> None:
     end = slot_end(FIRST_SLOT)
-    oracle.readings.append(_slot(oracle, FIRST_SLOT, without=1), end)
+    oracle.append(_slot(oracle, FIRST_SLOT, without=1), end)
     assert oracle.reading_batches.due(end + RULES.grace_s - 1) is None
     keys = oracle.reading_batches.due(end + RULES.grace_s)
     assert keys is not None
@@ -48,27 +48,27 @@ def test_due__a_device_is_silent__closes_when_the_grace_is_over_and_names_it(ora
 def test_due__late_reading_of_an_attested_slot__waits_for_the_next_slot(oracle: Parts) -> None:
     end = slot_end(FIRST_SLOT)
     late, *punctual = _slot(oracle, FIRST_SLOT)
-    oracle.readings.append(punctual, end)
+    oracle.append(punctual, end)
     oracle.attest(oracle.reading_batches, oracle.reading_batches.due(end + RULES.grace_s) or "")
-    oracle.readings.append([late], end + 400)
+    oracle.append([late], end + 400)
     assert oracle.reading_batches.due(end + 899) is None
-    oracle.readings.append(_slot(oracle, FIRST_SLOT + 1), end + 900)
+    oracle.append(_slot(oracle, FIRST_SLOT + 1), end + 900)
     assert _count(oracle.reading_batches.due(end + 900)) == 4
 
 
 def test_due__reading_has_waited_too_long__goes_out_whatever_its_slot(oracle: Parts) -> None:
     end = slot_end(FIRST_SLOT)
     late, *punctual = _slot(oracle, FIRST_SLOT)
-    oracle.readings.append(punctual, end)
+    oracle.append(punctual, end)
     oracle.attest(oracle.reading_batches, oracle.reading_batches.due(end + RULES.grace_s) or "")
-    oracle.readings.append([late], end + 400)
+    oracle.append([late], end + 400)
     assert oracle.reading_batches.due(end + 400 + RULES.max_wait_s - 1) is None
     assert _count(oracle.reading_batches.due(end + 400 + RULES.max_wait_s)) == 1
 
 
 def test_due__more_readings_than_fit__the_oldest_go_first(oracle: Parts) -> None:
     readings = [one for slot in range(FIRST_SLOT, FIRST_SLOT + 200) for one in _slot(oracle, slot)]
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     keys = oracle.reading_batches.due(slot_end(FIRST_SLOT + 199))
     assert _count(keys) == RULES.max_readings
     prepared = oracle.attest(oracle.reading_batches, keys or "")
@@ -80,8 +80,8 @@ def test_due__more_readings_than_fit__the_oldest_go_first(oracle: Parts) -> None
 def test_prepare__two_oracles_with_readings_in_other_order__agree_bit_for_bit(oracle: Parts, peer: Parts) -> None:
     for slot in range(FIRST_SLOT, FIRST_SLOT + 5):
         readings = _slot(oracle, slot)
-        oracle.readings.append(readings, slot_end(slot))
-        peer.readings.append(readings[::-1], slot_end(slot) + 7)
+        oracle.append(readings, slot_end(slot))
+        peer.append(readings[::-1], slot_end(slot) + 7)
         keys = oracle.reading_batches.due(slot_end(slot)) or ""
         named = decode_keys(keys, ReadingKeys)
         shuffled = encode_keys(ReadingKeys(named.absent, named.readings[::-1]))
@@ -95,7 +95,7 @@ def test_prepare__two_oracles_with_readings_in_other_order__agree_bit_for_bit(or
 
 def test_prepare__readings_only_attached__gives_the_same_content(oracle: Parts, peer: Parts) -> None:
     readings = _slot(oracle, FIRST_SLOT)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     keys = oracle.reading_batches.due(slot_end(FIRST_SLOT)) or ""
     assert len(peer.reading_batches.missing(keys, {})) == 3
     assert peer.reading_batches.missing(keys, attach(readings)) == []
@@ -105,7 +105,7 @@ def test_prepare__readings_only_attached__gives_the_same_content(oracle: Parts, 
 
 def test_prepare__another_signature_of_the_same_reading__is_another_reading(oracle: Parts, peer: Parts) -> None:
     mine, other = _slot(oracle, FIRST_SLOT)[0], net_energy(home_key(), FIRST_SLOT, FIRST_SLOT, 401)
-    oracle.readings.append([mine], 0)
+    oracle.append([mine], 0)
     keys = encode_keys(ReadingKeys([], [key_of(other)]))
     assert oracle.reading_batches.missing(keys, {}) == [key_of(other)]
 
@@ -113,7 +113,7 @@ def test_prepare__another_signature_of_the_same_reading__is_another_reading(orac
 @pytest.mark.parametrize("number", [0, 2])
 def test_prepare__no_reading_or_one_twice__is_refused(oracle: Parts, number: int) -> None:
     signed = _slot(oracle, FIRST_SLOT)[0]
-    oracle.readings.append([signed], 0)
+    oracle.append([signed], 0)
     keys = encode_keys(ReadingKeys([], [key_of(signed)] * number))
     words = {0: "holds 0 readings; it must hold 1 to 500", 2: "holds a reading twice"}[number]
     with pytest.raises(InputError, match=words):
@@ -122,7 +122,7 @@ def test_prepare__no_reading_or_one_twice__is_refused(oracle: Parts, number: int
 
 # INV-O6
 def test_prepare__reading_attested_before__is_refused_naming_the_batch(oracle: Parts) -> None:
-    oracle.readings.append(_slot(oracle, FIRST_SLOT), 0)
+    oracle.append(_slot(oracle, FIRST_SLOT), 0)
     keys = oracle.reading_batches.due(slot_end(FIRST_SLOT)) or ""
     oracle.attest(oracle.reading_batches, keys)
     with pytest.raises(InputError, match="is attested already, in batch 1"):
@@ -131,7 +131,7 @@ def test_prepare__reading_attested_before__is_refused_naming_the_batch(oracle: P
 
 def test_object__proposal_leaves_out_that_a_device_is_absent__is_refused(oracle: Parts) -> None:
     readings = _slot(oracle, FIRST_SLOT, without=2)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     honest = oracle.reading_batches.due(slot_end(FIRST_SLOT) + RULES.grace_s) or ""
     hiding = encode_keys(ReadingKeys([], [key_of(one) for one in readings]))
     assert oracle.reading_batches.objection(honest) == ""
@@ -148,11 +148,11 @@ def test_decode__malformed_keys__are_an_input_error(oracle: Parts, keys: str) ->
 def test_roll_back__two_batches__readings_wait_again_and_score_the_same(oracle: Parts) -> None:
     digests = []
     for slot in range(FIRST_SLOT, FIRST_SLOT + 3):
-        oracle.readings.append(_slot(oracle, slot), slot_end(slot))
+        oracle.append(_slot(oracle, slot), slot_end(slot))
         keys = oracle.reading_batches.due(slot_end(slot)) or ""
         digests.append(oracle.attest(oracle.reading_batches, keys).content)
     oracle.reading_batches.roll_back(1)
-    assert oracle.readings.counts() == {"stored": 9, "attested": 3, "unattested": 6}
+    assert oracle.readings.counts() == {"stored": 9, "attested": 3, "unattested": 6, "pruned": 0}
     for slot in (FIRST_SLOT + 1, FIRST_SLOT + 2):
         keys = encode_keys(ReadingKeys([], [key_of(one) for one in _slot(oracle, slot)]))
         assert oracle.attest(oracle.reading_batches, keys).content == digests[slot - FIRST_SLOT]
@@ -160,7 +160,7 @@ def test_roll_back__two_batches__readings_wait_again_and_score_the_same(oracle: 
 
 # INV-O6
 def test_commit__readings_already_taken__raises_and_leaves_the_log_as_it_was(oracle: Parts) -> None:
-    oracle.readings.append(_slot(oracle, FIRST_SLOT), 0)
+    oracle.append(_slot(oracle, FIRST_SLOT), 0)
     keys = oracle.reading_batches.due(slot_end(FIRST_SLOT)) or ""
     prepared = oracle.attest(oracle.reading_batches, keys)
     stored = oracle.batches.get(READINGS_STREAM, 1)
@@ -174,7 +174,7 @@ def test_commit__readings_already_taken__raises_and_leaves_the_log_as_it_was(ora
 
 
 def test_restore__altered_checkpoint__is_noticed(oracle: Parts) -> None:
-    oracle.readings.append(_slot(oracle, FIRST_SLOT), 0)
+    oracle.append(_slot(oracle, FIRST_SLOT), 0)
     oracle.attest(oracle.reading_batches, oracle.reading_batches.due(slot_end(FIRST_SLOT)) or "")
     with oracle.database.write() as connection:
         connection.execute("UPDATE checkpoints SET state = CAST(state || ' ' AS BLOB)")
@@ -193,7 +193,7 @@ def test_prepare__device_that_is_not_registered__is_refused(oracle: Parts) -> No
 def test_due__reading_of_an_instant_attested_within_the_slot__does_not_make_the_slot_late(oracle: Parts) -> None:
     key = home_key()
     instant = sign(key, Reading(key.device_id, 1, slot_start(FIRST_SLOT) + 420, "1-0:1.8.0", 7))
-    oracle.readings.append([instant], 0)
+    oracle.append([instant], 0)
     oracle.attest(oracle.reading_batches, oracle.reading_batches.due(RULES.max_wait_s + slot_end(FIRST_SLOT)) or "")
-    oracle.readings.append(_slot(oracle, FIRST_SLOT), slot_end(FIRST_SLOT))
+    oracle.append(_slot(oracle, FIRST_SLOT), slot_end(FIRST_SLOT))
     assert _count(oracle.reading_batches.due(slot_end(FIRST_SLOT))) == 3

@@ -48,7 +48,7 @@ class SigningSchedule(RuleBasedStateMachine):
         peers = self.member.follower._peers
         self.proposer = Proposer(self.member.follower, self.member.voter, peers, self.submissions.append, 0.0, 0.0)
         if self.parts.readings.counts()["stored"] == 0:
-            self.parts.readings.append(make_readings(self.parts), START)
+            self.parts.append(make_readings(self.parts), START)
 
     @rule(content=st.integers(0, CONTENTS - 1), offset=grid(-4, 2), length=grid(0, 6))
     def peer_proposes(self, content: int, offset: int, length: int) -> None:

@@ -41,7 +41,7 @@ async def member(oracle: Parts) -> Member:
 # INV-O5
 async def test_sign__content_in_the_log__is_signed_and_the_vote_is_on_disk(member: Member) -> None:
     readings = make_readings(member.parts)
-    member.parts.readings.append(readings, 0)
+    member.parts.append(readings, 0)
     answer = await member.answer(make_request(readings))
     assert isinstance(answer, SignAnswer)
     digest = bytes.fromhex(answer.digest[2:])
@@ -53,7 +53,7 @@ async def test_sign__content_in_the_log__is_signed_and_the_vote_is_on_disk(membe
 
 async def test_sign__same_proposal_again__gives_the_same_answer_and_one_vote(member: Member) -> None:
     readings = make_readings(member.parts)
-    member.parts.readings.append(readings, 0)
+    member.parts.append(readings, 0)
     first = await member.answer(make_request(readings))
     assert await member.answer(make_request(readings)) == first
     assert len(member.parts.batches.votes(READINGS_STREAM, 1)) == 1
@@ -70,7 +70,7 @@ async def test_sign__other_content_while_the_first_may_be_attested__is_refused_e
     member: Member, oracle: Parts
 ) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     first = await member.answer(make_request(readings))
     assert isinstance(first, SignAnswer)
     oracle.chain_time.observe(START + VALIDITY_S)
@@ -90,7 +90,7 @@ async def test_sign__other_content_once_the_first_has_expired__is_signed_and_bin
     member: Member, oracle: Parts
 ) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     assert isinstance(await member.answer(make_request(readings)), SignAnswer)
     oracle.chain_time.observe(START + VALIDITY_S + 1)
     later = {"valid_from": START + VALIDITY_S + 1, "valid_until": START + 2 * VALIDITY_S}
@@ -104,7 +104,7 @@ async def test_sign__other_content_once_the_first_has_expired__is_signed_and_bin
 @pytest.mark.parametrize("shift_s", [1, VALIDITY_S, VALIDITY_S + 1])
 async def test_sign__same_content_in_another_window__is_signed(member: Member, oracle: Parts, shift_s: int) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     first = await member.answer(make_request(readings))
     oracle.chain_time.observe(START + shift_s)
     moved = {"valid_from": START + shift_s, "valid_until": START + shift_s + VALIDITY_S}
@@ -128,7 +128,7 @@ async def test_sign__window_too_long_ahead_or_over__is_an_objection(
 ) -> None:
     oracle.chain_time.observe(START)
     readings = make_readings(oracle)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     refusal = await member.answer(make_request(readings, valid_from=valid_from, valid_until=valid_until))
     assert isinstance(refusal, Refusal)
     assert refusal.problem == "objection"
@@ -139,7 +139,7 @@ async def test_sign__window_too_long_ahead_or_over__is_an_objection(
 # INV-O4
 async def test_sign__readings_not_here__are_named_and_taken_when_attached(member: Member, oracle: Parts) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append(readings[:1], 0)
+    oracle.append(readings[:1], 0)
     refusal = await member.answer(make_request(readings))
     assert isinstance(refusal, Refusal)
     assert refusal.problem == "missing"
@@ -162,7 +162,7 @@ async def test_sign__attached_reading_nobody_signed__is_refused_and_not_logged(m
 
 async def test_sign__device_signed_twice__the_proposed_version_replaces_ours(member: Member, oracle: Parts) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append([net_energy(home_key(), 1, FIRST_SLOT, 9), *readings[1:]], 0)
+    oracle.append([net_energy(home_key(), 1, FIRST_SLOT, 9), *readings[1:]], 0)
     assert isinstance(await member.answer(make_request(readings, attached=True)), SignAnswer)
     stored = oracle.readings.find([(home_key().device_id, 1)])[0]
     assert stored is not None
@@ -183,7 +183,7 @@ async def test_sign__proposal_out_of_place__is_refused_saying_why(
     member: Member, oracle: Parts, changes: dict[str, object], problem: str, words: str
 ) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     refusal = await member.answer(make_request(readings, **changes))
     assert isinstance(refusal, Refusal)
     assert refusal.problem == problem
@@ -204,7 +204,7 @@ async def test_sign__stream_of_somebody_else__is_an_input_error(member: Member) 
 
 async def test_vote__content_asked_for__is_given_while_it_binds(member: Member, oracle: Parts) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     assert await member.voter.voted_content(READINGS_STREAM, 1) is None
     answer = await member.answer(make_request(readings))
     content = await member.voter.voted_content(READINGS_STREAM, 1)
@@ -228,7 +228,7 @@ async def _attest(member: Member, prepare: Callable[[], SignRequest], voter: Mem
 
 async def test_follow__batch_voted_for__is_committed_and_final_later(member: Member, oracle: Parts) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     await _attest(member, lambda: make_request(readings), member)
     await member.follower.step(4)
     head = oracle.batches.head(READINGS_STREAM)
@@ -243,7 +243,7 @@ async def test_follow__batch_voted_for__is_committed_and_final_later(member: Mem
 
 async def test_follow__chain_takes_the_batch_back__readings_wait_again(member: Member, oracle: Parts) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     item = await _attest(member, lambda: make_request(readings), member)
     await member.follower.step(4)
     member.stream.batches.clear()
@@ -262,7 +262,7 @@ async def test_follow__batch_made_by_hand_takes_anothers_place__is_recorded_and_
     member: Member, oracle: Parts
 ) -> None:
     readings = make_readings(oracle)
-    oracle.readings.append(readings, 0)
+    oracle.append(readings, 0)
     await _attest(member, lambda: make_request(readings), member)
     await member.follower.step(4)
     state = oracle.batches.checkpoint(1)
@@ -276,7 +276,7 @@ async def test_follow__batch_made_by_hand_takes_anothers_place__is_recorded_and_
     assert oracle.batches.superseding(READINGS_STREAM, 1) == 2
     assert oracle.batches.checkpoint(2) == state
     later = [net_energy(key, 2, FIRST_SLOT + 1, 300) for key in oracle.keys]
-    oracle.readings.append(later, 0)
+    oracle.append(later, 0)
     head = to_hex((b"\x0b" * 32)[:20])
     assert isinstance(await member.answer(make_request(later, seq=3, previous=head)), SignAnswer)
 
@@ -302,7 +302,7 @@ async def test_follow__content_unknown__is_fetched_and_only_what_gives_the_root_
     member, other = make_member(oracle, peers=peers), make_member(peer)
     await other.follower.step(0)
     readings = make_readings(peer)
-    peer.readings.append(readings, 0)
+    peer.append(readings, 0)
     request = make_request(readings)
     item = await _attest(member, lambda: request, other)
     await member.follower.step(4)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gridwitness.domain.readings import NET_ENERGY_METRIC
+from gridwitness.domain.readings import NET_ENERGY_METRIC, SignedReading
 from gridwitness.domain.slots import slot_start
 from gridwitness.errors import StoreError
-from gridwitness.store import Append, Database, ReadingLog, Rejection
+from gridwitness.store import Append, Database, ReadingLog, Rejection, row_of
 from tests.oracle.signers import FIRST_SLOT, home_key, net_energy, plant_key
 
 
@@ -27,9 +27,13 @@ def log(database: Database) -> ReadingLog:
     return ReadingLog(database)
 
 
+def append(log: ReadingLog, readings: list[SignedReading], at: int) -> list[Append | Rejection]:
+    return list(log.append([row_of(signed) for signed in readings], at))
+
+
 def test_append__new_reading__is_found_by_counter_time_and_device(log: ReadingLog) -> None:
     signed = net_energy(home_key(), 7, FIRST_SLOT, -412)
-    assert log.append([signed], 1) == [Append.STORED]
+    assert append(log, [signed], 1) == [Append.STORED]
     device_id = signed.reading.device_id
     found = log.find([(device_id, 7), (device_id, 8)])
     assert found[0] is not None
@@ -43,16 +47,16 @@ def test_append__new_reading__is_found_by_counter_time_and_device(log: ReadingLo
 # INV-O2
 def test_append__same_reading_twice__is_stored_once(log: ReadingLog) -> None:
     signed = net_energy(home_key(), 1, FIRST_SLOT, 5)
-    assert log.append([signed, signed], 1) == [Append.STORED, Append.DUPLICATE]
-    assert log.append([signed], 2) == [Append.DUPLICATE]
-    assert log.counts() == {"stored": 1, "attested": 0, "unattested": 1}
+    assert append(log, [signed, signed], 1) == [Append.STORED, Append.DUPLICATE]
+    assert append(log, [signed], 2) == [Append.DUPLICATE]
+    assert log.counts() == {"stored": 1, "attested": 0, "unattested": 1, "pruned": 0}
 
 
 # INV-O2
 def test_append__counter_or_slot_used_before__is_refused_naming_both(log: ReadingLog) -> None:
     key = home_key()
-    log.append([net_energy(key, 1, FIRST_SLOT, 5)], 1)
-    replayed, taken = log.append([net_energy(key, 1, FIRST_SLOT, 6), net_energy(key, 2, FIRST_SLOT, 5)], 1)
+    append(log, [net_energy(key, 1, FIRST_SLOT, 5)], 1)
+    replayed, taken = append(log, [net_energy(key, 1, FIRST_SLOT, 6), net_energy(key, 2, FIRST_SLOT, 5)], 1)
     assert replayed == Rejection(
         "replayed_counter",
         f"counter 1 was used for {NET_ENERGY_METRIC} = 5 at {slot_start(FIRST_SLOT)}; "
@@ -83,11 +87,11 @@ def test_append__disk_full__raises_and_keeps_nothing_of_the_transaction(log: Rea
     database._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
     readings = [net_energy(home_key(), counter, FIRST_SLOT + counter, counter) for counter in range(400)]
     with pytest.raises(StoreError, match="full") as caught:
-        log.append(readings, 1)
+        append(log, readings, 1)
     assert "free some disk space" in caught.value.hint
     assert log.counts()["stored"] == 0
     database._writer.execute(f"PRAGMA max_page_count = {pages + 10_000}")
-    assert log.append(readings, 1) == [Append.STORED] * 400
+    assert append(log, readings, 1) == [Append.STORED] * 400
 
 
 def test_write__file_locked_by_another_program__raises_with_its_name(tmp_path: Path, database: Database) -> None:
@@ -108,13 +112,13 @@ def test_open__schema_of_another_version__is_refused(tmp_path: Path, database: D
     with database.write() as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
     database.close()
-    with pytest.raises(StoreError, match="schema 99, this version reads 2"):
+    with pytest.raises(StoreError, match="schema 99, this version reads 1 to 3"):
         Database(tmp_path / "oracle.sqlite")
 
 
 def test_adopt__conflicting_unattested_reading__gives_way_and_is_counted(log: ReadingLog) -> None:
     key = home_key()
-    log.append([net_energy(key, 1, FIRST_SLOT, 5)], 1)
+    append(log, [net_energy(key, 1, FIRST_SLOT, 5)], 1)
     other = net_energy(key, 1, FIRST_SLOT, 6)
     assert log.adopt([other], 2) == []
     stored = log.find([(key.device_id, 1)])[0]
@@ -128,7 +132,7 @@ def test_adopt__reading_against_an_attested_one__is_returned_and_changes_nothing
 ) -> None:
     key = home_key()
     mine = net_energy(key, 1, FIRST_SLOT, 5)
-    log.append([mine], 1)
+    append(log, [mine], 1)
     with database.write() as connection:
         connection.execute("UPDATE readings SET batch_seq = 1, score_bps = 0, channel = '', reason = ''")
     other = net_energy(key, 2, FIRST_SLOT, 6)
@@ -141,7 +145,7 @@ def test_adopt__reading_against_an_attested_one__is_returned_and_changes_nothing
 def test_unattested__readings_of_several_slots__come_in_canonical_order(log: ReadingLog) -> None:
     keys = sorted((home_key(), plant_key()), key=lambda key: key.device_id)
     readings = [net_energy(key, 10 - slot, FIRST_SLOT + slot, 1) for slot in (2, 0, 1) for key in reversed(keys)]
-    log.append(readings, 1)
+    append(log, readings, 1)
     order = [(stored.signed.reading.time, stored.signed.reading.device_id) for stored in log.unattested(1 << 62, 99)]
     assert order == sorted(order)
     assert len(order) == 6

@@ -1,0 +1,92 @@
+"""What was refused: counted by reason for ever, and kept in a bounded table to be looked at or sent again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+# Of a body that could not be read, what somebody who looks for the mistake needs at most.
+MAX_BODY_BYTES = 4_096
+DEADLETTERS_KEPT = 100_000
+_LAST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A reading (or body) that was refused: the reason it is counted under and a line naming value and limit.
+
+    `body` is what was sent, as JSON if it was a reading; `source` is http, mqtt, file or nats. `is_kept` is False for
+    what the sender was told to send again.
+    """
+
+    reason: str
+    message: str
+    body: bytes = b""
+    source: str = ""
+    is_kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A refused reading in the table. `body` holds the first MAX_BODY_BYTES of it; `is_whole` if that is all."""
+
+    id: int
+    reason: str
+    message: str
+    at: int
+    source: str
+    body: bytes
+    is_whole: bool
+
+
+def record_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejection], at: int, kept: int) -> None:
+    """Count rejections and keep the newest `kept`, within a transaction of the caller; `at` in unix seconds."""
+    if not rejections:
+        return
+    connection.executemany(
+        "INSERT INTO rejections VALUES (?, ?) ON CONFLICT (reason) DO UPDATE SET count = count + excluded.count",
+        list(Counter(rejection.reason for rejection in rejections).items()),
+    )
+    letters = [one for one in rejections if one.is_kept]
+    if not letters:
+        return
+    connection.executemany(
+        "INSERT INTO dead_letters (reason, message, at, source, body, is_whole) VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (one.reason, one.message, at, one.source, one.body[:MAX_BODY_BYTES], 0 < len(one.body) <= MAX_BODY_BYTES)
+            for one in letters[-kept:]
+        ],
+    )
+    connection.execute("DELETE FROM dead_letters WHERE id <= (SELECT MAX(id) FROM dead_letters) - ?", (kept,))
+
+
+def rejection_report(connection: sqlite3.Connection) -> dict[str, dict[str, object]]:
+    """Per reason: how many were refused, and the last messages, newest first."""
+    report: dict[str, dict[str, object]] = {}
+    for reason, count in connection.execute("SELECT reason, count FROM rejections ORDER BY reason").fetchall():
+        messages = connection.execute(
+            "SELECT message FROM dead_letters WHERE reason = ? ORDER BY id DESC LIMIT ?", (reason, _LAST_SHOWN)
+        ).fetchall()
+        report[reason] = {"count": count, "last": [message for (message,) in messages]}
+    return report
+
+
+def dead_letters(connection: sqlite3.Connection, reason: str | None, after: int = 0) -> Iterator[DeadLetter]:
+    """Dead letters with an id > `after`, of one reason or of all, oldest first."""
+    clause = "" if reason is None else "AND reason = ?2"
+    rows = connection.execute(
+        f"SELECT id, reason, message, at, source, body, is_whole FROM dead_letters WHERE id > ?1 {clause}"  # noqa: S608
+        " ORDER BY id",
+        (after,) if reason is None else (after, reason),
+    )
+    for *columns, is_whole in rows:
+        yield DeadLetter(*columns, is_whole=bool(is_whole))
+
+
+def remove_dead_letters(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """Remove dead letters; their counts stay."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("DELETE FROM dead_letters WHERE id = ?", [(one,) for one in ids])
+    connection.execute("COMMIT")
