@@ -207,16 +207,14 @@ class Chain:
         )
 
 
-def gas_limit(estimate: int) -> int:
-    """A quarter above the estimate, for state that changes until the transaction runs; within EIP-7825's limit.
+def gas_limit(estimate: int, most: int = MAX_TRANSACTION_GAS) -> int:
+    """A quarter above the estimate, for state that changes until the transaction runs; `most` at most.
 
-    Raises ChainError if the estimate itself is above the limit.
+    Raises ChainError if the estimate itself is above that: by default EIP-7825's limit.
     """
-    if estimate > MAX_TRANSACTION_GAS:
-        raise ChainError(
-            f"transaction would need {estimate} gas; the limit is {MAX_TRANSACTION_GAS}", hint="send fewer rows at once"
-        )
-    return min(estimate * 5 // 4, MAX_TRANSACTION_GAS)
+    if estimate > most:
+        raise ChainError(f"transaction would need {estimate} gas; the limit is {most}", hint="send fewer rows at once")
+    return min(estimate * 5 // 4, most)
 
 
 def calldata(function: ContractFunction) -> bytes:

@@ -2,30 +2,49 @@
 
 An intent gets one nonce, and that nonce and the signed bytes are on disk before any node sees them. Whatever happens
 after (a kill, a dropped transaction, a reorganisation), the same bytes are sent again, or a dearer transaction of the
-same nonce; the chain takes at most one of them. The account must not send anything past its outbox; if it does, the
-nonce that was lost that way is noticed and the intent signed anew once the loss is final.
+same nonce; the chain takes at most one of them. Nobody else may send from the account. If a nonce is used that this
+outbox did not use, it halts until an operator has found out who that was and resumes it; an intent that lost its nonce
+that way is signed anew once the loss is final.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eth_account.signers.local import LocalAccount
-
-from gridwitness.chain.client import Chain, gas_limit
+from gridwitness.chain.client import MAX_TRANSACTION_GAS, Chain, gas_limit
+from gridwitness.chain.fees import DEFAULT_CAP_WEI, Fees, first_fees, raised_fees
 from gridwitness.chain.followers import REORG_DEPTH
+from gridwitness.chain.lease import lease_key
 from gridwitness.chain.node import Block
 from gridwitness.chain.outbox_store import Attempt, Intent, OutboxState, OutboxStore
-from gridwitness.errors import ChainError, GridwitnessError, Reverted, StoreError
+from gridwitness.chain.refusals import is_known, is_too_much
+from gridwitness.chain.runway import Runway, Spending, runway
+from gridwitness.chain.signing_key import SigningKey, Transaction, sign_transaction
+from gridwitness.errors import ChainError, GridwitnessError, NodeUnavailable, Reverted, StoreError
 
 _IN_FLIGHT = (OutboxState.SIGNED, OutboxState.SENT)
-_ON_CHAIN = (OutboxState.MINED, OutboxState.FAILED)
+_ON_CHAIN = (OutboxState.MINED, OutboxState.FAILED, OutboxState.FINAL)
 MAX_IN_FLIGHT = 16  # nodes keep about this many of one account in their public pool
-GWEI = 10**9
+_CANCEL_GAS = 21_000  # a transfer of nothing
+_NOTICE_DEPTH = 2  # blocks on a lost nonce before the alarm: nodes behind a balancer differ by one
+CANCELLED = "cancelled by an operator"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRules:
+    """A transaction is final with `confirmations` blocks on top, and replaced when it has waited `replace_after_s`.
+
+    A fee above the cap is never offered. Money for fewer than `runway_alarm_days` is worth a warning.
+    """
+
+    confirmations: int = 0
+    max_fee_per_gas_wei: int = DEFAULT_CAP_WEI
+    replace_after_s: float = 30
+    runway_alarm_days: float = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +58,48 @@ class OutboxStatus:
 
 
 class Outbox:
-    """Outbox of one account on one chain. `enqueue` and `status` may be called from any thread while one steps."""
+    """Outbox of one account on one chain. All but {step} and {close} may be called from any thread while one steps."""
 
     def __init__(
         self,
         chain: Chain,
-        account: LocalAccount,
+        key: SigningKey,
         path: Path,
+        rules: OutboxRules | None = None,
         *,
-        confirmations: int = 0,
-        max_fee_per_gas_wei: int = 200 * GWEI,
-        replace_after_s: float = 30,
+        lease_folder: Path | None = None,
     ) -> None:
-        """A transaction is final with `confirmations` blocks on top; a fee above the cap is never offered.
-
-        Raises StoreError if another process uses the file, ConfigError if it is another account's or chain's.
+        """Raises StoreError if another process uses the file or the key, ConfigError if the file is of another account
+        or chain. `lease_folder` is for tests.
         """
         genesis = chain.node.block(0)
         # Chain ids of test chains repeat; nonces of a chain that was reset would never be mined.
-        genesis_hash = genesis.hash.hex() if genesis is not None else ""
-        self._store = OutboxStore(path, f"{account.address} on chain {chain.chain_id} ({genesis_hash[:16]})")
+        history = genesis.hash.hex()[:16] if genesis is not None else ""
+        self._lease = lease_key(chain.chain_id, key.address, lease_folder)
+        try:
+            self._store = OutboxStore(path, f"{key.address} on chain {chain.chain_id} ({history})")
+        except GridwitnessError:
+            self._end_lease()
+            raise
         self._chain = chain
-        self._account = account
-        self._confirmations = confirmations
-        self._cap_wei = max_fee_per_gas_wei
-        self._replace_after_s = replace_after_s
+        self._key = key
+        self._address = key.address
+        self._rules = rules or OutboxRules()
         self._step_lock = threading.Lock()
+        self._balance_wei: int | None = None
+        self._balance_head = b""
+        self._halted = self._store.nonces().halted
 
     def close(self) -> None:
-        """Release the file."""
+        """Release file and key."""
         with self._step_lock:
             self._store.close()
+            self._end_lease()
+
+    def _end_lease(self) -> None:
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
 
     def enqueue(self, key: str, to: str, calldata: bytes) -> None:
         """Queue a call of contract `to`; the same key again changes nothing.
@@ -91,14 +121,37 @@ class Outbox:
         """Number of intents by state."""
         return self._store.counts()
 
+    @property
+    def halted(self) -> str:
+        """Why nothing is sent until an operator says so; empty if it is."""
+        return self._halted
+
+    def runway(self) -> Runway | None:
+        """How long the money lasts, by the last seven days; None before the first step."""
+        if self._balance_wei is None:
+            return None
+        return runway(self._balance_wei, self._store.spendings(), time.time())
+
+    def warnings(self) -> list[str]:
+        """What an operator should see to before it becomes a problem."""
+        left = self.runway()
+        if left is None or left.days is None or left.days >= self._rules.runway_alarm_days:
+            return []
+        return [
+            f"{self._address} has money for {left.days:.1f} days; the alarm is at {self._rules.runway_alarm_days:g}"
+        ]
+
     def retry(self, key: str) -> bool:
         """Queue an intent anew that failed for good; whether it was one."""
         with self._step_lock:
-            intent = self._store.find(key)
-            if intent is None or intent.state is not OutboxState.FAILED or not intent.settled:
-                return False
-            self._store.forget_attempts(intent)
-            return True
+            return self._retry(key)
+
+    def _retry(self, key: str) -> bool:
+        intent = self._store.find(key)
+        if intent is None or intent.state is not OutboxState.FAILED or not intent.settled:
+            return False
+        self._store.forget_attempts(intent)
+        return True
 
     def reopen(self, key: str) -> bool:
         """Send the bytes of an intent again that was final, but that the chain has no more; whether it was one."""
@@ -113,13 +166,61 @@ class Outbox:
         """Take every intent as far as it gets now. Raises ChainError if the node does not answer; step again later."""
         with self._step_lock:
             head = self._chain.head()
+            if head.hash != self._balance_head:
+                self._balance_wei, self._balance_head = self._chain.node.balance_wei(self._address), head.hash
+            self._obey()
             for intent in self._store.unsettled(*_IN_FLIGHT, *_ON_CHAIN):
                 self._observe(intent, head)
+            self._watch_nonces(head)
+            if self._halted:
+                return
             for intent in self._store.unsettled(*_IN_FLIGHT):
                 self._push(intent, head)
             for intent in self._store.unsettled(OutboxState.QUEUED):
-                if not self._sign_first(intent):
+                if not self._sign_first(intent, head):
                     break  # later intents must not overtake
+
+    def _obey(self) -> None:
+        """Fulfil what operators asked for."""
+        for number, verb, key in self._store.requests():
+            intent = self._store.find(key)
+            if verb == "resume":
+                self._store.resume(self._chain.node.transaction_count(self._address))
+                self._halted = ""
+            elif verb == "retry":
+                self._retry(key)
+            elif verb == "cancel" and intent is not None:
+                self._cancel(intent)
+            self._store.fulfilled(number)
+
+    def _cancel(self, intent: Intent) -> None:
+        """Drop a queued intent, or send nothing in place of one under way; the chain decides which comes first."""
+        if intent.state is OutboxState.QUEUED:
+            self._store.record_state(intent, OutboxState.FAILED, settled=True, error=CANCELLED)
+        elif intent.state in _IN_FLIGHT:
+            newest = self._store.attempts(intent)[-1]
+            if not newest.cancels:
+                self._replace(intent, replace(newest, cancels=True, gas=_CANCEL_GAS))
+
+    def _watch_nonces(self, head: Block) -> None:
+        """Notice nonces that somebody else used, and transactions that a deep reorganisation took back."""
+        used = self._chain.node.transaction_count(self._address)
+        nonces = self._store.nonces()
+        if nonces.next is None:  # the account may have sent before it had an outbox
+            self._store.record_nonces(used)
+        elif used > nonces.next:
+            self._halt(f"nonce {used - 1} of {self._address} was used, but not by this outbox")
+        for intent in self._store.settled_from(used):
+            self._observe(intent, head)
+        for intent in self._store.unsettled(*_IN_FLIGHT):
+            assert intent.nonce is not None
+            if nonces.forgiven_below <= intent.nonce < used and self._is_nonce_lost(intent, head, _NOTICE_DEPTH):
+                self._halt(f"nonce {intent.nonce} of {self._address}, meant for {intent.key}, was used by another")
+
+    def _halt(self, reason: str) -> None:
+        if not self._halted:
+            self._halted = f"{reason}: find out who sends from this key, then `gridwitness outbox resume`"
+            self._store.halt(self._halted)
 
     def _observe(self, intent: Intent, head: Block) -> bool:
         """Bring the record of an intent in line with the chain; whether a block holds it."""
@@ -129,15 +230,23 @@ class Outbox:
                 self._store.record_state(intent, OutboxState.SIGNED)
             return False
         block_number, transaction = int(receipt["blockNumber"], 16), bytes.fromhex(receipt["transactionHash"][2:])
-        buried = head.number - block_number >= self._confirmations
-        if int(receipt["status"], 16) == 1:
+        buried = head.number - block_number >= self._rules.confirmations
+        if self._is_cancelled_by(intent, transaction):
+            state, error = OutboxState.FAILED, CANCELLED
+        elif int(receipt["status"], 16) == 1:
             state, error = (OutboxState.FINAL if buried else OutboxState.MINED), ""
         else:
             known = intent.error if intent.state is OutboxState.FAILED else ""
             state, error = OutboxState.FAILED, known or self._chain.failure_of(transaction, block_number).message
+        if buried and not intent.settled:
+            price_wei = int(receipt.get("effectiveGasPrice") or "0x0", 16)
+            self._store.record_spending(transaction, Spending(time.time(), int(receipt["gasUsed"], 16), price_wei))
         if (state, block_number, buried) != (intent.state, intent.block_number, intent.settled):
             self._store.record_mined(intent, state, transaction, block_number, settled=buried, error=error)
         return True
+
+    def _is_cancelled_by(self, intent: Intent, transaction: bytes) -> bool:
+        return any(attempt.cancels and attempt.hash == transaction for attempt in self._store.attempts(intent))
 
     def _receipt(self, intent: Intent) -> Any | None:
         hashes = ["0x" + attempt.hash.hex() for attempt in self._store.attempts(intent)]
@@ -151,96 +260,91 @@ class Outbox:
         """See that the newest transaction of an intent is in the node's pool, or replace it if it is stuck there."""
         newest = self._store.attempts(intent)[-1]
         if self._chain.node.rpc("eth_getTransactionByHash", "0x" + newest.hash.hex()) is None:
-            if not self._is_nonce_lost(intent, head):
+            if self._is_nonce_lost(intent, head, max(self._rules.confirmations, REORG_DEPTH)):
+                self._store.forget_attempts(intent)
+            else:
                 self._broadcast(intent, newest)
-        elif time.time() - newest.signed_at >= self._replace_after_s:
+        elif time.time() - newest.signed_at >= self._rules.replace_after_s:
             self._replace(intent, newest)
         elif intent.state is not OutboxState.SENT:
             self._store.record_state(intent, OutboxState.SENT)
 
-    def _is_nonce_lost(self, intent: Intent, head: Block) -> bool:
-        """Whether something else used the nonce for good; then the intent is queued anew."""
-        buried = hex(max(head.number - max(self._confirmations, REORG_DEPTH), 0))
-        if intent.nonce is None or self._chain.node.transaction_count(self._account.address, buried) <= intent.nonce:
+    def _is_nonce_lost(self, intent: Intent, head: Block, depth: int) -> bool:
+        """Whether something else used the nonce, `depth` blocks ago or earlier."""
+        buried = hex(max(head.number - depth, 0))
+        if intent.nonce is None or self._chain.node.transaction_count(self._address, buried) <= intent.nonce:
             return False
-        if self._observe(intent, head):  # asked again after the count, so that nothing falls in between
-            return True
-        self._store.forget_attempts(intent)
-        return True
+        return not self._observe(intent, head)  # asked again after the count, so that nothing falls in between
 
     def _broadcast(self, intent: Intent, attempt: Attempt) -> None:
         """Hand a transaction to the node. A refusal is noted and tried again: the bytes stay what they are."""
-        answer = self._chain.node.rpc_batch([("eth_sendRawTransaction", ("0x" + attempt.raw.hex(),))])[0]
-        if isinstance(answer, GridwitnessError) and not _is_known(answer):
-            self._store.record_state(intent, OutboxState.SIGNED, error=answer.message)
-        else:
-            self._store.record_state(intent, OutboxState.SENT)
+        try:
+            self._chain.node.rpc("eth_sendRawTransaction", "0x" + attempt.raw.hex())
+        except NodeUnavailable:
+            raise  # it may have got there all the same
+        except ChainError as error:
+            if not is_known(error):
+                self._store.record_state(intent, OutboxState.SIGNED, error=error.message)
+                return
+        self._store.record_state(intent, OutboxState.SENT)
 
     def _replace(self, intent: Intent, stuck: Attempt) -> None:
-        """Sign a dearer transaction of the same nonce: an eighth more at least, which nodes ask for, within the cap."""
-        max_fee_wei, tip_wei = self._chain.fees()
-        least_fee_wei, least_tip_wei = _an_eighth_more(stuck.max_fee_wei), _an_eighth_more(stuck.tip_wei)
-        if least_fee_wei > self._cap_wei:
-            error = f"stuck at {stuck.max_fee_wei} wei per gas; an eighth more is above the cap of {self._cap_wei}"
-            self._store.record_state(intent, OutboxState.SENT, error=error)
-            return
-        max_fee_wei = min(max(max_fee_wei, least_fee_wei), self._cap_wei)
-        self._sign(intent, intent.nonce, min(max(tip_wei, least_tip_wei), max_fee_wei), max_fee_wei, stuck.gas)
+        """Sign a dearer transaction of the same nonce, for the same call or to cancel it, within the cap."""
+        fees = raised_fees(
+            Fees(stuck.max_fee_wei, stuck.tip_wei), Fees(*self._chain.fees()), self._rules.max_fee_per_gas_wei
+        )
+        if isinstance(fees, str):
+            self._store.record_state(intent, OutboxState.SENT, error=fees)
+        elif intent.nonce is None:
+            raise StoreError(f"intent {intent.key} has no nonce to replace")
+        else:
+            self._sign(intent, intent.nonce, fees, stuck.gas, cancels=stuck.cancels)
 
-    def _sign_first(self, intent: Intent) -> bool:
+    def _sign_first(self, intent: Intent, head: Block) -> bool:
         """Sign and send a queued intent; whether the next one may follow now."""
         in_flight = len(self._store.unsettled(*_IN_FLIGHT))
         if in_flight >= MAX_IN_FLIGHT:
             return False
         try:
-            gas = self._estimate(intent)
+            gas = self._estimate(intent, head)
         except Reverted as error:
             if in_flight:  # it may depend on what is under way
                 return False
             self._store.record_state(intent, OutboxState.FAILED, settled=True, error=error.message)
             return True
+        except NodeUnavailable:
+            raise
         except ChainError as error:
-            self._store.record_state(intent, OutboxState.QUEUED, error=error.message)
+            # What no block can hold must not keep back what comes behind; anything else may pass.
+            too_much = is_too_much(error)
+            state = OutboxState.FAILED if too_much else OutboxState.QUEUED
+            self._store.record_state(intent, state, settled=too_much, error=error.message)
+            return too_much
+        fees = first_fees(Fees(*self._chain.fees()), self._rules.max_fee_per_gas_wei)
+        if isinstance(fees, str):
+            self._store.record_state(intent, OutboxState.QUEUED, error=fees)
             return False
-        max_fee_wei, tip_wei = self._chain.fees()
-        if max_fee_wei > 2 * self._cap_wei:  # fees allow for the base fee to double; at once it would not be mined
-            error_text = f"the fee is about {max_fee_wei // 2} wei per gas; the cap is {self._cap_wei}"
-            self._store.record_state(intent, OutboxState.QUEUED, error=error_text)
-            return False
-        max_fee_wei = min(max_fee_wei, self._cap_wei)
-        nonce = self._store.next_nonce(self._chain.node.transaction_count(self._account.address))
-        self._sign(intent, nonce, min(tip_wei, max_fee_wei), max_fee_wei, gas)
+        nonce = self._store.nonces().next
+        assert nonce is not None  # every step looks first
+        self._sign(intent, nonce, fees, gas)
         return True
 
-    def _estimate(self, intent: Intent) -> int:
-        call = {"from": self._account.address, "to": intent.recipient, "data": "0x" + intent.calldata.hex()}
-        return gas_limit(int(self._chain.node.rpc("eth_estimateGas", call, "pending"), 16))
+    def _estimate(self, intent: Intent, head: Block) -> int:
+        call = {"from": self._address, "to": intent.recipient, "data": "0x" + intent.calldata.hex()}
+        estimate = int(self._chain.node.rpc("eth_estimateGas", call, "pending"), 16)
+        return gas_limit(estimate, min(head.gas_limit, MAX_TRANSACTION_GAS))
 
-    def _sign(self, intent: Intent, nonce: int | None, tip_wei: int, max_fee_wei: int, gas: int) -> None:
-        if nonce is None:
-            raise StoreError(f"intent {intent.key} has no nonce to replace")
-        transaction: dict[str, Any] = {
-            "type": 2,
-            "chainId": self._chain.chain_id,
-            "nonce": nonce,
-            "to": intent.recipient,
-            "data": "0x" + intent.calldata.hex(),
-            "value": 0,
-            "gas": gas,
-            "maxFeePerGas": max_fee_wei,
-            "maxPriorityFeePerGas": tip_wei,
-        }
-        envelope = self._account.sign_transaction(transaction)
-        attempt = Attempt(bytes(envelope.hash), bytes(envelope.raw_transaction), max_fee_wei, tip_wei, gas, time.time())
+    def _sign(self, intent: Intent, nonce: int, fees: Fees, gas: int, *, cancels: bool = False) -> None:
+        transaction = Transaction(
+            chain_id=self._chain.chain_id,
+            nonce=nonce,
+            to=self._address if cancels else intent.recipient,
+            data=b"" if cancels else intent.calldata,
+            gas=gas,
+            max_fee_wei=fees.max_fee_wei,
+            tip_wei=fees.tip_wei,
+        )
+        digest, raw = sign_transaction(self._key, transaction)
+        attempt = Attempt(digest, raw, fees.max_fee_wei, fees.tip_wei, gas, time.time(), cancels)
         self._store.record_attempt(intent, nonce, attempt)
         self._broadcast(intent, attempt)
-
-
-def _an_eighth_more(fee_wei: int) -> int:
-    return -(-fee_wei * 9 // 8)
-
-
-def _is_known(error: GridwitnessError) -> bool:
-    """Whether a node refused bytes because it has them already (geth, anvil, Nethermind, Erigon word it alike)."""
-    text = error.message.lower()
-    return "already known" in text or "already imported" in text or "known transaction" in text

@@ -1,4 +1,7 @@
-"""The outbox on disk: what is to be sent, and every transaction ever signed for it. One process at a time."""
+"""The outbox on disk: what is to be sent, every transaction ever signed for it, what it cost, what operators ask for.
+
+One process sends; others may look, and leave requests. Whoever sends holds a lock on a file beside it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from gridwitness.chain.lease import FileLock
+from gridwitness.chain.runway import WINDOW_S, Spending
 from gridwitness.errors import ConfigError, StoreError
 
-_SCHEMA = """
+# Each takes a file from one version (PRAGMA user_version) to the next.
+_MIGRATIONS = (
+    """
 CREATE TABLE IF NOT EXISTS sender (only INTEGER PRIMARY KEY CHECK (only = 1), identity TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS intents (
     id INTEGER PRIMARY KEY,
@@ -38,7 +45,22 @@ CREATE TABLE IF NOT EXISTS attempts (
     signed_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS attempts_of ON attempts (intent);
-"""
+""",
+    """
+ALTER TABLE attempts ADD COLUMN cancels INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sender ADD COLUMN next_nonce INTEGER;
+ALTER TABLE sender ADD COLUMN forgiven_below INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sender ADD COLUMN halted TEXT NOT NULL DEFAULT '';
+CREATE TABLE spendings (
+    hash BLOB PRIMARY KEY,
+    at REAL NOT NULL,
+    gas_used INTEGER NOT NULL,
+    price_wei INTEGER NOT NULL
+);
+CREATE TABLE requests (id INTEGER PRIMARY KEY, verb TEXT NOT NULL, key TEXT NOT NULL);
+""",
+)
+_BUSY_TIMEOUT_S = 5
 
 
 class OutboxState(StrEnum):
@@ -70,7 +92,10 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One signed transaction; all attempts of an intent share its nonce, so at most one is ever mined."""
+    """One signed transaction; all attempts of an intent share its nonce, so at most one is ever mined.
+
+    One that `cancels` sends nothing to nobody, in place of the intent's call.
+    """
 
     hash: bytes
     raw: bytes
@@ -78,34 +103,78 @@ class Attempt:
     tip_wei: int
     gas: int
     signed_at: float
+    cancels: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nonces:
+    """What is known of an account's nonces.
+
+    `next` is the first that neither this outbox nor the chain, when last asked, had used; None before the first look.
+    Losses `forgiven_below` raise no alarm again. `halted` says why nothing is sent; empty if it is.
+    """
+
+    next: int | None
+    forgiven_below: int
+    halted: str
 
 
 class OutboxStore:
     """SQLite file of an outbox. Every method is one durable transaction; StoreError if the file cannot be used."""
 
-    def __init__(self, path: Path, identity: str) -> None:
-        """`identity` names account and chain; a file of another one is refused with ConfigError."""
+    def __init__(self, path: Path, identity: str | None) -> None:
+        """`identity` names account and chain; a file of another one is refused with ConfigError.
+
+        None is for those who only look and leave requests: the file must be there, and may be in use.
+        """
         self._path = path
         self._lock = threading.Lock()
+        self._claim: FileLock | None = None
+        if identity is not None:
+            in_use = StoreError(f"outbox {path} cannot be opened: another process is using it", hint="stop that first")
+            self._claim = FileLock(path.with_name(path.name + ".lock"), in_use)
+        elif not path.is_file():
+            raise StoreError(f"outbox {path} not found", hint="it is made by the first `gridwitness run --live`")
         try:
-            self._database = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
-            # The lock is kept until {close}: two processes on one file would race for nonces.
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database = sqlite3.connect(
+                path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_SCHEMA)
+            self._migrate()
         except sqlite3.Error as error:
-            raise StoreError(f"outbox {path} cannot be opened: {error}", hint="is another process using it?") from error
+            self._release()
+            raise StoreError(f"outbox {path} cannot be opened: {error}") from error
+        if identity is not None:
+            self._identify(identity)
+
+    def _migrate(self) -> None:
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version > len(_MIGRATIONS):
+            self.close()
+            raise StoreError(f"outbox {self._path} is of a newer version", hint="use the gridwitness that wrote it")
+        for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+            self._database.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    def _identify(self, identity: str) -> None:
         with self._transaction() as database:
-            database.execute("INSERT OR IGNORE INTO sender VALUES (1, ?)", (identity,))
+            database.execute("INSERT OR IGNORE INTO sender (only, identity) VALUES (1, ?)", (identity,))
             found = database.execute("SELECT identity FROM sender").fetchone()[0]
         if found != identity:
             self.close()
-            raise ConfigError(f"outbox {path} is for {found}, not {identity}", hint="give each account its own file")
+            raise ConfigError(
+                f"outbox {self._path} is for {found}, not {identity}", hint="give each account its own file"
+            )
 
     def close(self) -> None:
         """Release the file."""
         self._database.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -145,21 +214,81 @@ class OutboxStore:
 
     def attempts(self, intent: Intent) -> list[Attempt]:
         """Transactions signed for an intent, oldest first."""
-        query = "SELECT hash, raw, max_fee_wei, tip_wei, gas, signed_at FROM attempts WHERE intent = ? ORDER BY rowid"
+        columns = "hash, raw, max_fee_wei, tip_wei, gas, signed_at, cancels"
+        query = f"SELECT {columns} FROM attempts WHERE intent = ? ORDER BY rowid"  # noqa: S608
         with self._transaction() as database:
             return [Attempt(*row) for row in database.execute(query, (intent.id,))]
 
-    def next_nonce(self, used_on_chain: int) -> int:
-        """First nonce that neither the chain nor any intent has used."""
+    def intents(self) -> list[Intent]:
+        """All intents, oldest first."""
         with self._transaction() as database:
-            highest = database.execute("SELECT MAX(nonce) FROM intents").fetchone()[0]
-        return max(used_on_chain, 0 if highest is None else highest + 1)
+            return [_intent(row) for row in database.execute("SELECT * FROM intents ORDER BY id")]
+
+    def settled_from(self, nonce: int) -> list[Intent]:
+        """Settled intents whose nonce is `nonce` or above."""
+        query = "SELECT * FROM intents WHERE settled = 1 AND nonce >= ? ORDER BY nonce"
+        with self._transaction() as database:
+            return [_intent(row) for row in database.execute(query, (nonce,))]
+
+    def nonces(self) -> Nonces:
+        """What is known of the account's nonces."""
+        query = "SELECT next_nonce, (SELECT MAX(nonce) + 1 FROM intents), forgiven_below, halted FROM sender"
+        with self._transaction() as database:
+            known, own, forgiven_below, halted = database.execute(query).fetchone()
+        used = [count for count in (known, own) if count is not None]
+        return Nonces(max(used) if known is not None else None, forgiven_below, halted)
+
+    def record_nonces(self, next_nonce: int) -> None:
+        """Note the first nonce that was used by nobody yet, if it is above the one known."""
+        with self._transaction() as database:
+            database.execute("UPDATE sender SET next_nonce = MAX(COALESCE(next_nonce, 0), ?)", (next_nonce,))
+
+    def halt(self, reason: str) -> None:
+        """Note why nothing may be sent; it stays so until {resume}."""
+        with self._transaction() as database:
+            database.execute("UPDATE sender SET halted = ?", (reason,))
+
+    def resume(self, used_on_chain: int) -> None:
+        """Allow sending again, and take every nonce below `used_on_chain` as it is."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE sender SET halted = '', forgiven_below = ?1, next_nonce = MAX(COALESCE(next_nonce, 0), ?1)",
+                (used_on_chain,),
+            )
+
+    def request(self, verb: str, key: str) -> None:
+        """Leave a request for the process that sends."""
+        with self._transaction() as database:
+            database.execute("INSERT INTO requests (verb, key) VALUES (?, ?)", (verb, key))
+
+    def requests(self) -> list[tuple[int, str, str]]:
+        """Requests not yet fulfilled: number, verb and key, oldest first."""
+        with self._transaction() as database:
+            return list(database.execute("SELECT id, verb, key FROM requests ORDER BY id"))
+
+    def fulfilled(self, number: int) -> None:
+        """Forget a request. It may be fulfilled twice if the process ends before."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM requests WHERE id = ?", (number,))
+
+    def spendings(self) -> list[Spending]:
+        """What settled transactions cost, of the window that a runway is reckoned by."""
+        query = "SELECT at, gas_used, price_wei FROM spendings ORDER BY at"
+        with self._transaction() as database:
+            return [Spending(*row) for row in database.execute(query)]
+
+    def record_spending(self, transaction: bytes, spending: Spending) -> None:
+        """Note what a settled transaction cost, once, and forget what is older than the window."""
+        row = (transaction, spending.at, spending.gas_used, spending.price_wei)
+        with self._transaction() as database:
+            database.execute("INSERT OR IGNORE INTO spendings VALUES (?, ?, ?, ?)", row)
+            database.execute("DELETE FROM spendings WHERE at < ?", (spending.at - WINDOW_S,))
 
     def record_attempt(self, intent: Intent, nonce: int, attempt: Attempt) -> None:
         """Put a signed transaction on disk, and its nonce with it, before anyone sees it."""
         with self._transaction() as database:
             database.execute(
-                "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     attempt.hash,
                     intent.id,
@@ -168,8 +297,10 @@ class OutboxStore:
                     attempt.tip_wei,
                     attempt.gas,
                     attempt.signed_at,
+                    attempt.cancels,
                 ),
             )
+            database.execute("UPDATE sender SET next_nonce = MAX(COALESCE(next_nonce, 0), ?)", (nonce + 1,))
             changed = database.execute(
                 "UPDATE intents SET nonce = ?, state = ?, error = '' WHERE id = ? AND (nonce IS NULL OR nonce = ?)",
                 (nonce, OutboxState.SIGNED, intent.id, nonce),

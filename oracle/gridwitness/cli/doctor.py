@@ -25,11 +25,11 @@ def doctor(config: Annotated[Path, typer.Option(help="TOML file with the oracle'
     settings = load_settings(config)
     setup = Setup(
         data_dir=settings.data_dir,
-        rpc_url=settings.rpc_url,
+        rpc_url=settings.nodes[0],
         manifest=settings.manifest,
         streams=(settings.readings_stream, settings.profiles_stream),
-        keystore=settings.keystore,
-        password_file=settings.password_file,
+        keystore=settings.keystore or Path(),
+        password_file=settings.password_file or Path(),
         listen=settings.listen,
         clock=settings.clock,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 import uvloop
@@ -12,11 +12,9 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from gridwitness.api.relay import create_relay_app
-from gridwitness.chain.client import Chain
-from gridwitness.chain.keystore import load_account
-from gridwitness.chain.manifest import Manifest
+from gridwitness.cli.chain_settings import ChainSettings
 from gridwitness.cli.serving import listening, log_json, serve
-from gridwitness.cli.toml_settings import Listen, TomlSettings, host_and_port
+from gridwitness.cli.toml_settings import Listen, host_and_port
 from gridwitness.service.relay.batching import RelayRules
 from gridwitness.service.relay.messages import MAX_ROWS
 from gridwitness.service.relay.node import RelayConfig, RelayNode
@@ -27,20 +25,14 @@ _Positive = Annotated[int, Field(ge=1)]
 _NotNegative = Annotated[int, Field(ge=0)]
 
 
-class RelaySettings(TomlSettings):
+class RelaySettings(ChainSettings):
     """What `gridwitness relay` needs to know. Paths are relative to the file; durations are seconds."""
 
     model_config = SettingsConfigDict(env_prefix="GRIDWITNESS_RELAY_", extra="forbid", frozen=True)
 
     data_dir: Path
-    rpc_url: Annotated[str, Field(pattern=r"^https?://")]
-    manifest: Path
-    keystore: Path
-    password_file: Path
     listen: Listen = "127.0.0.1:8201"
-    clock: Literal["system", "chain"] = "system"
     poll_interval_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
-    confirmations: _NotNegative = 0
     enough_rows: _Positive = 100
     max_age_s: _NotNegative = 60
     gate_margin_s: _NotNegative = 180
@@ -55,7 +47,7 @@ class RelaySettings(TomlSettings):
             data_dir=self.data_dir,
             clock=self.clock,
             poll_interval_s=self.poll_interval_s,
-            confirmations=self.confirmations,
+            outbox=self.outbox_rules,
             rules=RelayRules(**{field.name: getattr(self, field.name) for field in fields(RelayRules)}),
         )
 
@@ -78,14 +70,14 @@ def relay(config: Annotated[Path, typer.Option(help="TOML file with the relay's 
         password_file = "password"
         listen = "127.0.0.1:8201"
 
-    Other settings: clock ("system" or "chain"), poll_interval_s, confirmations, enough_rows, max_age_s, gate_margin_s,
-    retry_s, max_versions, max_waiting, client_rows_per_minute.
+    Other settings: clock ("system" or "chain"), poll_interval_s, enough_rows, max_age_s, gate_margin_s, retry_s,
+    max_versions, max_waiting, client_rows_per_minute; and those of `gridwitness run` for nodes, key and transactions.
     """
     settings = RelaySettings.load(config, "relay")
     log_json()
-    account = load_account(settings.keystore, settings.password_file)
+    key = settings.open_key()
     with listening(*host_and_port(settings.listen)) as listener:
-        node = RelayNode(settings.relay_config(), Chain(settings.rpc_url, Manifest.load(settings.manifest)), account)
+        node = RelayNode(settings.relay_config(), settings.open_chain(), key)
         try:
             uvloop.run(serve(create_relay_app(node), node, listener, most_connections=_MOST_CONNECTIONS))
         finally:

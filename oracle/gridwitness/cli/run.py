@@ -10,9 +10,6 @@ import typer
 import uvloop
 
 from gridwitness.api import create_app
-from gridwitness.chain.client import Chain
-from gridwitness.chain.keystore import load_account
-from gridwitness.chain.manifest import Manifest
 from gridwitness.cli.serving import listening, log_json, serve
 from gridwitness.cli.settings import OracleSettings, load_settings
 from gridwitness.service.node import OracleNode
@@ -53,11 +50,11 @@ def run(
     """
     settings = load_settings(config)
     log_json()
-    account = load_account(settings.keystore, settings.password_file)
+    key = settings.open_key()
     with listening(*settings.host_and_port) as listener:
-        chain = Chain(settings.rpc_url, Manifest.load(settings.manifest))
+        chain = settings.open_chain()
         node_config = settings.node_config(live=live)
-        uvloop.run(_serve(OracleNode(node_config, chain, account), listener, settings))
+        uvloop.run(_serve(OracleNode(node_config, chain, key), listener, settings))
 
 
 async def _serve(node: OracleNode, listener: socket.socket, settings: OracleSettings) -> None:

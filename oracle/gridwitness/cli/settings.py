@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from eth_utils.address import is_checksum_address
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 
-from gridwitness.cli.toml_settings import Listen, TomlSettings, host_and_port
+from gridwitness.cli.chain_settings import Address, ChainSettings
+from gridwitness.cli.toml_settings import Listen, host_and_port
 from gridwitness.service.batching import BatchRules
 from gridwitness.service.node import NodeConfig
 from gridwitness.service.signing import MAX_VALIDITY_S
 from gridwitness.sources.mqtt import MqttConfig
-
-
-def _checksummed(address: str) -> str:
-    if not is_checksum_address(address):
-        raise ValueError(f"{address} is not a checksummed address")
-    return address
 
 
 class Peer(BaseModel):
@@ -27,27 +21,22 @@ class Peer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    address: Annotated[str, AfterValidator(_checksummed)]
+    address: Address
     url: Annotated[str, Field(pattern=r"^https?://[^/]+$")]
 
 
-class OracleSettings(TomlSettings):
+class OracleSettings(ChainSettings):
     """What `gridwitness run` needs to know. Paths are relative to the file; durations are seconds."""
 
     model_config = SettingsConfigDict(env_prefix="GRIDWITNESS_", extra="forbid", frozen=True)
 
     name: str
     data_dir: Path
-    rpc_url: Annotated[str, Field(pattern=r"^https?://")]
-    manifest: Path
     zone: Annotated[int, Field(ge=1, lt=1 << 24)]
     readings_stream: str = "readings"
     profiles_stream: str = "profiles"
-    keystore: Path
-    password_file: Path
     listen: Listen = "127.0.0.1:8101"
     peers: tuple[Peer, ...] = ()
-    clock: Literal["system", "chain"] = "system"
     poll_interval_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
     grace_s: Annotated[int, Field(ge=0)] = 300
     max_wait_s: Annotated[int, Field(ge=1)] = 900
@@ -56,7 +45,6 @@ class OracleSettings(TomlSettings):
     takeover_s: Annotated[float, Field(gt=0)] = 10
     batch_validity_s: Annotated[int, Field(ge=1, le=MAX_VALIDITY_S)] = 120
     peer_timeout_s: Annotated[float, Field(gt=0)] = 5
-    confirmations: Annotated[int, Field(ge=0)] = 0
     most_connections: Annotated[int, Field(ge=1)] = 1_000
     body_timeout_s: Annotated[float, Field(gt=0)] = 10
     mqtt_url: Annotated[str, Field(pattern=r"^(mqtts?://.+)?$")] = ""
@@ -89,7 +77,7 @@ class OracleSettings(TomlSettings):
             takeover_s=self.takeover_s,
             batch_validity_s=self.batch_validity_s,
             peer_timeout_s=self.peer_timeout_s,
-            confirmations=self.confirmations,
+            outbox=self.outbox_rules,
             dry_run=self.dry_run and not live,
             rules=BatchRules(self.grace_s, self.max_wait_s, self.max_readings, self.profile_grace_s),
             mqtt=self._mqtt_config() if self.mqtt_url else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -12,6 +13,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from gridwitness.errors import ConfigError
 
 _MAX_PORT = 65_535
+# Settings are printed, copied and kept in version control; environments show in `ps` and in crash reports.
+_SECRETS = ("private_key", "secret_key", "mnemonic", "seed_phrase", "password", "signer_token", "keystore_password")
 
 
 def _listenable(listen: str) -> str:
@@ -65,4 +68,19 @@ class TomlSettings(BaseSettings):
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
             given = "" if first["type"] == "missing" else f" is {first['input']!r}"
-            raise ConfigError(f"{path}: {key}{given}: {first['msg']}") from error
+            # What concerns several settings names them itself.
+            what = f"{key}{given}: {first['msg']}" if key else first["msg"].removeprefix("Value error, ")
+            raise ConfigError(f"{path}: {what}") from error
+
+    @classmethod
+    def _refuse_secrets(cls, path: Path, values: dict[str, Any]) -> None:
+        """Raise ConfigError, without the value, for a secret in the settings or in the environment."""
+        prefix = cls.model_config.get("env_prefix", "")
+        for name in _SECRETS:
+            variable = prefix + name.upper()
+            where = f"{path}: {name}" if name in values else variable if variable in os.environ else ""
+            if where:
+                raise ConfigError(
+                    f"{where} is a secret and has no place here",
+                    hint="put it into a file: keystore and password_file, or signer_token_file",
+                )

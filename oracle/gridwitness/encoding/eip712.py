@@ -58,9 +58,13 @@ class Domain:
 
     separator: bytes
 
+    def preimage(self, struct_hash: bytes) -> bytes:
+        """What is hashed to the digest of a struct hash under this domain, 66 bytes."""
+        return b"\x19\x01" + self.separator + struct_hash
+
     def digest(self, struct_hash: bytes) -> bytes:
         """Digest of a struct hash under this domain, 32 bytes."""
-        return keccak(b"\x19\x01" + self.separator + struct_hash)
+        return keccak(self.preimage(struct_hash))
 
 
 def _domain(name: str, chain_id: int, contract: str) -> Domain:
@@ -163,7 +167,12 @@ def reading_digest(domain: Domain, reading: Reading) -> bytes:
 
 def batch_digest(domain: Domain, batch: Batch) -> bytes:
     """Digest the committee signs for a batch; the next batch names its `head_of` as `previous`."""
-    return domain.digest(
+    return keccak(batch_preimage(domain, batch))
+
+
+def batch_preimage(domain: Domain, batch: Batch) -> bytes:
+    """What is hashed to {batch_digest}: for signers that hash what they are given."""
+    return domain.preimage(
         keccak(
             _BATCH_TYPE
             + batch.stream_id

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from eth_account.signers.local import LocalAccount
 
 from gridwitness.api.protocols import CommitteeReply, Document, Verdict
 from gridwitness.chain.attestation import StreamView
 from gridwitness.chain.challenges import ChallengeView
 from gridwitness.chain.client import Chain
-from gridwitness.chain.outbox import Outbox
+from gridwitness.chain.outbox import Outbox, OutboxRules
 from gridwitness.chain.outbox_store import OutboxState
 from gridwitness.chain.registry import RegistryFollower
+from gridwitness.chain.signing_key import SigningKey
 from gridwitness.encoding.eip712 import attestation_domain, registry_domain
 from gridwitness.encoding.packing import pack_meta
 from gridwitness.errors import ChainError, StoreError
@@ -29,7 +29,7 @@ from gridwitness.service.fleet import Fleet
 from gridwitness.service.following import Follower
 from gridwitness.service.ingest import Ingest
 from gridwitness.service.messages import BatchContent, encode_message, to_hex
-from gridwitness.service.node_status import describe_readings, describe_stream, reading_document
+from gridwitness.service.node_status import describe_account, describe_readings, describe_stream, reading_document
 from gridwitness.service.peers import Peers
 from gridwitness.service.profile_batches import ProfileBatches
 from gridwitness.service.proposing import Proposer, Submission
@@ -64,7 +64,7 @@ class NodeConfig:
     takeover_s: float = 10.0
     batch_validity_s: int = 120
     peer_timeout_s: float = 5.0
-    confirmations: int = 0
+    outbox: OutboxRules = field(default_factory=OutboxRules)
     dry_run: bool = True
     mqtt: MqttConfig | None = None
     rules: BatchRules = field(default_factory=BatchRules)
@@ -73,11 +73,11 @@ class NodeConfig:
 class OracleNode:
     """A running oracle; fulfils api.Oracle. Make it, `run` it, `stop` it, `close` it."""
 
-    def __init__(self, config: NodeConfig, chain: Chain, account: LocalAccount, peers: Peers | None = None) -> None:
+    def __init__(self, config: NodeConfig, chain: Chain, key: SigningKey, peers: Peers | None = None) -> None:
         """Open the log in `data_dir`. Raises StoreError, ChainError, ConfigError."""
         manifest = chain.manifest
         self.config = config
-        self.address = str(account.address)
+        self.address = key.address
         self._chain = chain
         self._stopping = asyncio.Event()
         self._problem = "starting"
@@ -96,10 +96,10 @@ class OracleNode:
         self._peers = peers or Peers(others, config.peer_timeout_s)
         self._outbox = None
         if not config.dry_run:
-            self._outbox = Outbox(chain, account, config.data_dir / "outbox.sqlite", confirmations=config.confirmations)
-        self._make_streams(account)
+            self._outbox = Outbox(chain, key, config.data_dir / "outbox.sqlite", config.outbox)
+        self._make_streams(key)
 
-    def _make_streams(self, account: LocalAccount) -> None:
+    def _make_streams(self, key: SigningKey) -> None:
         config, manifest = self.config, self._chain.manifest
         domain = attestation_domain(self._chain.chain_id, manifest.address("DataAttestation"))
         readings_stream, profiles_stream = (
@@ -123,7 +123,7 @@ class OracleNode:
             for kind in (reading_batches, profile_batches)
         }
         self._voter = Voter(
-            Signer(account, domain, self._batches, self._chain_time, config.batch_validity_s),
+            Signer(key, domain, self._batches, self._chain_time, config.batch_validity_s),
             self._followers,
             self._admission,
             self._fleet,
@@ -194,7 +194,7 @@ class OracleNode:
             await self._fleet.refresh()
         for follower in self._followers.values():
             if moved or not follower.caught_up:
-                await follower.step(head.number - self.config.confirmations)
+                await follower.step(head.number - self.config.outbox.confirmations)
         # Before proposing: a batch can wait, a deadline cannot.
         await asyncio.to_thread(self._answerer.step, self._chain_time.now(), head.number, moved=moved)
         self._head = head
@@ -307,11 +307,15 @@ class OracleNode:
             "members": self._peers.report(),
             "mqtt": {} if self._mqtt is None else self._mqtt.report(),
             "outbox": {} if self._outbox is None else self._outbox.counts(),
+            "account": describe_account(self._outbox),
+            "warnings": [] if self._outbox is None else self._outbox.warnings(),
+            "rpc": self._chain.node.provider.report(),
         }
 
     def not_ready(self) -> list[str]:
         """Why this oracle cannot do its work now: trouble with chain or disk, not in step, or not in the committee."""
         problems = [self._problem, *(follower.problem for follower in self._followers.values())]
+        problems += [] if self._outbox is None else [self._outbox.halted]
         problems += [proposer.problem for proposer in self._proposers]
         if self._mqtt is not None and self._mqtt.problem:
             problems.append(f"mqtt: {self._mqtt.problem}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gridwitness.chain.outbox import Outbox
 from gridwitness.encoding.eip712 import Domain
 from gridwitness.service.evidence import gateway_of
 from gridwitness.service.following import Follower
@@ -38,6 +39,19 @@ def describe_readings(readings: ReadingLog, now: int) -> dict[str, object]:
         **readings.counts(),
         "oldest_unattested_time": oldest,
         "oldest_unattested_age_s": None if oldest is None else now - oldest,
+    }
+
+
+def describe_account(outbox: Outbox | None) -> dict[str, object]:
+    """Money for gas: balance, what a day takes of it (wei) and for how many days it lasts; empty in a dry run."""
+    left = None if outbox is None else outbox.runway()
+    if outbox is None or left is None:
+        return {}
+    return {
+        "balance_wei": left.balance_wei,
+        "spent_wei_per_day": left.spent_wei_per_day,
+        "runway_days": None if left.days is None else round(left.days, 1),
+        "halted": outbox.halted,
     }
 
 

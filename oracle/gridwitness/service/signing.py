@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eth_account.signers.local import LocalAccount
-from eth_typing import Hash32
-
-from gridwitness.encoding.eip712 import Domain, batch_digest
+from gridwitness.chain.signing_key import SigningKey
+from gridwitness.encoding.eip712 import Domain, batch_digest, batch_preimage
 from gridwitness.errors import CommitteeError
 from gridwitness.service.batching import Place, Prepared, Window
 from gridwitness.service.clock import ChainTime
@@ -37,11 +35,11 @@ class Signer:
     """Signs, and remembers what it signed. Methods block; calls for one stream must not overlap."""
 
     def __init__(
-        self, account: LocalAccount, domain: Domain, batches: BatchLog, chain_time: ChainTime, batch_validity_s: int
+        self, key: SigningKey, domain: Domain, batches: BatchLog, chain_time: ChainTime, batch_validity_s: int
     ) -> None:
         """`domain` is DataAttestation's; `batch_validity_s` is how long batches proposed here are valid."""
-        self.address = str(account.address)
-        self._account = account
+        self.address = key.address
+        self._key = key
         self._domain = domain
         self._batches = batches
         self._chain_time = chain_time
@@ -91,7 +89,10 @@ class Signer:
         return ""
 
     def sign(self, proposal: Proposal) -> bytes:
-        """Record a vote and return the signature. Raises CommitteeError if an earlier vote stands against it."""
+        """Record a vote and return the signature.
+
+        Raises CommitteeError if an earlier vote stands against it, ChainError if the key's signer does not answer.
+        """
         prepared, window = proposal.prepared, proposal.window
         for vote in self._batches.votes(prepared.stream_id, prepared.seq):
             if vote.digest == proposal.digest:
@@ -99,7 +100,7 @@ class Signer:
         conflict = self.conflict(proposal)
         if conflict:
             raise CommitteeError(conflict)
-        signature = bytes(self._account.unsafe_sign_hash(Hash32(proposal.digest)).signature)
+        signature = self._key.sign(batch_preimage(self._domain, prepared.batch(proposal.place, window)))
         vote = Vote(
             stream=prepared.stream_id,
             seq=prepared.seq,

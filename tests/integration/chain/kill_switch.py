@@ -16,6 +16,7 @@ from eth_account.signers.local import LocalAccount
 from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import Manifest
 from gridwitness.chain.outbox import Outbox
+from gridwitness.chain.signing_key import LocalKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def run_until_killed(work: Work, kill_at: int | None) -> bool:
 
 def _run(work: Work, kill_at: int | None) -> None:
     chain = Chain(work.url, work.manifest)
-    outbox = Outbox(chain, work.account, work.path)
+    outbox = Outbox(chain, LocalKey(work.account), work.path)
     passed = 0
 
     def point(*_: object) -> None:

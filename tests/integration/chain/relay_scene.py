@@ -19,6 +19,7 @@ from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import Chain, calldata
 from gridwitness.chain.events import Receipt, decode_logs, read_receipt
 from gridwitness.chain.market import Market
+from gridwitness.chain.signing_key import LocalKey
 from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.market import NO_ORDER, Order, Schedule, Side, SignedSchedule, ZoneParams
 from gridwitness.domain.slots import SECONDS_PER_DAY, day_of, slot_of
@@ -104,7 +105,7 @@ class Scene:
     def relay(self, rules: RelayRules = AT_ONCE, **config: Any) -> RelayNode:
         """The relay on this scene's folder, with the chain's clock."""
         settings = RelayConfig(self.folder, clock="chain", rules=rules, **config)
-        return RelayNode(settings, Chain(self.anvil.url, self.chain.manifest), dev_account(RELAY_KEY))
+        return RelayNode(settings, Chain(self.anvil.url, self.chain.manifest), LocalKey(dev_account(RELAY_KEY)))
 
     def send_ahead(self, account: LocalAccount, function: ContractFunction) -> None:
         """Send a transaction that the next block takes before the relay's."""

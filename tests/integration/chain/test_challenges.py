@@ -16,6 +16,7 @@ from gridwitness.chain.challenges import ChallengeView, encode_answer, read_bond
 from gridwitness.chain.client import Chain
 from gridwitness.chain.outbox import Outbox
 from gridwitness.chain.outbox_store import OutboxState
+from gridwitness.chain.signing_key import LocalKey
 from gridwitness.domain.challenges import Bond, Challenge, ChallengeStatus
 from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.readings import ScoredReading
@@ -84,7 +85,7 @@ def view(chain: Chain, court: Court, transmitter: LocalAccount) -> ChallengeView
 
 @pytest.fixture
 def outbox(chain: Chain, transmitter: LocalAccount, tmp_path: Path) -> Iterator[Outbox]:
-    opened = Outbox(chain, transmitter, tmp_path / "outbox.sqlite")
+    opened = Outbox(chain, LocalKey(transmitter), tmp_path / "outbox.sqlite")
     yield opened
     opened.close()
 

@@ -14,8 +14,9 @@ from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import Chain, calldata
 from gridwitness.chain.followers import REORG_DEPTH
 from gridwitness.chain.manifest import Manifest
-from gridwitness.chain.outbox import MAX_IN_FLIGHT, Outbox
-from gridwitness.chain.outbox_store import OutboxState
+from gridwitness.chain.outbox import MAX_IN_FLIGHT, Outbox, OutboxRules
+from gridwitness.chain.outbox_store import OutboxState, OutboxStore
+from gridwitness.chain.signing_key import LocalKey
 from gridwitness.errors import ChainError, ConfigError, StoreError
 from tests.integration.chain.parties import supply
 
@@ -30,7 +31,7 @@ def open_outbox(chain: Chain, transmitter: LocalAccount, tmp_path: Path) -> Iter
     def open_it(**options: Any) -> Outbox:
         while opened:
             opened.pop().close()
-        opened.append(Outbox(chain, transmitter, tmp_path / "outbox.sqlite", **options))
+        opened.append(Outbox(chain, LocalKey(transmitter), tmp_path / "outbox.sqlite", OutboxRules(**options)))
         return opened[-1]
 
     yield open_it
@@ -49,6 +50,13 @@ def transaction_of(outbox: Outbox, key: str) -> bytes:
     assert status is not None
     assert status.transaction is not None
     return status.transaction
+
+
+def ask(folder: Path, verb: str, key: str = "") -> None:
+    """Leave a request in the outbox's file, as `gridwitness outbox` does beside a running oracle."""
+    beside = OutboxStore(folder / "outbox.sqlite", None)
+    beside.request(verb, key)
+    beside.close()
 
 
 def pooled(anvil: Anvil) -> list[str]:
@@ -295,8 +303,14 @@ def test_step__refused_while_another_is_under_way__is_judged_only_after_that(
 
 
 # INV-O9
-def test_step__nonce_used_past_the_outbox__is_signed_anew_once_that_is_buried(
-    chain: Chain, anvil: Anvil, open_outbox: OpenOutbox, mint: Any, token: Any, transmitter: LocalAccount
+def test_step__nonce_used_past_the_outbox__halts_and_is_signed_anew_when_resumed(
+    chain: Chain,
+    anvil: Anvil,
+    open_outbox: OpenOutbox,
+    mint: Any,
+    token: Any,
+    transmitter: LocalAccount,
+    tmp_path: Path,
 ) -> None:
     anvil.node.rpc("evm_setAutomine", False)
     outbox = open_outbox()
@@ -309,8 +323,18 @@ def test_step__nonce_used_past_the_outbox__is_signed_anew_once_that_is_buried(
     outbox.step()
     status = outbox.status("a")
     assert status is not None
-    assert (status.state, "nonce too low" in status.error) == (OutboxState.SIGNED, True)
+    assert (status.state, "nonce too low" in status.error, outbox.halted) == (OutboxState.SIGNED, True, "")
+    anvil.mine(2)
+    outbox.step()
+    assert "nonce 0 of" in outbox.halted
+    assert "meant for a, was used by another" in outbox.halted
     anvil.mine(REORG_DEPTH)
+    outbox.step()
+    assert state_of(outbox, "a") is OutboxState.SIGNED  # nothing moves before an operator says so
+    ask(tmp_path, "resume")
+    outbox.step()
+    assert outbox.halted == ""
+    anvil.mine()
     outbox.step()
     anvil.mine()
     outbox.step()
@@ -324,7 +348,7 @@ def test_step__node_away__is_a_chain_error_and_nothing_is_lost(
 ) -> None:
     with Anvil() as other:
         away = Chain(other.url, Manifest(chain_id=other.chain_id, contracts={}))
-        outbox = Outbox(away, transmitter, tmp_path / "other.sqlite")
+        outbox = Outbox(away, LocalKey(transmitter), tmp_path / "other.sqlite")
     outbox.enqueue("a", *mint(5))
     with pytest.raises(ChainError, match="no node answers"):
         outbox.step()
@@ -337,7 +361,7 @@ def test_open_outbox__other_account_or_chain__is_refused(
 ) -> None:
     open_outbox().close()
     with pytest.raises(ConfigError, match=f"is for 0x.* on chain 31337 .*, not {outsider.address}"):
-        Outbox(chain, outsider, tmp_path / "outbox.sqlite")
+        Outbox(chain, LocalKey(outsider), tmp_path / "outbox.sqlite")
 
 
 def test_open_outbox__in_use_by_another_process__is_refused(
@@ -345,5 +369,5 @@ def test_open_outbox__in_use_by_another_process__is_refused(
 ) -> None:
     open_outbox()
     with pytest.raises(StoreError, match="cannot be opened") as raised:
-        Outbox(chain, transmitter, tmp_path / "outbox.sqlite")
-    assert raised.value.hint == "is another process using it?"
+        Outbox(chain, LocalKey(transmitter), tmp_path / "outbox.sqlite")
+    assert raised.value.hint == "stop that first"

@@ -9,6 +9,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from gridwitness.chain.attestation import CommitteeState, StreamState
+from gridwitness.chain.signing_key import LocalKey
 from gridwitness.domain.batches import AttestedBatch
 from gridwitness.domain.readings import SignedReading
 from gridwitness.domain.slots import slot_end
@@ -71,7 +72,7 @@ def make_member(
     follower = Follower(
         parts.reading_batches, stream, parts.batches, parts.readings, parts.admission, peers, parts.clock
     )
-    signer = Signer(account, ATTESTATION, parts.batches, parts.chain_time, VALIDITY_S)
+    signer = Signer(LocalKey(account), ATTESTATION, parts.batches, parts.chain_time, VALIDITY_S)
     voter = Voter(signer, {READINGS_STREAM: follower}, parts.admission, parts.fleet)
     return Member(parts, stream, follower, voter)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from eth_account.signers.local import LocalAccount
 
 from gridwitness.api.protocols import Document
 from gridwitness.api.relay import RowResult
 from gridwitness.chain.client import Chain
-from gridwitness.chain.outbox import Outbox
+from gridwitness.chain.outbox import Outbox, OutboxRules
+from gridwitness.chain.signing_key import SigningKey
 from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.errors import ChainError, StoreError
 from gridwitness.service.clock import ChainClock, Clock, SystemClock
@@ -35,17 +35,17 @@ class RelayConfig:
     data_dir: Path
     clock: str = "system"
     poll_interval_s: float = 0.5
-    confirmations: int = 0
+    outbox: OutboxRules = field(default_factory=OutboxRules)
     rules: RelayRules = field(default_factory=RelayRules)
 
 
 class RelayNode:
     """A running relay; fulfils api.relay.Relay. Make it, `run` it, `stop` it, `close` it."""
 
-    def __init__(self, config: RelayConfig, chain: Chain, account: LocalAccount) -> None:
+    def __init__(self, config: RelayConfig, chain: Chain, key: SigningKey) -> None:
         """Open the log and the outbox in `data_dir`. Raises StoreError, ChainError, ConfigError."""
         self.config = config
-        self.address = str(account.address)
+        self.address = key.address
         self._chain = chain
         self._stopping = asyncio.Event()
         self._problem = "starting"
@@ -53,10 +53,12 @@ class RelayNode:
         self._balance_wei = chain.node.balance_wei(self.address)
         self._clock: Clock = ChainClock(chain.head_time) if config.clock == "chain" else SystemClock()
         self._log = RelayLog(config.data_dir / "relay.sqlite")
-        self._outbox = Outbox(chain, account, config.data_dir / "outbox.sqlite", confirmations=config.confirmations)
+        self._outbox = Outbox(chain, key, config.data_dir / "outbox.sqlite", config.outbox)
         market = RelayMarket(chain, self.address)
         self._intake = Intake(self._log, market, config.rules)
-        self._submitter = Submitter(self._log, market, self._outbox, self._clock, config.rules, config.confirmations)
+        self._submitter = Submitter(
+            self._log, market, self._outbox, self._clock, config.rules, config.outbox.confirmations
+        )
         self._forgotten_before = 0
 
     async def run(self) -> None:
@@ -141,9 +143,12 @@ class RelayNode:
             "schedules": self._log.counts(),
             "oldest_waiting_age_s": None if oldest_at is None else int(time.time()) - oldest_at,
             "outbox": self._outbox.counts(),
+            "warnings": self._outbox.warnings(),
+            "rpc": self._chain.node.provider.report(),
         }
 
     def not_ready(self) -> list[str]:
         """Why this relay cannot do its work now: trouble with chain or disk, no money, a transaction held up."""
         poor = "" if self._balance_wei else f"{self.address} has no money for gas"
-        return [problem for problem in (self._problem, poor, self._submitter.problem) if problem]
+        problems = (self._problem, self._outbox.halted, poor, self._submitter.problem)
+        return [problem for problem in problems if problem]
