@@ -9,7 +9,9 @@ to be sure sends again until it has them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -34,6 +36,7 @@ _PORTS = {"mqtt": 1_883, "mqtts": 8_883}
 _QOS = 1
 _PACKET_OVERHEAD_BYTES = 1 << 16  # topic and properties beside the body
 _LEAST_DELAY_S, _MOST_DELAY_S = 1, 60
+_RESPONSE_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,13 @@ class MqttSource:
             deliveries.append(self._waiting.get_nowait())
         async with asyncio.TaskGroup() as group:
             answers = [group.create_task(self._settle(delivery.message)) for delivery in deliveries]
-        for delivery, answer in zip(deliveries, answers, strict=True):
+        responses = [
             self._respond(delivery.message, answer.result())
+            for delivery, answer in zip(deliveries, answers, strict=True)
+        ]
+        # Verdicts first: were a message acknowledged and we then killed, nobody would send its verdict any more.
+        await asyncio.to_thread(_await_published, [response for response in responses if response is not None])
+        for delivery in deliveries:
             if delivery.message.qos and delivery.connection == self._connection:
                 self._client.ack(delivery.message.mid, delivery.message.qos)
                 self.counts["acknowledged"] += 1
@@ -129,18 +137,19 @@ class MqttSource:
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _MOST_DELAY_S)
 
-    def _respond(self, message: MQTTMessage, answer: bytes) -> None:
+    def _respond(self, message: MQTTMessage, answer: bytes) -> MQTTMessageInfo | None:
         topic = getattr(message.properties, "ResponseTopic", "")
         if not topic or topic.startswith("$"):
-            return
+            return None
         properties = Properties(PacketTypes.PUBLISH)
         properties.ContentType = "application/json"
         if hasattr(message.properties, "CorrelationData"):
             properties.CorrelationData = message.properties.CorrelationData
         try:
-            self._client.publish(topic, answer, _QOS, properties=properties)
+            return self._client.publish(topic, answer, _QOS, properties=properties)
         except ValueError as error:  # a topic with wildcards
             _log.warning("mqtt_response_refused", topic=topic[:80], error=str(error))
+            return None
 
     def _report_problem(self, problem: str) -> None:
         if problem != self.problem:
@@ -201,6 +210,14 @@ class MqttSource:
             self.counts["dropped"] += 1
             return
         self._waiting.put_nowait(delivery)
+
+
+def _await_published(responses: Sequence[MQTTMessageInfo]) -> None:
+    """Wait until the broker has the verdicts, but not for ever: the readings are durable in any case."""
+    deadline = time.monotonic() + _RESPONSE_TIMEOUT_S
+    for response in responses:
+        with contextlib.suppress(RuntimeError):  # not connected: it is sent again, and so will be the message
+            response.wait_for_publish(max(deadline - time.monotonic(), 0.001))
 
 
 def _address(url: str) -> tuple[str, int]:

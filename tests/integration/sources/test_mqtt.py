@@ -1,0 +1,188 @@
+"""Readings over a real broker: durable before they are acknowledged, whoever is killed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from eth_account.signers.local import LocalAccount
+
+from gridwitness.chain.client import Chain
+from gridwitness.domain.readings import SignedReading
+from gridwitness.sources.payloads import encode_body
+from tests.integration.oracle.village import Oracle, Village, eventually, make_oracles, start_all
+from tests.integration.sources.broker import Broker, publishing
+from tests.oracle.sources.documents import cose, net_energy_record, senml_json
+
+MakeOracle = Callable[..., Oracle]
+
+
+@pytest.fixture
+def make_oracle(
+    tmp_path: Path, chain: Chain, village: Village, deployment: Path, oracles: list[LocalAccount]
+) -> Iterator[MakeOracle]:
+    """One oracle of the committee that takes readings from a broker."""
+    made: list[Oracle] = []
+
+    def make(url: str, **settings: object) -> Oracle:
+        made.extend(make_oracles(tmp_path, chain, oracles[:1], deployment, mqtt_url=url, **settings))
+        start_all(made)
+        eventually(lambda: made[0].status()["mqtt"]["problem"] == "", "the broker to be found")
+        return made[0]
+
+    yield make
+    for oracle in made:
+        oracle.stop()
+
+
+def sign_many(village: Village, count: int) -> list[SignedReading]:
+    """`count` readings of consecutive slots that have passed, by all meters in turn."""
+    first = village.first_slot()
+    signed = [reading for slot in range(first, first + count // 4 + 1) for reading in village.sign_slot(slot)]
+    village.pass_slot(first + count // 4 + 1)
+    return signed[:count]
+
+
+def stored(oracle: Oracle) -> int:
+    return int(oracle.status()["readings"]["stored"])
+
+
+def test_take__json_cbor_and_nonsense__each_gets_its_verdict(
+    broker: Broker, make_oracle: MakeOracle, village: Village
+) -> None:
+    oracle = make_oracle(f"mqtt://127.0.0.1:{broker.port}")
+    signed, *_ = sign_many(village, 4)
+    key = village.meters[0].key
+    document = cose(key, senml_json(net_energy_record(7, signed.reading.time + 900)), counter=40)
+    with publishing(broker.port) as publisher:
+        publisher.publish(encode_body([signed]), b"1")
+        publisher.publish(document, b"2", "application/cose")
+        publisher.publish(b"\xff{", b"3")
+        publisher.publish(encode_body([signed]), b"4")
+        answers = dict(publisher.answer() for _ in range(4))
+    assert [answers[mark]["results"][0]["status"] for mark in (b"1", b"2", b"4")] == [
+        "accepted",
+        "accepted",
+        "duplicate",
+    ]
+    assert answers[b"3"]["reason"] == "malformed"
+    assert stored(oracle) == 2
+    counts = oracle.status()["mqtt"]
+    assert (counts["received"], counts["acknowledged"], counts["malformed"]) == (4, 4, 1)
+    assert oracle.status()["rejections"]["malformed"]["count"] == 1
+
+
+def test_take__oracle_killed_between_receiving_and_committing__nothing_is_lost_or_taken_twice(
+    broker: Broker, make_oracle: MakeOracle, village: Village
+) -> None:
+    oracle = make_oracle(f"mqtt://127.0.0.1:{broker.port}", mqtt_receive_maximum=20)
+    readings = sign_many(village, 400)
+    with publishing(broker.port) as publisher:
+        for index, signed in enumerate(readings):
+            publisher.publish(encode_body([signed]), index.to_bytes(2, "big"))
+        for _ in range(2):
+            before = stored(oracle)
+            if before < len(readings):
+                eventually(lambda before=before: stored(oracle) > before, "some readings to come in")
+            oracle.kill()
+            start_all([oracle])
+        eventually(lambda: stored(oracle) == len(readings), f"all readings; {oracle.log()[-2000:]}")
+        # Every message is answered at least once: after a kill, as a duplicate.
+        marks: set[bytes] = set()
+        while len(marks) < len(readings):
+            mark, answer = publisher.answer()
+            marks.add(mark)
+            assert answer["results"][0]["status"] in ("accepted", "duplicate")
+    eventually(lambda: oracle.status()["mqtt"]["received"] == oracle.status()["mqtt"]["acknowledged"], "all acks")
+    assert "rejections" in oracle.status()
+    assert oracle.status()["rejections"] == {}
+
+
+def test_take__broker_killed__device_sends_again_until_it_has_its_verdict(
+    broker: Broker, make_oracle: MakeOracle, village: Village
+) -> None:
+    oracle = make_oracle(f"mqtt://127.0.0.1:{broker.port}")
+    readings = sign_many(village, 60)
+    with publishing(broker.port) as publisher:
+        waiting = {index.to_bytes(2, "big"): signed for index, signed in enumerate(readings)}
+        for mark, signed in waiting.items():
+            publisher.publish(encode_body([signed]), mark)
+        waiting.pop(publisher.answer()[0], None)
+        broker.kill()
+        eventually(lambda: "disconnected" in oracle.status()["mqtt"]["problem"], "the oracle to notice")
+        assert any("mqtt" in problem for problem in oracle.status()["problems"])
+        broker.start()
+        eventually(lambda: oracle.status()["mqtt"]["problem"] == "", "the oracle to come back")
+        while waiting:
+            for mark, signed in list(waiting.items()):
+                publisher.publish(encode_body([signed]), mark)
+            waiting.pop(publisher.answer()[0], None)
+            while not publisher.answers.empty():
+                waiting.pop(publisher.answer()[0], None)
+    assert stored(oracle) == len(readings)
+
+
+def test_take__oracle_away_while_devices_publish__its_session_waits_for_it(
+    broker: Broker, make_oracle: MakeOracle, village: Village
+) -> None:
+    oracle = make_oracle(f"mqtt://127.0.0.1:{broker.port}")
+    readings = sign_many(village, 40)
+    assert oracle.stop() == 0
+    with publishing(broker.port) as publisher:
+        for index, signed in enumerate(readings):
+            publisher.publish(encode_body([signed]), bytes([index]))
+        start_all([oracle])
+        eventually(lambda: stored(oracle) == len(readings), "what was published while it was away")
+
+
+def test_connect__tls_and_password__are_used_and_wrong_ones_named(
+    tmp_path: Path, make_oracle: MakeOracle, village: Village
+) -> None:
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    folder.chmod(0o777)
+    make_certificate(folder)
+    (folder / "users").write_text("oracle:secret\n")
+    subprocess.run(["mosquitto_passwd", "-U", str(folder / "users")], check=True)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    lines = [
+        "allow_anonymous false",
+        f"password_file {folder}/users",
+        f"certfile {folder}/cert.pem",
+        f"keyfile {folder}/key.pem",
+    ]
+    broker = Broker(folder, lines)
+    broker.start()
+    (tmp_path / "oracle-0").mkdir()
+    secret = tmp_path / "mqtt-password"
+    secret.write_text("secret\n")
+    (tmp_path / "oracle-0").rmdir()
+    try:
+        oracle = make_oracle(
+            f"mqtts://localhost:{broker.port}",
+            mqtt_user="oracle",
+            mqtt_password_file=str(secret),
+            mqtt_ca_file=str(folder / "cert.pem"),
+        )
+        secret.write_text("wrong\n")
+        oracle.stop()
+        start_all([oracle])
+        eventually(lambda: "Not authorized" in oracle.status()["mqtt"]["problem"], "the refusal to be named")
+    finally:
+        broker.stop()
+
+
+def make_certificate(folder: Path) -> None:
+    """A key and a certificate of its own for localhost."""
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
+        ],
+        check=True,
+        capture_output=True,
+    )
