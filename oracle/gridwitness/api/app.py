@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
-from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 
 from gridwitness.api.bodies import (
@@ -23,7 +21,7 @@ from gridwitness.api.health import health_routes
 from gridwitness.api.metrics import metrics_routes
 from gridwitness.api.problems import ProblemError, install_problem_handlers
 from gridwitness.api.protocols import Oracle
-from gridwitness.api.requests import install_request_context
+from gridwitness.api.requests import Endpoint, install_request_context
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 
 MAX_PAGE = 1_000
@@ -41,24 +39,15 @@ def create_app(
     """The HTTP interface of `oracle`. /metrics shows `registry`, with the durations of requests beside what it has."""
     app = FastAPI(title="Gridwitness oracle", version="1", docs_url="/docs", redoc_url=None)
     registry = registry or CollectorRegistry()
-    # First, as routes are tried in order and most requests are these.
-    app.include_router(_intake_routes(oracle, body_timeout_s))
+    post_readings = _intake(oracle, body_timeout_s)
     app.include_router(health_routes(oracle))
     app.include_router(metrics_routes(registry))
-    app.include_router(_reading_routes(oracle))
+    app.include_router(_reading_routes(oracle, post_readings))
     app.include_router(_proof_routes(oracle))
     app.include_router(_committee_routes(oracle, body_timeout_s))
     install_problem_handlers(app)
-    install_request_context(app, registry)
+    install_request_context(app, registry, {("POST", "/v1/readings"): post_readings})
     return app
-
-
-class _PlainRoute(APIRoute):
-    """A route FastAPI documents and leaves alone: no parameters, dependencies or models between request and answer."""
-
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        """The endpoint itself."""
-        return self.endpoint
 
 
 def _json(document: object) -> Response:
@@ -71,11 +60,7 @@ def _found(body: bytes | None, what: str) -> Response:
     return Response(body, media_type="application/json")
 
 
-def _intake_routes(oracle: Oracle, body_timeout_s: float) -> APIRouter:
-    routes = APIRouter(prefix="/v1", tags=["readings"], route_class=_PlainRoute)
-    body = {"required": True, "content": {media_type: {} for media_type in _READING_BODIES}}
-
-    @routes.post("/readings", openapi_extra={"requestBody": body})
+def _intake(oracle: Oracle, body_timeout_s: float) -> Endpoint:
     async def post_readings(request: Request) -> Response:
         """Post one signed reading, an array of at most 1,000, or a signed document of readings. Answers once all
         accepted ones are durable, with a verdict for each in order; a reading that was sent before is a duplicate,
@@ -84,11 +69,13 @@ def _intake_routes(oracle: Oracle, body_timeout_s: float) -> APIRouter:
         body = await read_body(request, timeout_s=body_timeout_s)
         return _json({"results": await oracle.ingest(body, content_type(request))})
 
-    return routes
+    return post_readings
 
 
-def _reading_routes(oracle: Oracle) -> APIRouter:
+def _reading_routes(oracle: Oracle, post_readings: Endpoint) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["readings"])
+    body = {"required": True, "content": {media_type: {} for media_type in _READING_BODIES}}
+    routes.post("/readings", openapi_extra={"requestBody": body})(post_readings)
 
     @routes.get("/readings")
     async def get_readings(

@@ -55,23 +55,26 @@ def problem(status: HTTPStatus, detail: str, **members: object) -> Response:
     return Response(msgspec.json.encode(body), status_code=int(status), media_type="application/problem+json")
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Answer every error of the app with a problem."""
-
-    async def own(_: Request, error: Exception) -> Response:
-        assert isinstance(error, GridwitnessError)
-        status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-        response = problem(status, error.message, **({"hint": error.hint} if error.hint else {}))
-        if isinstance(error, TryLater):
-            response.headers["retry-after"] = str(error.retry_after_s)
-        return response
-
-    async def found(_: Request, error: Exception) -> Response:
-        assert isinstance(error, ProblemError)
+def problem_of(error: GridwitnessError | ProblemError) -> Response:
+    """The answer to an error that is no fault of ours."""
+    if isinstance(error, ProblemError):
         response = problem(error.status, error.detail)
         if error.is_last:
             response.headers["connection"] = "close"
         return response
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    response = problem(status, error.message, **({"hint": error.hint} if error.hint else {}))
+    if isinstance(error, TryLater):
+        response.headers["retry-after"] = str(error.retry_after_s)
+    return response
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of the app with a problem."""
+
+    async def own(_: Request, error: Exception) -> Response:
+        assert isinstance(error, GridwitnessError | ProblemError)
+        return problem_of(error)
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -84,6 +87,6 @@ def install_problem_handlers(app: FastAPI) -> None:
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where} {first.get('input')!r}: {first['msg']}")
 
     app.add_exception_handler(GridwitnessError, own)
-    app.add_exception_handler(ProblemError, found)
+    app.add_exception_handler(ProblemError, own)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, validation)

@@ -11,7 +11,7 @@ import msgspec
 Document = Mapping[str, object]
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What became of one reading posted: status accepted, duplicate (stored once before) or rejected with a reason."""
 
     device_id: str
