@@ -58,7 +58,7 @@ def run(
 
 
 async def _serve(node: OracleNode, listener: socket.socket, settings: OracleSettings) -> None:
-    app = create_app(node, body_timeout_s=settings.body_timeout_s)
+    app = create_app(node, registry=node.registry, body_timeout_s=settings.body_timeout_s)
     try:
         await serve(
             app,

@@ -29,6 +29,7 @@ from gridwitness.service.fleet import Fleet
 from gridwitness.service.following import Follower
 from gridwitness.service.ingest import Ingest
 from gridwitness.service.messages import BatchContent, encode_message, to_hex
+from gridwitness.service.metrics import make_registry
 from gridwitness.service.node_status import describe_account, describe_readings, describe_stream, reading_document
 from gridwitness.service.peers import Peers
 from gridwitness.service.profile_batches import ProfileBatches
@@ -98,6 +99,7 @@ class OracleNode:
         if not config.dry_run:
             self._outbox = Outbox(chain, key, config.data_dir / "outbox.sqlite", config.outbox)
         self._make_streams(key)
+        self.registry = make_registry(self._status)
 
     def _make_streams(self, key: SigningKey) -> None:
         config, manifest = self.config, self._chain.manifest
