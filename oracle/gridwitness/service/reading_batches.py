@@ -30,6 +30,9 @@ from gridwitness.service.batching import (
 from gridwitness.service.fleet import Fleet
 from gridwitness.store import BatchLog, ReadingLog, StoredBatch, StoredReading
 
+# A proposal with every reading attached has to pass as one message between oracles, which may have 8 MiB.
+_MAX_DOCUMENT_BYTES = 2 << 20
+
 
 class ReadingBatches:
     """The zone's stream of readings. Methods block; call them off the event loop."""
@@ -57,7 +60,7 @@ class ReadingBatches:
         waiting = self._readings.unattested(closing, self._rules.max_readings)
         if not waiting:
             return None
-        signed = [stored.signed for stored in waiting]
+        signed = _that_fit_a_message([stored.signed for stored in waiting])
         reporting = {one.reading.device_id for one in signed}
         absent = sorted(self._fleet.active() - reporting)
         return encode_keys(ReadingKeys(["0x" + one.hex() for one in absent], [key_of(one) for one in signed]))
@@ -190,3 +193,15 @@ def _meta(scored: Sequence[ScoredReading], model_hash: bytes) -> BatchMeta:
         time_to=max(reading.time + interval_seconds(reading.metric) for reading in readings),
         model_hash=model_hash[:12],
     )
+
+
+def _that_fit_a_message(readings: Sequence[SignedReading]) -> list[SignedReading]:
+    """The first readings whose documents (in hexadecimal twice as long) leave room in a proposal; at least one."""
+    fitting: list[SignedReading] = []
+    left_bytes = _MAX_DOCUMENT_BYTES
+    for signed in readings:
+        left_bytes -= len(signed.document)
+        if fitting and left_bytes < 0:
+            break
+        fitting.append(signed)
+    return fitting

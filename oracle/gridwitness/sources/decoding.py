@@ -47,8 +47,7 @@ def decode(body: bytes, content_type: str, signers: Signers) -> list[ReadingPayl
     """Payloads of a body, in its order. What a document says and does not count is among them: checks refuse it.
 
     Raises InputError if the body is not of its type or too large, UnsupportedContent for a type not in the table, or
-    ReadingRejected with the reason: then there is
-    none.
+    ReadingRejected with the reason: then there is none.
     """
     if len(body) > MAX_BODY_BYTES:
         raise InputError(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read")

@@ -10,8 +10,14 @@ import cbor2
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from gridwitness.domain.devices import KeyType
+from gridwitness.domain.readings import SignedReading
 from gridwitness.encoding.keys import DeviceKey
+from gridwitness.errors import ReadingRejected
 from gridwitness.sources.cose import ALGORITHM, FIRST_COUNTER, KEY_ID
+from gridwitness.sources.decoding import decode
+from gridwitness.sources.documents import check_document
+from gridwitness.sources.payloads import to_signed
+from gridwitness.sources.signers import Signers
 
 # A charging session in the test data of the Transparenzsoftware of S.A.F.E. e.V., by a KEBA KCP30, with its public key.
 KEBA = (
@@ -104,3 +110,27 @@ def ocmf(
     der = encode_dss_signature(int.from_bytes(both[:32], "big"), int.from_bytes(both[32:], "big"))
     section = {"SA": _OCMF_ALGORITHMS[key.key_type], "SD": der.hex()} | (signature or {})
     return b"OCMF|" + document + b"|" + json.dumps(section).encode()
+
+
+class Keys:
+    """A registry's answer to whose a key is: devices by their own id, and by later keys."""
+
+    def __init__(self, *keys: DeviceKey, later: dict[bytes, bytes] | None = None) -> None:
+        self._devices = {key.device_id: key.device_id for key in keys} | (later or {})
+
+    def device_of_key(self, key_id: bytes) -> bytes | None:
+        return self._devices.get(key_id)
+
+
+def read(body: bytes, content_type: str, *keys: DeviceKey) -> list[SignedReading]:
+    """Signed readings of a body whose signers are registered."""
+    return [to_signed(payload) for payload in decode(body, content_type, Signers(Keys(*keys)))]
+
+
+def flaw_of(signed: SignedReading) -> str:
+    """Reason for which a reading's document does not count; empty if it does."""
+    try:
+        check_document(signed)
+    except ReadingRejected as rejected:
+        return rejected.reason
+    return ""

@@ -90,4 +90,6 @@ def test_bookmark__not_a_bookmark__says_so(tmp_path: Path) -> None:
 
 
 def test_field_names__payload__are_the_columns_of_the_manual() -> None:
-    assert ReadingPayload.__struct_fields__ == ("device_id", "counter", "time", "metric", "value", "signature")
+    required = ("device_id", "counter", "time", "metric", "value", "signature")
+    assert ReadingPayload.__struct_fields__ == (*required, "document", "gateway_signature")
+    assert ReadingPayload.__struct_defaults__ == ("", "")
