@@ -7,6 +7,7 @@ slower); the tests compare each digest with eth-account's and with the contracts
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from gridwitness.domain.batches import Batch
@@ -153,16 +154,26 @@ def signed_digest(domain: Domain, signed: SignedReading) -> bytes:
 
 def reading_digest(domain: Domain, reading: Reading) -> bytes:
     """Digest a device signs for a reading, under the registry's domain."""
-    return domain.digest(
-        keccak(
-            _READING_TYPE
-            + reading.device_id
-            + _uint(reading.counter)
-            + _uint(reading.time)
-            + metric_bytes(reading.metric)
-            + _int(reading.value)
-        )
+    return reading_fields_digest(
+        domain, reading.device_id, reading.counter, reading.time, reading.metric, reading.value
     )
+
+
+def reading_fields_digest(domain: Domain, device_id: bytes, counter: int, time: int, metric: str, value: int) -> bytes:
+    """`reading_digest` of a reading given by its fields."""
+    fields = (
+        _READING_TYPE
+        + device_id
+        + counter.to_bytes(32, "big")
+        + time.to_bytes(32, "big")
+        + _metric_word(metric)
+        + value.to_bytes(32, "big", signed=True)
+    )
+    return domain.digest(keccak(fields))
+
+
+# A fleet reports a handful of metrics; strangers may name any.
+_metric_word = lru_cache(maxsize=1_024)(metric_bytes)
 
 
 def batch_digest(domain: Domain, batch: Batch) -> bytes:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from gridwitness.domain.devices import Device, DeviceStatus
-from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, SignedReading
+from gridwitness.domain.readings import NET_ENERGY_METRIC, SignedReading
 from gridwitness.domain.slots import SLOT_SECONDS
 from gridwitness.encoding.eip712 import Domain, signed_digest
 from gridwitness.encoding.keys import is_signature_of
@@ -17,14 +15,15 @@ from gridwitness.errors import ReadingRejected
 from gridwitness.service.clock import Clock
 from gridwitness.service.evidence import check_gateway
 from gridwitness.service.fleet import Fleet
+from gridwitness.service.verification import KeyedRow, Verifier
 from gridwitness.sources.documents import check_document
 from gridwitness.sources.payloads import ReadingPayload, to_signed
+from gridwitness.store import ReadingRow, row_of, signed_of
 
 CLOCK_TOLERANCE_S = 60
 # IStreamBonds: a reading is good by the key of its time or of this long before.
 KEY_GRACE_S = 900
-# Large enough that handing over to a thread costs little beside 64 signatures of some 60 microseconds each.
-_CHUNK = 64
+_INT64_MAX = (1 << 63) - 1
 # Worth another look after asking the chain again: what we know of it may be old.
 _MAY_BE_STALE = ("unknown_device", "suspended_device", "unknown_gateway", "future_time")
 
@@ -37,34 +36,33 @@ def interval_seconds(metric: str) -> int:
 class Admission:
     """Decides on readings with what registry and clock say now."""
 
-    def __init__(self, fleet: Fleet, clock: Clock, registry_domain: Domain) -> None:
+    def __init__(self, fleet: Fleet, clock: Clock, registry_domain: Domain, verify_workers: int = 0) -> None:
+        """`verify_workers` processes verify signatures; with 0, a thread of this one does."""
         self._fleet = fleet
         self._clock = clock
         self._domain = registry_domain
-        self._threads = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="verify")
+        self._verifier = Verifier(registry_domain, verify_workers)
 
     def close(self) -> None:
-        """Stop the verifying threads."""
-        self._threads.shutdown(cancel_futures=True)
+        """Stop verifying."""
+        self._verifier.close()
 
-    async def check(self, payloads: Sequence[ReadingPayload]) -> list[SignedReading | ReadingRejected]:
-        """For each payload the signed reading, or the error it is refused with; in order.
+    async def check(self, payloads: Sequence[ReadingPayload]) -> list[ReadingRow | ReadingRejected]:
+        """For each payload the row to be logged, or the error it is refused with; in order.
 
-        Raises ChainError if registry or clock had to be asked and the node does not answer.
+        Raises ChainError if registry or clock had to be asked and the node does not answer, Overloaded.
         """
-        results = await self._check_in_threads(payloads)
+        results = await self._judge(payloads)
         stale = [i for i, r in enumerate(results) if isinstance(r, ReadingRejected) and r.reason in _MAY_BE_STALE]
-        if not stale:
-            return results
-        reasons = {results[index].reason for index in stale}  # type: ignore[union-attr]
-        if reasons - {"future_time"}:
-            await self._fleet.refresh()
-        if "future_time" in reasons:
-            await self._clock.refresh()
-        again = await self._check_in_threads([payloads[index] for index in stale])
-        for index, result in zip(stale, again, strict=True):
-            results[index] = result
-        return results
+        if stale:
+            reasons = {results[index].reason for index in stale}  # type: ignore[union-attr]
+            if reasons - {"future_time"}:
+                await self._fleet.refresh()
+            if "future_time" in reasons:
+                await self._clock.refresh()
+            for index, result in zip(stale, await self._judge([payloads[index] for index in stale]), strict=True):
+                results[index] = result
+        return await self._verify(results)
 
     async def admit(self, payloads: Sequence[ReadingPayload]) -> list[SignedReading]:
         """The signed readings of payloads that must all be good. Raises ReadingRejected for the first that is not."""
@@ -72,7 +70,7 @@ class Admission:
         for result in await self.check(payloads) if payloads else []:
             if isinstance(result, ReadingRejected):
                 raise result
-            admitted.append(result)
+            admitted.append(signed_of(result))
         return admitted
 
     def is_signed(self, signed: SignedReading) -> bool:
@@ -82,68 +80,136 @@ class Admission:
         key_id = reading.device_id if device is None else device.key_at(reading.time)
         return is_signature_of(key_id, signed_digest(self._domain, signed), signed.signature)
 
-    async def _check_in_threads(self, payloads: Sequence[ReadingPayload]) -> list[SignedReading | ReadingRejected]:
-        loop = asyncio.get_running_loop()
-        chunks = [payloads[start : start + _CHUNK] for start in range(0, len(payloads), _CHUNK)]
-        done = await asyncio.gather(
-            *(loop.run_in_executor(self._threads, self._check_chunk, chunk, self._clock.now()) for chunk in chunks)
-        )
-        return [result for chunk in done for result in chunk]
+    async def _verify(self, judged: list[KeyedRow | ReadingRejected]) -> list[ReadingRow | ReadingRejected]:
+        keyed = [one for one in judged if not isinstance(one, ReadingRejected)]
+        are_good = await self._verifier.verify(keyed) if keyed else b""
+        if len(keyed) == len(judged) and 0 not in are_good:
+            return [row for _, row in keyed]
+        verdicts = iter(are_good)
+        return [
+            one if isinstance(one, ReadingRejected) else one[1] if next(verdicts) else _wrong_signature(one[1])
+            for one in judged
+        ]
 
-    def _check_chunk(self, payloads: Sequence[ReadingPayload], now: int) -> list[SignedReading | ReadingRejected]:
-        results: list[SignedReading | ReadingRejected] = []
+    async def _judge(self, payloads: Sequence[ReadingPayload]) -> list[KeyedRow | ReadingRejected]:
+        """What can be said of readings without their signatures: the key that must have signed each, or what is wrong.
+
+        Only documents and gateways, which cost milliseconds, are judged off the event loop.
+        """
+        now = self._clock.now()
+        judged: list[KeyedRow | ReadingRejected] = []
         for payload in payloads:
             try:
-                signed = to_signed(payload)
-                device = self._check_device(signed.reading)
-                _check_content(signed.reading, now)
-                check_document(signed)
-                if not self.is_signed(signed):
-                    raise ReadingRejected(
-                        "wrong_signature",
-                        f"the signature is not one of the key of device {payload.device_id} at its time, over counter "
-                        f"{payload.counter}, time {payload.time}, {payload.metric}, value {payload.value}",
-                    )
-                check_gateway(self._domain, signed, device)
-                results.append(signed)
+                judged.append(self._judge_row(row_of_payload(payload), now))
             except ReadingRejected as rejected:
-                results.append(rejected)
-        return results
+                judged.append(rejected)
+        vouched = [
+            index
+            for index, one in enumerate(judged)
+            if not isinstance(one, ReadingRejected) and (one[1][6] or one[1][7])
+        ]
+        if vouched:
+            await asyncio.to_thread(self._check_evidence, judged, vouched)
+        return judged
 
-    def _check_device(self, reading: Reading) -> Device:
-        device = self._fleet.device(reading.device_id)
-        name = f"device 0x{reading.device_id.hex()}"
+    def _judge_row(self, row: ReadingRow, now: int) -> KeyedRow:
+        device_id, _, time, metric, value, *_ = row
+        device = self._fleet.device(device_id)
+        if (
+            device is not None
+            and device.zone == self._fleet.zone
+            and not (device.later_keys or device.suspensions or device.retired_at)
+        ):
+            key_id = device_id
+        else:
+            key_id = self._check_device(device, device_id, time)
+        interval = interval_seconds(metric)
+        if interval and (time % interval or not INT32_MIN <= value <= INT32_MAX):
+            raise _wrong_interval(time, value, interval)
+        if time + interval > now + CLOCK_TOLERANCE_S:
+            raise _future(time + interval, now)
+        return key_id, row
+
+    def _check_evidence(self, judged: list[KeyedRow | ReadingRejected], indices: Sequence[int]) -> None:
+        """Put what is wrong with documents and gateways in the place of the readings they should speak for."""
+        for index in indices:
+            one = judged[index]
+            assert not isinstance(one, ReadingRejected)
+            signed = signed_of(one[1])
+            device = self._fleet.device(signed.reading.device_id)
+            assert device is not None
+            try:
+                check_document(signed)
+                check_gateway(self._domain, signed, device)
+            except ReadingRejected as rejected:
+                judged[index] = rejected
+
+    def _check_device(self, device: Device | None, device_id: bytes, time: int) -> bytes:
+        """Id of the key that speaks for a device at a time."""
+        name = f"device 0x{device_id.hex()}"
         if device is None:
             raise ReadingRejected("unknown_device", f"{name} is not registered")
-        status = device.status_at(reading.time)
+        status = device.status_at(time)
         if status is not DeviceStatus.ACTIVE:
             word = status.name.lower()
-            raise ReadingRejected(f"{word}_device", f"{name} is {word} at {reading.time}; it must be active")
+            raise ReadingRejected(f"{word}_device", f"{name} is {word} at {time}; it must be active")
+        key_id = device.key_at(time)
         # Until the chain has passed a time, its key may still change; the key of KEY_GRACE_S before counts in any case.
-        is_passed = reading.time <= self._fleet.head_time
-        if not is_passed and device.key_at(reading.time) != device.key_at(reading.time - KEY_GRACE_S):
+        if time > self._fleet.head_time and key_id != device.key_at(time - KEY_GRACE_S):
             raise ReadingRejected(
-                "future_time", f"{name} has a new key, and the chain has not reached {reading.time}: its key may change"
+                "future_time", f"{name} has a new key, and the chain has not reached {time}: its key may change"
             )
         if device.zone != self._fleet.zone:
             raise ReadingRejected(
                 "other_zone", f"{name} stands in zone {device.zone}; this oracle serves zone {self._fleet.zone}"
             )
-        return device
+        return key_id
 
 
-def _check_content(reading: Reading, now: int) -> None:
-    interval = interval_seconds(reading.metric)
-    if interval and reading.time % interval:
-        raise ReadingRejected(
+def row_of_payload(payload: ReadingPayload) -> ReadingRow:
+    """`to_signed` as a row: a native reading goes straight, everything unusual the long way. Raises ReadingRejected."""
+    try:
+        device_id, signature = bytes.fromhex(payload.device_id[2:]), bytes.fromhex(payload.signature[2:])
+    except ValueError:
+        return row_of(to_signed(payload))
+    counter, time, metric, value = payload.counter, payload.time, payload.metric, payload.value
+    if (
+        len(payload.device_id) == 66
+        and len(device_id) == 32
+        and len(payload.signature) == 2 + 2 * len(signature)
+        and len(signature) in (65, 128)
+        and payload.device_id[:2] == payload.signature[:2] == "0x"
+        and 0 <= counter <= _INT64_MAX
+        and 0 <= time <= _INT64_MAX
+        and -_INT64_MAX <= value <= _INT64_MAX
+        and metric == NET_ENERGY_METRIC
+        and not payload.document
+        and not payload.gateway_signature
+    ):
+        return device_id, counter, time, metric, value, signature, b"", b""
+    return row_of(to_signed(payload))
+
+
+def _wrong_signature(row: ReadingRow) -> ReadingRejected:
+    device_id, counter, time, metric, value, *_ = row
+    return ReadingRejected(
+        "wrong_signature",
+        f"the signature is not one of the key of device 0x{device_id.hex()} at its time, over counter "
+        f"{counter}, time {time}, {metric}, value {value}",
+    )
+
+
+def _wrong_interval(time: int, value: int, interval: int) -> ReadingRejected:
+    if time % interval:
+        return ReadingRejected(
             "unaligned_time",
-            f"time {reading.time} is {reading.time % interval} s into an interval; it must be a multiple of {interval}",
+            f"time {time} is {time % interval} s into an interval; it must be a multiple of {interval}",
         )
-    if interval and not INT32_MIN <= reading.value <= INT32_MAX:
-        raise ReadingRejected("value_out_of_range", f"value {reading.value} Wh is outside {INT32_MIN} to {INT32_MAX}")
-    end = reading.time + interval
-    if end > now + CLOCK_TOLERANCE_S:
-        raise ReadingRejected(
-            "future_time",
-            f"the reading ends at {end}, {end - now} s after the clock ({now}); {CLOCK_TOLERANCE_S} s are tolerated",
-        )
+    return ReadingRejected("value_out_of_range", f"value {value} Wh is outside {INT32_MIN} to {INT32_MAX}")
+
+
+def _future(end: int, now: int) -> ReadingRejected:
+    return ReadingRejected(
+        "future_time",
+        f"the reading ends at {end}, {end - now} s after the clock ({now}); {CLOCK_TOLERANCE_S} s are tolerated",
+    )

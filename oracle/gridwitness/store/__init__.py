@@ -1,10 +1,11 @@
 """The oracle's durable log: one SQLite file that holds everything acknowledged, voted for and attested."""
 
 from gridwitness.store.batches import BatchLog, StoredBatch, Vote
+from gridwitness.store.conflicts import Append
 from gridwitness.store.database import Database
 from gridwitness.store.deadletters import Rejection
 from gridwitness.store.profiles import ProfileLog
-from gridwitness.store.readings import Append, ReadingLog
+from gridwitness.store.readings import ReadingLog
 from gridwitness.store.rows import ReadingRow, StoredReading, row_of, signed_of
 
 __all__ = [

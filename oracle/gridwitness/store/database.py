@@ -20,6 +20,7 @@ _BUSY_TIMEOUT_MS = 5_000
 # A page that changes again and again is copied into the file once per so many pages (of 4 KiB) of log.
 _CHECKPOINT_PAGES = 8_000
 _CACHE_KIB = 65_536
+PROBE_BYTES = 1 << 20
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 
 
@@ -71,6 +72,13 @@ class Database:
                 connection = self._connect()
                 self._local.connection = connection
             yield connection
+
+    def probe(self) -> None:
+        """Write, sync and take back PROBE_BYTES. Raises StoreError if the disk has no room for them."""
+        with self.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('probe', zeroblob(?))", (PROBE_BYTES,))
+        with self.write() as connection:
+            connection.execute("DELETE FROM meta WHERE key = 'probe'")
 
     def _claim(self) -> IO[str]:
         lock_path = self.path.with_name(self.path.name + ".lock")

@@ -81,8 +81,8 @@ def dead_letters(connection: sqlite3.Connection, reason: str | None, after: int 
         " ORDER BY id",
         (after,) if reason is None else (after, reason),
     )
-    for *columns, is_whole in rows:
-        yield DeadLetter(*columns, is_whole=bool(is_whole))
+    for letter_id, name, message, at, source, body, is_whole in rows:
+        yield DeadLetter(letter_id, name, message, at, source, body, bool(is_whole))
 
 
 def remove_dead_letters(connection: sqlite3.Connection, ids: Sequence[int]) -> None:

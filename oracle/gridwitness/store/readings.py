@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
 
 from gridwitness.domain.readings import Reading, SignedReading
+from gridwitness.store.conflicts import Append, judge_conflict, readings_in_the_way
 from gridwitness.store.database import Database
 from gridwitness.store.deadletters import DEADLETTERS_KEPT, Rejection, record_rejections, rejection_report
 from gridwitness.store.names import Names
@@ -19,13 +19,6 @@ _INSERT = (
 )
 ALREADY_PRUNED = "already_pruned"
 _CANONICAL = "ORDER BY time, device_id, counter"
-
-
-class Append(Enum):
-    """A reading that is in the log: stored just now, or found there."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
 
 
 class ReadingLog:
@@ -70,15 +63,17 @@ class ReadingLog:
             raise
         return outcomes
 
+    def probe(self) -> None:
+        """See whether the disk takes anything. Raises StoreError if it does not."""
+        self._database.probe()
+
     def offset(self, consumer: str) -> int | None:
         """Position of a consumer at its last append; None before its first."""
         with self._database.read() as connection:
             row = connection.execute("SELECT position FROM offsets WHERE consumer = ?", (consumer,)).fetchone()
         return None if row is None else int(row[0])
 
-    def _append(
-        self, connection: sqlite3.Connection, rows: Sequence[ReadingRow], at: int
-    ) -> Sequence[Append | Rejection]:
+    def _append(self, connection: sqlite3.Connection, rows: Sequence[ReadingRow], at: int) -> list[Append | Rejection]:
         if not rows:
             return []
         pruned_before = self._names.pruned_before(connection)
@@ -97,9 +92,7 @@ class ReadingLog:
     def _pruned(self, row: ReadingRow, pruned_before: int) -> Rejection | None:
         device_id, counter, time = row[:3]
         if time < pruned_before:
-            return Rejection(
-                ALREADY_PRUNED, f"time {time} is before {pruned_before}: the log was pruned up to there"
-            )
+            return Rejection(ALREADY_PRUNED, f"time {time} is before {pruned_before}: the log was pruned up to there")
         highest = self._names.pruned_counters.get(device_id, -1)
         if counter <= highest:
             return Rejection(ALREADY_PRUNED, f"counter {counter} is not above {highest}, the highest that was pruned")
@@ -124,7 +117,7 @@ class ReadingLog:
                 stored.append(row)
                 outcomes.append(Append.STORED)
             else:
-                outcomes.append(_conflict(connection, row))
+                outcomes.append(judge_conflict(connection, row))
         self._count_stored(connection, stored, at)
         return outcomes
 
@@ -188,7 +181,7 @@ class ReadingLog:
             return False
         if outcome is Append.STORED:
             return True
-        others = _in_the_way(connection, row)
+        others = readings_in_the_way(connection, row)
         if [other.signed for other in others] == [signed]:
             return True
         if any(other.batch_seq is not None for other in others):
@@ -323,32 +316,3 @@ def recount_waiting(connection: sqlite3.Connection, slots: Iterable[tuple[int, i
             " WHERE time = ? AND metric = ? AND batch_seq IS NULL GROUP BY time, metric",
             (time, metric),
         )
-
-
-def _in_the_way(connection: sqlite3.Connection, row: ReadingRow) -> list[StoredReading]:
-    device_id, counter, time, metric = row[:4]
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM signed_readings WHERE device_id = ?1 AND counter = ?2"  # noqa: S608 (constant columns)
-        f" UNION SELECT {COLUMNS} FROM signed_readings WHERE device_id = ?1 AND metric = ?3 AND time = ?4",
-        (device_id, counter, metric, time),
-    ).fetchall()
-    return [stored_reading(row) for row in rows]
-
-
-def _conflict(connection: sqlite3.Connection, row: ReadingRow) -> Append | Rejection:
-    """What keeps a row out that could not be inserted."""
-    new = Reading(*row[:5])
-    others = [other.signed.reading for other in _in_the_way(connection, row)]
-    if new in others:
-        return Append.DUPLICATE
-    old = next((other for other in others if other.counter == new.counter), others[0])
-    if old.counter == new.counter:
-        return Rejection(
-            "replayed_counter",
-            f"counter {new.counter} was used for {old.metric} = {old.value} at {old.time}; "
-            f"this one says {new.metric} = {new.value} at {new.time}",
-        )
-    return Rejection(
-        "slot_already_reported",
-        f"{new.metric} at {new.time} was reported with counter {old.counter}; this one has {new.counter}",
-    )
