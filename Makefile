@@ -10,8 +10,10 @@ FOUNDRY := .toolchain/bin/.stamp
 HALMOS := .toolchain/halmos-0.3.3/.stamp
 EAS := .toolchain/eas-contracts-1.9.0/.stamp
 SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
-# One pytest run; a folder that is missing is an error.
-TESTS := tests/functional tests/gas tests/anchors tests/oracle tests/integration
+# One pytest run; a folder that is missing is an error. The longest files come first, so that none of them ends alone.
+TESTS := tests/integration tests/gas tests/anchors tests/functional tests/oracle
+# Processes that share pytest's files between them, each with a node of its own.
+TEST_WORKERS ?= 3
 
 # Slither blocks on high and medium findings in contracts/. Left out, with reasons:
 #   uninitialized-local: Solidity zeroes locals, and we use that on purpose
@@ -34,8 +36,10 @@ demo: .venv/.stamp-demo $(SOLC) $(FOUNDRY) ## a village's day, end to end; ARGS=
 test: setup compile ## every test: contracts, oracle, integration, fuzzing and invariants
 	@$(MAKE) --no-print-directory --keep-going -j2 test-pytest test-forge
 
+# A file stays in one process, since its tests share fixtures. Bytecode is kept, or each of hundreds of processes that
+# tests start would compile all sources anew.
 test-pytest:
-	pytest $(TESTS)
+	env -u PYTHONDONTWRITEBYTECODE pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Beside pytest, on the second core; what it says follows when it is done.
 test-forge:

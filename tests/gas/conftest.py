@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -59,12 +60,14 @@ class GasRecord:
         calls = {f"{contract}.{call}": asdict(spending) for call, spending in measured.items()}
         code = getattr(self._project, contract).contract_type.runtime_bytecode.bytecode
         size = len(code.removeprefix("0x")) // 2
-        snapshot = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
         prefixes = tuple(f"{contract}.{function}/" for function in functions)
-        kept = {key: call for key, call in snapshot["calls"].items() if f"{key}/".startswith(prefixes)}
-        if os.environ.get("GRIDWITNESS_WRITE_GAS") == "1":
-            others = {key: call for key, call in snapshot["calls"].items() if key not in kept}
-            write_snapshot(others | calls, snapshot["bytecode"] | {contract: size})
+        with SNAPSHOT.open(encoding="utf-8") as kept_file:
+            fcntl.flock(kept_file, fcntl.LOCK_EX)  # other test processes may read and write it too
+            snapshot = json.load(kept_file)
+            kept = {key: call for key, call in snapshot["calls"].items() if f"{key}/".startswith(prefixes)}
+            if os.environ.get("GRIDWITNESS_WRITE_GAS") == "1":
+                others = {key: call for key, call in snapshot["calls"].items() if key not in kept}
+                write_snapshot(others | calls, snapshot["bytecode"] | {contract: size})
         assert calls.keys() == kept.keys()
         drifts = [
             f"{key} {unit}: {value} measured, {kept[key][unit]} in gas.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -19,12 +20,15 @@ from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import MAX_TRANSACTION_GAS, Chain, calldata
 from gridwitness.chain.manifest import DeployedContract, Manifest
 from gridwitness.chain.market import Market
+from gridwitness.chain.outbox import Outbox, OutboxRules
+from gridwitness.chain.signing_key import LocalKey
 from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.market import NO_ORDER, Order, Side, SignedSchedule, ZoneParams
 from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import PROFILE_TYPES, schema_of
 from tests.integration.chain.market_scene import BUYER, DEPOSIT, LIAR, SELLER, ZONE, Scene, signed_by
+from tests.integration.chain.outbox_scene import OpenOutbox
 from tests.integration.chain.parties import GENESIS_TIME, Committee, register
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,12 +51,18 @@ ACCESS_CONTROL = [
 
 @pytest.fixture(scope="session")
 def bytecode() -> dict[str, str]:
-    """Creation bytecode by contract; compiled in folders of its own, so that other builds are not disturbed."""
+    """Creation bytecode by contract; compiled in folders of its own, so that other builds are not disturbed.
+
+    Of several test processes the first compiles, and the others wait for it and find all done.
+    """
     out = ROOT / "out" / "chain-tests"
+    out.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "FOUNDRY_OUT": str(out), "FOUNDRY_CACHE_PATH": str(ROOT / "cache" / "chain-tests")}
     forge = ROOT / ".toolchain" / "bin" / "forge"
     command = [str(forge), "build", "--root", str(ROOT), *SOURCES.values()]
-    built = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    with (out / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     return {
         name: json.loads((out / Path(source).name / f"{name}.json").read_text())["bytecode"]["object"]
@@ -227,3 +237,19 @@ def rows(chain: Chain, outsider: LocalAccount) -> list[SignedSchedule]:
     offers = tuple(Order(Side.OFFER, 30 + slot % 40, 900 - slot) for slot in range(96))
     few = (*[Order(Side.BID, 77, 51)] * 4, *[NO_ORDER] * 92)
     return [signed_by(chain, key, outsider, orders) for key, orders in ((BUYER, bids), (SELLER, offers), (LIAR, few))]
+
+
+@pytest.fixture
+def open_outbox(chain: Chain, transmitter: LocalAccount, tmp_path: Path) -> Iterator[OpenOutbox]:
+    """Open the transmitter's outbox; the same file every time. `through` is another way to the same chain."""
+    opened: list[Outbox] = []
+
+    def open_it(through: Chain = chain, **options: Any) -> Outbox:
+        while opened:
+            opened.pop().close()
+        opened.append(Outbox(through, LocalKey(transmitter), tmp_path / "outbox.sqlite", OutboxRules(**options)))
+        return opened[-1]
+
+    yield open_it
+    while opened:
+        opened.pop().close()
