@@ -11,6 +11,7 @@ import cbor2
 from gridwitness.errors import InputError
 
 MAX_DEPTH = 8
+SIGN1_TAG = b"\xd2"
 # All that cbor2 would turn into objects: dates, patterns, addresses, cycles, powers of two. Bignums (2, 3) and decimal
 # fractions (4) are numbers, and those are read.
 _REFUSED_TAGS = (0, 1, 5, 28, 29, 30, 35, 36, 37, 52, 54, 100, 258, 260, 261, 1_004, 43_000, 55_799)
@@ -54,7 +55,9 @@ def decode_cbor(data: bytes) -> Any:
 
 
 def decode_sequence(stream: io.BufferedReader) -> Iterator[Any]:
-    """Items of a CBOR sequence (RFC 8742), one after the other. Raises InputError."""
+    """Items of a CBOR sequence (RFC 8742), one after the other, tags of COSE_Sign1 taken off. Raises InputError."""
     decoder = _decoder(stream, 1)  # one byte at a time: nothing is read ahead, so the end shows where an item ends
-    while stream.peek(1):
+    while first := stream.peek(1)[:1]:
+        if first == SIGN1_TAG:
+            stream.read(1)
         yield _next(decoder)

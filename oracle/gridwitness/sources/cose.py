@@ -15,7 +15,7 @@ import cbor2
 
 from gridwitness.domain.devices import KeyType
 from gridwitness.errors import InputError, ReadingRejected
-from gridwitness.sources.cbor import decode_cbor
+from gridwitness.sources.cbor import SIGN1_TAG, decode_cbor
 from gridwitness.sources.quantities import shown
 from gridwitness.sources.senml import read_senml
 from gridwitness.sources.statements import MAX_STATEMENTS, Statement
@@ -26,7 +26,6 @@ KEY_TYPES = {-7: KeyType.P256, -47: KeyType.SECP256K1}
 _UNDERSTOOD = (ALGORITHM, CRITICAL, CONTENT_TYPE, KEY_ID, FIRST_COUNTER)
 # CoAP content formats and media types of SenML (RFC 8428 sections 12.3 and 12.4).
 _SENML_TYPES = (110, 112, "application/senml+json", "application/senml+cbor")
-_SIGN1_TAG = b"\xd2"
 _CONTEXT = "Signature1"
 _MAX_COUNTER = (1 << 63) - 1 - MAX_STATEMENTS
 
@@ -48,7 +47,7 @@ class SignedDocument:
 
 def open_cose(message: bytes) -> SignedDocument:
     """The document of a COSE_Sign1 message, tagged or not. Raises InputError."""
-    parts = decode_cbor(message.removeprefix(_SIGN1_TAG))
+    parts = decode_cbor(message.removeprefix(SIGN1_TAG))
     if not isinstance(parts, list) or len(parts) != 4 or not isinstance(parts[1], dict):
         raise InputError("the message is not COSE_Sign1: an array of protected, unprotected, payload and signature")
     protected, unprotected, payload, signature = parts
