@@ -22,7 +22,7 @@ SLITHER_EXCLUDED := uninitialized-local
 # npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-plot gas-snapshot bench-anchors bench-year invariants symbolic bytecode clean
+.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-plot gas-snapshot bench bench-anchors bench-year invariants symbolic bytecode clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -71,6 +71,9 @@ gas-plot: .venv/.stamp-demo ## draw docs/gas.png of gas.json and of what other m
 gas-snapshot: setup compile ## rewrite the snapshots of gas, sizes and bytecode hashes, whatever they were
 	-GRIDWITNESS_WRITE_GAS=1 pytest tests/gas
 	python toolchain/bytecode_hash.py --write
+
+bench: setup ## measure the runtime into bench/results.json and docs/bench.png; ARGS="merkle http" for parts
+	@python -m bench $(ARGS)
 
 bench-anchors: setup compile ## the same work on EAS and here, side by side; ARGS=--write puts the table into README
 	@python -m tests.anchors.bench $(ARGS)

@@ -1,12 +1,14 @@
 """Keccak-256 of many messages at once, and whole trees, where numba (extra `fast`) is there.
 
-Loading takes a second, and some ten the first time on a machine. So a service calls `load` once at its
-start, and small work of a process that never did so stays with safe-pysha3; results are the same bits.
+Loading takes a second, and some ten the first time on a machine. So a service that hashes much calls
+`load_in_background` once, and small work of a process that never did so stays with safe-pysha3; results are the same
+bits.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -19,7 +21,7 @@ from gridwitness.encoding.compiling import compile_functions, is_numba_installed
 
 DIGEST_BYTES = 32
 # Measured by `make bench ARGS=merkle`: from here on the compiled kernel is quicker, loaded already or not yet.
-FEWEST_IF_LOADED = 32
+FEWEST_IF_LOADED = 64
 FEWEST_TO_LOAD = 1 << 20
 
 _Kernel = dict[str, Callable[..., Any]]
@@ -39,6 +41,16 @@ def load() -> _Kernel:
     kernel["hash_messages"](words, 1, np.zeros_like(words))
     kernel["sorted_by_prefix"](words, np.zeros_like(words))
     return kernel
+
+
+@cache
+def load_in_background() -> threading.Thread | None:
+    """`load` while others go on with safe-pysha3; only the first call does anything. None where it cannot run."""
+    if not is_available():
+        return None
+    thread = threading.Thread(target=load, name="load-keccak", daemon=True)
+    thread.start()
+    return thread
 
 
 def is_quicker(count: int) -> bool:

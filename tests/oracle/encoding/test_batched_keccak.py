@@ -93,6 +93,14 @@ def test_choose__numba_missing__leaves_all_to_pysha3(monkeypatch: pytest.MonkeyP
     assert not batched_keccak.is_quicker(1 << 24)
 
 
+def test_load__in_background__ends_loaded() -> None:
+    thread = batched_keccak.load_in_background()
+    assert thread is not None
+    thread.join()
+    assert batched_keccak.is_quicker(FEWEST_IF_LOADED)
+    assert batched_keccak.load_in_background() is thread
+
+
 def test_compile__no_folder_to_cache_in__compiles_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     compiled = compile_functions([keccak_kernel.swapped])
