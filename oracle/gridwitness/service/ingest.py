@@ -170,7 +170,12 @@ class Ingest:
         rows = [one for one in checked if not isinstance(one, ReadingRejected)]
         if len(rows) == len(payloads):
             outcomes = await self._append(rows, payloads, (), source)
-            return [_verdict(payload, one) for payload, one in zip(payloads, outcomes, strict=True)]
+            return [
+                Verdict(payload.device_id, payload.counter, "accepted")
+                if one is Append.STORED
+                else _verdict(payload, one)
+                for payload, one in zip(payloads, outcomes, strict=True)
+            ]
         return await self._submit_partly(payloads, checked, rows, source)
 
     async def _submit_partly(
