@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,12 @@ from pydantic_settings import SettingsConfigDict
 from gridwitness.cli.chain_settings import Address, ChainSettings
 from gridwitness.cli.toml_settings import Listen, host_and_port
 from gridwitness.service.batching import BatchRules
+from gridwitness.service.ingest import IngestLimits
 from gridwitness.service.node import NodeConfig
+from gridwitness.service.rate_limits import DeviceRate
 from gridwitness.service.signing import MAX_VALIDITY_S
 from gridwitness.sources.mqtt import MqttConfig
+from gridwitness.store import DEADLETTERS_KEPT
 
 
 class Peer(BaseModel):
@@ -56,6 +60,14 @@ class OracleSettings(ChainSettings):
     mqtt_ca_file: Path | None = None
     mqtt_receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 256
     mqtt_session_expiry_s: Annotated[int, Field(ge=60, lt=1 << 32)] = 7 * 86_400
+    verify_workers: Annotated[int, Field(ge=0, le=64)] = (os.cpu_count() or 1) - 1
+    max_waiting_readings: Annotated[int, Field(ge=1_000)] = 50_000
+    max_waiting_bytes: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+    device_readings_per_s: Annotated[float, Field(gt=0)] = 20
+    device_burst: Annotated[int, Field(ge=1)] = 2_000
+    device_buckets: Annotated[int, Field(ge=1_000)] = 100_000
+    max_counter_jump: Annotated[int, Field(ge=1)] = 1_000_000
+    deadletters_kept: Annotated[int, Field(ge=1)] = DEADLETTERS_KEPT
     dry_run: bool = True
 
     @property
@@ -81,6 +93,14 @@ class OracleSettings(ChainSettings):
             dry_run=self.dry_run and not live,
             rules=BatchRules(self.grace_s, self.max_wait_s, self.max_readings, self.profile_grace_s),
             mqtt=self._mqtt_config() if self.mqtt_url else None,
+            verify_workers=self.verify_workers,
+            deadletters_kept=self.deadletters_kept,
+            limits=IngestLimits(
+                self.max_waiting_readings,
+                self.max_waiting_bytes,
+                self.max_counter_jump,
+                DeviceRate(self.device_readings_per_s, self.device_burst, self.device_buckets),
+            ),
         )
 
     def _mqtt_config(self) -> MqttConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -27,7 +28,7 @@ from gridwitness.service.clock import ChainClock, ChainTime, Clock, SystemClock
 from gridwitness.service.evidence import Decoder
 from gridwitness.service.fleet import Fleet
 from gridwitness.service.following import Follower
-from gridwitness.service.ingest import Ingest
+from gridwitness.service.ingest import Ingest, IngestLimits
 from gridwitness.service.messages import BatchContent, encode_message, to_hex
 from gridwitness.service.metrics import make_registry
 from gridwitness.service.node_status import describe_account, describe_readings, describe_stream, reading_document
@@ -41,7 +42,7 @@ from gridwitness.service.voting import Voter
 from gridwitness.sources.decoding import JSON
 from gridwitness.sources.mqtt import MqttConfig, MqttSource
 from gridwitness.sources.payloads import to_payload
-from gridwitness.store import BatchLog, Database, ProfileLog, ReadingLog
+from gridwitness.store import DEADLETTERS_KEPT, BatchLog, Database, ProfileLog, ReadingLog
 
 _log = structlog.get_logger()
 
@@ -68,6 +69,9 @@ class NodeConfig:
     outbox: OutboxRules = field(default_factory=OutboxRules)
     dry_run: bool = True
     mqtt: MqttConfig | None = None
+    verify_workers: int = 0
+    deadletters_kept: int = DEADLETTERS_KEPT
+    limits: IngestLimits = field(default_factory=IngestLimits)
     rules: BatchRules = field(default_factory=BatchRules)
 
 
@@ -84,15 +88,16 @@ class OracleNode:
         self._problem = "starting"
         self._head = chain.head()
         self._database = Database(config.data_dir / "oracle.sqlite")
-        self._readings, self._batches = ReadingLog(self._database), BatchLog(self._database)
+        self._readings = ReadingLog(self._database, config.deadletters_kept)
+        self._batches = BatchLog(self._database)
         self._profiles = ProfileLog(self._database)
         self._clock: Clock = ChainClock(chain.head_time) if config.clock == "chain" else SystemClock()
         self._chain_time = ChainTime(self._clock, self._head.time)
         self._fleet = Fleet(RegistryFollower(chain), config.zone)
         self._registry_domain = registry_domain(chain.chain_id, manifest.address("DeviceRegistry"))
-        self._admission = Admission(self._fleet, self._clock, self._registry_domain)
-        self._ingest = Ingest(self._admission, Decoder(self._fleet), self._readings, self._clock)
-        self._mqtt = None if config.mqtt is None else MqttSource(config.mqtt, self.ingest)
+        self._admission = Admission(self._fleet, self._clock, self._registry_domain, config.verify_workers)
+        self._ingest = Ingest(self._admission, Decoder(self._fleet), self._readings, self._clock, config.limits)
+        self._mqtt = None if config.mqtt is None else MqttSource(config.mqtt, partial(self.ingest, source="mqtt"))
         others = {address: url for address, url in config.peers.items() if address != self.address}
         self._peers = peers or Peers(others, config.peer_timeout_s)
         self._outbox = None
@@ -188,6 +193,7 @@ class OracleNode:
 
     async def step(self) -> None:
         """One round. Raises ChainError or StoreError; everything already done stays done."""
+        await self._ingest.probe()
         head = await asyncio.to_thread(self._chain.head)
         self._clock.observe(head.time)
         self._chain_time.observe(head.time)
@@ -224,9 +230,9 @@ class OracleNode:
 
     # What follows answers the HTTP interface.
 
-    async def ingest(self, body: bytes, content_type: str = JSON) -> list[Verdict]:
+    async def ingest(self, body: bytes, content_type: str = JSON, source: str = "http") -> list[Verdict]:
         """Verify and log the readings of a body."""
-        return await self._ingest.submit_body(body, content_type)
+        return await self._ingest.submit_body(body, content_type, source)
 
     async def sign(self, body: bytes) -> CommitteeReply:
         """Answer a peer's proposal."""
@@ -302,6 +308,7 @@ class OracleNode:
             "devices_active": len(self._fleet.active()),
             "readings": describe_readings(self._readings, self._clock.now()),
             "rejections": self._readings.rejections(),
+            "ingest": self._ingest.waiting(),
             "streams": {
                 follower.kind.name: describe_stream(follower, self._batches) for follower in self._followers.values()
             },
@@ -319,6 +326,7 @@ class OracleNode:
         problems = [self._problem, *(follower.problem for follower in self._followers.values())]
         problems += [] if self._outbox is None else [self._outbox.halted]
         problems += [proposer.problem for proposer in self._proposers]
+        problems.append(self._ingest.problem)
         if self._mqtt is not None and self._mqtt.problem:
             problems.append(f"mqtt: {self._mqtt.problem}")
         problems += [

@@ -3,12 +3,13 @@
 from gridwitness.store.batches import BatchLog, StoredBatch, Vote
 from gridwitness.store.conflicts import Append
 from gridwitness.store.database import Database
-from gridwitness.store.deadletters import Rejection
+from gridwitness.store.deadletters import DEADLETTERS_KEPT, Rejection
 from gridwitness.store.profiles import ProfileLog
 from gridwitness.store.readings import ReadingLog
 from gridwitness.store.rows import ReadingRow, StoredReading, row_of, signed_of
 
 __all__ = [
+    "DEADLETTERS_KEPT",
     "Append",
     "BatchLog",
     "Database",
