@@ -21,7 +21,7 @@ from gridwitness.chain.followers import REORG_DEPTH
 from gridwitness.chain.lease import lease_key
 from gridwitness.chain.node import Block
 from gridwitness.chain.outbox_store import Attempt, Intent, OutboxState, OutboxStore
-from gridwitness.chain.refusals import is_known, is_too_much
+from gridwitness.chain.refusals import is_known, is_too_cheap, is_too_much
 from gridwitness.chain.runway import Runway, Spending, runway
 from gridwitness.chain.signing_key import SigningKey, Transaction, sign_transaction
 from gridwitness.errors import ChainError, GridwitnessError, NodeUnavailable, Reverted, StoreError
@@ -133,7 +133,7 @@ class Outbox:
         return runway(self._balance_wei, self._store.spendings(), time.time())
 
     def warnings(self) -> list[str]:
-        """What an operator should see to before it becomes a problem."""
+        """What should be seen to before it becomes a problem."""
         left = self.runway()
         if left is None or left.days is None or left.days >= self._rules.runway_alarm_days:
             return []
@@ -197,10 +197,8 @@ class Outbox:
         """Drop a queued intent, or send nothing in place of one under way; the chain decides which comes first."""
         if intent.state is OutboxState.QUEUED:
             self._store.record_state(intent, OutboxState.FAILED, settled=True, error=CANCELLED)
-        elif intent.state in _IN_FLIGHT:
-            newest = self._store.attempts(intent)[-1]
-            if not newest.cancels:
-                self._replace(intent, replace(newest, cancels=True, gas=_CANCEL_GAS))
+        elif intent.state in _IN_FLIGHT and not (newest := self._store.attempts(intent)[-1]).cancels:
+            self._replace(intent, replace(newest, cancels=True, gas=_CANCEL_GAS))
 
     def _watch_nonces(self, head: Block) -> None:
         """Notice nonces that somebody else used, and transactions that a deep reorganisation took back."""
@@ -259,12 +257,13 @@ class Outbox:
     def _push(self, intent: Intent, head: Block) -> None:
         """See that the newest transaction of an intent is in the node's pool, or replace it if it is stuck there."""
         newest = self._store.attempts(intent)[-1]
+        is_old = time.time() - newest.signed_at >= self._rules.replace_after_s
         if self._chain.node.rpc("eth_getTransactionByHash", "0x" + newest.hash.hex()) is None:
             if self._is_nonce_lost(intent, head, max(self._rules.confirmations, REORG_DEPTH)):
                 self._store.forget_attempts(intent)
-            else:
-                self._broadcast(intent, newest)
-        elif time.time() - newest.signed_at >= self._rules.replace_after_s:
+            elif not self._broadcast(intent, newest) and is_old:
+                self._replace(intent, newest)
+        elif is_old:
             self._replace(intent, newest)
         elif intent.state is not OutboxState.SENT:
             self._store.record_state(intent, OutboxState.SENT)
@@ -276,8 +275,8 @@ class Outbox:
             return False
         return not self._observe(intent, head)  # asked again after the count, so that nothing falls in between
 
-    def _broadcast(self, intent: Intent, attempt: Attempt) -> None:
-        """Hand a transaction to the node. A refusal is noted and tried again: the bytes stay what they are."""
+    def _broadcast(self, intent: Intent, attempt: Attempt) -> bool:
+        """Hand a transaction to the node; False if it is too cheap. A refusal is noted, and the bytes stay the same."""
         try:
             self._chain.node.rpc("eth_sendRawTransaction", "0x" + attempt.raw.hex())
         except NodeUnavailable:
@@ -285,8 +284,9 @@ class Outbox:
         except ChainError as error:
             if not is_known(error):
                 self._store.record_state(intent, OutboxState.SIGNED, error=error.message)
-                return
+                return not is_too_cheap(error)
         self._store.record_state(intent, OutboxState.SENT)
+        return True
 
     def _replace(self, intent: Intent, stuck: Attempt) -> None:
         """Sign a dearer transaction of the same nonce, for the same call or to cancel it, within the cap."""

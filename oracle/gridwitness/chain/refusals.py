@@ -11,6 +11,12 @@ def is_known(error: ChainError) -> bool:
     return "already known" in text or "already imported" in text or "known transaction" in text
 
 
+def is_too_cheap(error: ChainError) -> bool:
+    """Whether another transaction of the same nonce, or the block's base fee, asks for more."""
+    text = error.message.lower()
+    return "underpriced" in text or "less than block base fee" in text or "fee too low" in text
+
+
 def is_too_much(error: ChainError) -> bool:
     """Whether a call needs more gas than a transaction or a block may take; our own limit's words included."""
     text = error.message.lower()

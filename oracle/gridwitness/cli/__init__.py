@@ -20,6 +20,7 @@ _COMMANDS = {
     "verify": "proof",
     "status": "status",
     "doctor": "doctor",
+    "outbox": "outbox",
     "agent": "agent",
     "relay": "relay",
     "compare": "compare",

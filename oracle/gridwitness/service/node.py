@@ -21,6 +21,7 @@ from gridwitness.chain.signing_key import SigningKey
 from gridwitness.encoding.eip712 import attestation_domain, registry_domain
 from gridwitness.encoding.packing import pack_meta
 from gridwitness.errors import ChainError, StoreError
+from gridwitness.scoring import Scorer
 from gridwitness.service.admission import Admission
 from gridwitness.service.answering import Answerer
 from gridwitness.service.batching import BatchRules
@@ -317,6 +318,7 @@ class OracleNode:
             "mqtt": {} if self._mqtt is None else self._mqtt.report(),
             "outbox": {} if self._outbox is None else self._outbox.counts(),
             "account": describe_account(self._outbox),
+            "model_hash": to_hex(Scorer().model_hash),
             "warnings": [] if self._outbox is None else self._outbox.warnings(),
             "rpc": self._chain.node.provider.report(),
         }

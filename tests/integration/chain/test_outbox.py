@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,55 +13,12 @@ from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import Chain, calldata
 from gridwitness.chain.followers import REORG_DEPTH
 from gridwitness.chain.manifest import Manifest
-from gridwitness.chain.outbox import MAX_IN_FLIGHT, Outbox, OutboxRules
-from gridwitness.chain.outbox_store import OutboxState, OutboxStore
+from gridwitness.chain.outbox import MAX_IN_FLIGHT, Outbox
+from gridwitness.chain.outbox_store import OutboxState
 from gridwitness.chain.signing_key import LocalKey
 from gridwitness.errors import ChainError, ConfigError, StoreError
+from tests.integration.chain.outbox_scene import OpenOutbox, ask, pooled, state_of, transaction_of
 from tests.integration.chain.parties import supply
-
-OpenOutbox = Callable[..., Outbox]
-
-
-@pytest.fixture
-def open_outbox(chain: Chain, transmitter: LocalAccount, tmp_path: Path) -> Iterator[OpenOutbox]:
-    """Open the transmitter's outbox; the same file every time."""
-    opened: list[Outbox] = []
-
-    def open_it(**options: Any) -> Outbox:
-        while opened:
-            opened.pop().close()
-        opened.append(Outbox(chain, LocalKey(transmitter), tmp_path / "outbox.sqlite", OutboxRules(**options)))
-        return opened[-1]
-
-    yield open_it
-    while opened:
-        opened.pop().close()
-
-
-def state_of(outbox: Outbox, key: str) -> OutboxState:
-    status = outbox.status(key)
-    assert status is not None
-    return status.state
-
-
-def transaction_of(outbox: Outbox, key: str) -> bytes:
-    status = outbox.status(key)
-    assert status is not None
-    assert status.transaction is not None
-    return status.transaction
-
-
-def ask(folder: Path, verb: str, key: str = "") -> None:
-    """Leave a request in the outbox's file, as `gridwitness outbox` does beside a running oracle."""
-    beside = OutboxStore(folder / "outbox.sqlite", None)
-    beside.request(verb, key)
-    beside.close()
-
-
-def pooled(anvil: Anvil) -> list[str]:
-    """Hashes of the transactions that wait in the node's pool."""
-    content = anvil.node.rpc("txpool_content")
-    return [entry["hash"] for kind in content.values() for sender in kind.values() for entry in sender.values()]
 
 
 # INV-O9

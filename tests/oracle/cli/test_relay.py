@@ -48,7 +48,7 @@ def test_load__environment__goes_before_the_file(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"keystore": None}, "keystore: Field required"),
+        ({"keystore": None}, "give either keystore or signer_url"),
         ({"colour": "red"}, "colour is 'red': Extra inputs are not permitted"),
         ({"listen": "8201"}, "listen is '8201': Value error, 8201 is not host:port with a port of 0 to 65535"),
         ({"rpc_url": "ws://127.0.0.1"}, "rpc_url is 'ws://127.0.0.1': String should match pattern"),
