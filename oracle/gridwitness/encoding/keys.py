@@ -155,4 +155,4 @@ def p256_candidates(digest: bytes, scalars: bytes) -> list[bytes]:
     except (SquareRootError, MalformedPointError, AssertionError, ValueError):  # no point has that r
         return []
     points = (key.to_string() for key in keys)
-    return [point for point in points if _is_p256(point, digest, scalars)]
+    return [point for point in points if signing_key_id(digest, point + scalars) is not None]

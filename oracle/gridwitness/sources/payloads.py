@@ -10,6 +10,7 @@ import msgspec
 
 from gridwitness.domain.readings import Reading, SignedReading
 from gridwitness.errors import InputError, ReadingRejected
+from gridwitness.sources.quantities import shown
 
 MAX_READINGS = 1_000
 # A challenge is answered with the whole document, in one transaction that nodes still pass on (at most 128 KiB), and
@@ -19,7 +20,7 @@ _SIGNATURE_BYTES = (65, 128)
 _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 
-class ReadingPayload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class ReadingPayload(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """A signed reading as it travels: `device_id` 32 and `signature` 65 or 128 bytes, hexadecimal with 0x.
 
     `document` is what the device signed if that was a document, `gateway_signature` 65 bytes of who keeps its key.
@@ -69,7 +70,7 @@ def to_signed(payload: ReadingPayload) -> SignedReading:
         ("value", payload.value, _INT64_MIN),
     ):
         if not low <= value <= _INT64_MAX:
-            raise ReadingRejected("value_out_of_range", f"{name} {value} is outside {low} to {_INT64_MAX}")
+            raise ReadingRejected("value_out_of_range", f"{name} {shown(value)} is outside {low} to {_INT64_MAX}")
     reading = Reading(device_id, payload.counter, payload.time, payload.metric, payload.value)
     document = _document(payload.document) if payload.document else b""
     gateway_signature = (
