@@ -23,6 +23,8 @@ _COMMANDS = {
     "outbox": "outbox",
     "agent": "agent",
     "relay": "relay",
+    "deadletter": "deadletter",
+    "log": "log",
     "compare": "compare",
     "bench": "bench",
 }

@@ -113,7 +113,7 @@ class Ingest:
                 payloads = await self._decoder.decode(body, content_type)
             except InputError as error:
                 reason = error.reason if isinstance(error, ReadingRejected) else "malformed"
-                await self._append([], [], [Rejection(reason, error.message, body, source)], source)
+                await self._append([], [], [Rejection(reason, error.message, body, source, content_type)], source)
                 raise
             return await self.submit(payloads, source)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Of a body that could not be read, what somebody who looks for the mistake needs at most.
@@ -25,6 +25,7 @@ class Rejection:
     message: str
     body: bytes = b""
     source: str = ""
+    content_type: str = "application/json"
     is_kept: bool = True
 
 
@@ -37,6 +38,7 @@ class DeadLetter:
     message: str
     at: int
     source: str
+    content_type: str
     body: bytes
     is_whole: bool
 
@@ -53,9 +55,18 @@ def record_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejec
     if not letters:
         return
     connection.executemany(
-        "INSERT INTO dead_letters (reason, message, at, source, body, is_whole) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO dead_letters (reason, message, at, source, content_type, body, is_whole)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (one.reason, one.message, at, one.source, one.body[:MAX_BODY_BYTES], 0 < len(one.body) <= MAX_BODY_BYTES)
+            (
+                one.reason,
+                one.message,
+                at,
+                one.source,
+                one.content_type,
+                one.body[:MAX_BODY_BYTES],
+                0 < len(one.body) <= MAX_BODY_BYTES,
+            )
             for one in letters[-kept:]
         ],
     )
@@ -73,16 +84,17 @@ def rejection_report(connection: sqlite3.Connection) -> dict[str, dict[str, obje
     return report
 
 
-def dead_letters(connection: sqlite3.Connection, reason: str | None, after: int = 0) -> Iterator[DeadLetter]:
-    """Dead letters with an id > `after`, of one reason or of all, oldest first."""
-    clause = "" if reason is None else "AND reason = ?2"
+def dead_letters(
+    connection: sqlite3.Connection, reason: str | None = None, after: int = 0, limit: int = DEADLETTERS_KEPT
+) -> list[DeadLetter]:
+    """Dead letters with an id > `after`, of one reason or of all, oldest first, at most `limit`."""
+    clause = "" if reason is None else "AND reason = ?3"
     rows = connection.execute(
-        f"SELECT id, reason, message, at, source, body, is_whole FROM dead_letters WHERE id > ?1 {clause}"  # noqa: S608
-        " ORDER BY id",
-        (after,) if reason is None else (after, reason),
+        "SELECT id, reason, message, at, source, content_type, body, is_whole FROM dead_letters"  # noqa: S608
+        f" WHERE id > ?1 {clause} ORDER BY id LIMIT ?2",
+        (after, limit) if reason is None else (after, limit, reason),
     )
-    for letter_id, name, message, at, source, body, is_whole in rows:
-        yield DeadLetter(letter_id, name, message, at, source, body, bool(is_whole))
+    return [DeadLetter(*columns, bool(is_whole)) for *columns, is_whole in rows.fetchall()]
 
 
 def remove_dead_letters(connection: sqlite3.Connection, ids: Sequence[int]) -> None:

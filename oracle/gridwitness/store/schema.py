@@ -66,7 +66,7 @@ INSERT INTO counters VALUES ('stored', 0), ('attested', 0), ('pruned', 0), ('pru
 CREATE TABLE offsets (consumer TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE dead_letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, message TEXT NOT NULL, at INTEGER NOT NULL,
-    source TEXT NOT NULL, body BLOB NOT NULL, is_whole INTEGER NOT NULL
+    source TEXT NOT NULL, content_type TEXT NOT NULL, body BLOB NOT NULL, is_whole INTEGER NOT NULL
 );
 CREATE INDEX dead_letters_by_reason ON dead_letters (reason, id);
 CREATE VIEW signed_readings AS
@@ -104,8 +104,8 @@ INSERT INTO waiting SELECT time, metric, COUNT(*), MIN(received_at) FROM reading
     GROUP BY time, metric;
 UPDATE counters SET value = (SELECT COUNT(*) FROM readings) WHERE name = 'stored';
 UPDATE counters SET value = (SELECT COUNT(*) FROM readings WHERE batch_seq IS NOT NULL) WHERE name = 'attested';
-INSERT INTO dead_letters (reason, message, at, source, body, is_whole)
-    SELECT reason, message, at, '', x'', 0 FROM rejection_examples ORDER BY id;
+INSERT INTO dead_letters (reason, message, at, source, content_type, body, is_whole)
+    SELECT reason, message, at, '', '', x'', 0 FROM rejection_examples ORDER BY id;
 DROP TABLE readings_2;
 DROP TABLE rejection_examples;
 """  # noqa: S608 (constant)
