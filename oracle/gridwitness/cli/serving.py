@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -131,6 +132,9 @@ async def serve(
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, end)
     host, port = listener.getsockname()[:2]
+    # What is there now stays: the collector need not walk it again and again while requests come and go.
+    gc.collect()
+    gc.freeze()
     structlog.get_logger().info("listening", url=f"http://{host}:{port}")
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(service.run())
