@@ -9,9 +9,10 @@ SOLC := .toolchain/solc-v0.8.37
 FOUNDRY := .toolchain/bin/.stamp
 HALMOS := .toolchain/halmos-0.3.3/.stamp
 EAS := .toolchain/eas-contracts-1.9.0/.stamp
+BROKERS := .toolchain/.stamp-brokers
 SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
 # One pytest run; a folder that is missing is an error. The longest files come first, so that none of them ends alone.
-TESTS := tests/integration tests/gas tests/anchors tests/functional tests/oracle
+TESTS := tests/integration tests/gas tests/anchors tests/fuzz tests/functional tests/oracle
 # Processes that share pytest's files between them, each with a node of its own.
 TEST_WORKERS ?= 3
 
@@ -22,7 +23,7 @@ SLITHER_EXCLUDED := uninitialized-local
 # npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-plot gas-snapshot bench bench-anchors bench-year invariants symbolic bytecode clean
+.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-plot gas-snapshot bench bench-anchors bench-year fuzz-decoders invariants symbolic bytecode clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,7 +34,7 @@ setup: .venv/.stamp-all $(SOLC) $(FOUNDRY) $(EAS) $(HALMOS) ## install everythin
 demo: .venv/.stamp-demo $(SOLC) $(FOUNDRY) ## a village's day, end to end; ARGS="--days 2 --community PATH --seed 7"
 	@gridwitness demo $(ARGS)
 
-test: setup compile ## every test: contracts, oracle, integration, fuzzing and invariants
+test: setup compile $(BROKERS) ## every test: contracts, oracle, integration, fuzzing and invariants
 	@$(MAKE) --no-print-directory --keep-going -j2 test-pytest test-forge
 
 # A file stays in one process, since its tests share fixtures. Bytecode is kept, or each of hundreds of processes that
@@ -80,6 +81,13 @@ bench-anchors: setup compile ## the same work on EAS and here, side by side; ARG
 
 bench-year: setup out/rural3-year/year.parquet ## seconds to clear and settle a year of 118 meters by the Python reference
 	@python -m tests.oracle.market.bench_year out/rural3-year
+
+fuzz-decoders: setup ## fuzz what strangers send, guided by coverage; SECONDS=60 for each of the five decoders
+	@for target in json cbor cose ocmf document; do \
+	  mkdir -p out/fuzz/$$target && echo "$$target" && \
+	  python -m tests.fuzz.decoders $$target -max_total_time=$(or $(SECONDS),60) -rss_limit_mb=1024 -timeout=10 -max_len=65536 \
+	    -artifact_prefix=out/fuzz/$$target- -verbosity=0 out/fuzz/$$target tests/fuzz/corpus/$$target || exit 1; \
+	done
 
 invariants: setup ## fuzzing and invariants of the contracts, at least 200,000 of the market alone
 	python toolchain/fuzz.py
@@ -145,6 +153,14 @@ $(HALMOS): toolchain/halmos-requirements.txt $(UV)
 $(SOLC): .venv/.stamp-demo node_modules/.stamp toolchain/install_solc.py toolchain/solc_front.js
 	@python toolchain/install_solc.py
 	@touch $@
+
+# Brokers that tests run come with the system; where they cannot be installed, the tests that need them fail.
+$(BROKERS):
+	@command -v mosquitto /usr/sbin/mosquitto >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing mosquitto" && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; } || true
+	@if command -v mosquitto /usr/sbin/mosquitto >/dev/null; then mkdir -p $(@D) && touch $@; \
+	  else echo "tests of MQTT will fail for want of a broker; on Debian and Ubuntu: apt-get install mosquitto"; fi
 
 $(EAS): toolchain/install_eas.py .toolchain/.stamp-tools
 	@echo "fetching the contracts of the Ethereum Attestation Service"
