@@ -53,6 +53,8 @@ def _print(report: dict[str, Any], console: Console) -> None:
     console.print(f"{report['name']} {report['address']} · zone {report['zone']} · {mode} · {ready}", highlight=False)
     for problem in [*report["problems"], *report["challenges"].get("alarms", [])]:
         console.print(f"  [red]✗[/red] {problem}", highlight=False, soft_wrap=True)
+    for warning in report.get("warnings", []):
+        console.print(f"  [yellow]![/yellow] {warning}", highlight=False, soft_wrap=True)
     chain, clock, readings = report["chain"], report["clock"], report["readings"]
     console.print(
         f"chain {chain['id']} at block {chain['block']}, {_time(chain['time'])} · "
@@ -62,8 +64,21 @@ def _print(report: dict[str, Any], console: Console) -> None:
     age = readings["oldest_unattested_age_s"]
     waiting = "none waits" if age is None else f"{readings['unattested']} wait, the oldest since {age} s"
     console.print(f"{readings['stored']} readings, {readings['attested']} attested, {waiting}", highlight=False)
+    _print_nodes(report.get("rpc", []), console)
     console.print(_streams(report["streams"]), _rejections(report["rejections"]), _members(report["members"]))
     _print_challenges(report["challenges"], console)
+
+
+def _print_nodes(nodes: list[dict[str, Any]], console: Console) -> None:
+    """The nodes, if there are several or something is wrong with one."""
+    if len(nodes) < 2 and not any(node["problem"] for node in nodes):
+        return
+    table = Table("node", "in use", "head", "behind", "ms", "failures", "problem", title="Nodes", title_justify="left")
+    for node in nodes:
+        failures = ", ".join(f"{kind} {count}" for kind, count in node["failures"].items())
+        figures = ("" if node[name] is None else str(node[name]) for name in ("head", "lag", "latency_ms"))
+        table.add_row(node["url"], "yes" if node["in_use"] else "", *figures, failures, node["problem"])
+    console.print(table)
 
 
 def _streams(streams: dict[str, Any]) -> Table:

@@ -138,9 +138,11 @@ class Examination:
             self._node = Node(self._setup.nodes, limits=self._setup.limits, chain_id=chain_id)
             self._node.provider.look()
         row = self._node.provider.report()[index]
-        if row["problem"]:
-            raise ChainError(f"{row['url']}: {row['problem']}", hint="start it, let it synchronise, or correct its URL")
-        return f"{row['url']} at block {row['head']}, {row['lag']} behind, {row['latency_ms']} ms"
+        url, problem = str(row["url"]), str(row["problem"])
+        if problem:
+            message = problem if url in problem else f"{url} {problem}"
+            raise ChainError(message, hint="start it, let it synchronise, or correct its URL")
+        return f"{url} at block {row['head']}, {row['lag']} behind, {row['latency_ms']} ms"
 
     def _clock(self) -> str:
         try:

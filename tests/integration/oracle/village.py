@@ -172,6 +172,7 @@ def make_oracles(
         home = folder / f"oracle-{index}"
         home.mkdir(parents=True)
         (home / "password").write_text("a password\n")
+        (home / "password").chmod(0o600)
         write_keystore(home / "keystore.json", bytes(account.key), home / "password", light=True)
         values: dict[str, Any] = {
             "name": f"oracle-{index}",
