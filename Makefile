@@ -156,10 +156,10 @@ $(SOLC): .venv/.stamp-demo node_modules/.stamp toolchain/install_solc.py toolcha
 
 # Brokers that tests run come with the system; where they cannot be installed, the tests that need them fail.
 $(BROKERS):
-	@command -v mosquitto /usr/sbin/mosquitto >/dev/null || { \
+	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing mosquitto" && apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; } || true
-	@if command -v mosquitto /usr/sbin/mosquitto >/dev/null; then mkdir -p $(@D) && touch $@; \
+	@PATH="$$PATH:/usr/sbin"; if command -v mosquitto >/dev/null; then mkdir -p $(@D) && touch $@; \
 	  else echo "tests of MQTT will fail for want of a broker; on Debian and Ubuntu: apt-get install mosquitto"; fi
 
 $(EAS): toolchain/install_eas.py .toolchain/.stamp-tools
