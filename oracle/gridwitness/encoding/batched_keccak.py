@@ -37,9 +37,13 @@ def load() -> _Kernel:
     """The compiled kernel, ready to run. Raises ConfigError if numba is not installed."""
     kernel = compile_functions(keccak_kernel.KERNEL)
     words = np.zeros(3 * keccak_kernel.DIGEST_WORDS, np.uint64)
-    kernel["hash_inner_nodes"](words, 2)
     kernel["hash_messages"](words, 1, np.zeros_like(words))
-    kernel["sorted_by_prefix"](words, np.zeros_like(words))
+    keys = np.zeros(2, np.uint64)
+    kernel["fill_keys"](words, keys)
+    keys = kernel["sorted_by_prefix"](keys, np.zeros_like(keys))
+    kernel["has_equal_prefixes"](keys)
+    kernel["place_leaves"](words, keys, np.zeros_like(words), np.zeros(2, np.int64))
+    kernel["hash_inner_nodes"](words, 2)
     return kernel
 
 
@@ -74,25 +78,24 @@ def merkle_nodes(leaves: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[
     As in @openzeppelin/merkle-tree, node 0 is the root, 2i + 1 and 2i + 2 are the children of i, and the sorted leaves
     stand at the end, the first of them last. Equal leaves keep the order they came in.
     """
-    count = len(leaves)
-    order = _order(leaves)
-    nodes = np.empty((2 * count - 1, DIGEST_BYTES), np.uint8)
-    # With mode "raise" numpy would copy through a buffer.
-    np.take(leaves.view(np.uint64), order[::-1], axis=0, out=nodes.view(np.uint64)[count - 1 :], mode="clip")
-    position = np.empty(count, np.int64)
-    position[order] = np.arange(2 * count - 2, count - 2, -1)
-    load()["hash_inner_nodes"](nodes.view(np.uint64).reshape(-1), count)
+    count, kernel = len(leaves), load()
+    words = leaves.view(np.uint64).reshape(-1)
+    nodes, position = np.empty((2 * count - 1, DIGEST_BYTES), np.uint8), np.empty(count, np.int64)
+    node_words = nodes.view(np.uint64).reshape(-1)
+    kernel["place_leaves"](words, _sorted_keys(leaves, words), node_words, position)
+    kernel["hash_inner_nodes"](node_words, count)
     return nodes, position
 
 
-def _order(leaves: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Indices of n < 2^32 leaves in the order of their bytes; equal ones in their own."""
-    prefixes = np.ascontiguousarray(leaves[:, :4]).view(">u4").reshape(-1).astype(np.uint64) << np.uint64(32)
-    keys = load()["sorted_by_prefix"](prefixes | np.arange(len(leaves), dtype=np.uint64), np.empty_like(prefixes))
-    order: NDArray[np.int64] = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    same = keys[1:] >> np.uint64(32) == keys[:-1] >> np.uint64(32)
-    if same.any():
+def _sorted_keys(leaves: NDArray[np.uint8], words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Keys of n < 2^32 leaves in the order of their bytes, equal ones in their own; an index in the lower 32 bits."""
+    kernel, unsorted = load(), np.empty(len(leaves), np.uint64)
+    kernel["fill_keys"](words, unsorted)
+    keys: NDArray[np.uint64] = kernel["sorted_by_prefix"](unsorted, np.empty_like(unsorted))
+    if kernel["has_equal_prefixes"](keys):
+        same = keys[1:] >> np.uint64(32) == keys[:-1] >> np.uint64(32)
         tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
-        words = leaves[order[tied]].view(">u8").astype(np.uint64)
-        order[tied] = order[tied][np.lexsort(words.T[::-1])]
-    return order
+        indices = (keys[tied] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        bytes_in_order = leaves[indices].view(">u8").astype(np.uint64).T[::-1]
+        keys[tied] = keys[tied][np.lexsort(bytes_in_order)]
+    return keys

@@ -154,6 +154,31 @@ def hash_messages(messages: Words, length: int, digests: Words) -> None:
                 digests[(first + lane) * DIGEST_WORDS + index] = state[index * LANES + lane]
 
 
+def fill_keys(leaves: Words, keys: Words) -> None:
+    """For each leaf of four words its first four bytes, as a number, and below them its index."""
+    for index in range(keys.size):
+        prefix = swapped(leaves[index * DIGEST_WORDS]) >> np.uint64(32)
+        keys[index] = (prefix << np.uint64(32)) | np.uint64(index)
+
+
+def has_equal_prefixes(keys: Words) -> bool:
+    """Whether two neighbours of sorted keys agree in their upper 32 bits."""
+    equal = 0
+    for rank in range(1, keys.size):
+        equal += keys[rank - 1] >> np.uint64(32) == keys[rank] >> np.uint64(32)
+    return equal > 0
+
+
+def place_leaves(leaves: Words, keys: Words, nodes: Words, position: NDArray[np.int64]) -> None:
+    """Copy the leaves into the end of a heap of nodes, in the reverse order of `keys`; note where each went."""
+    for rank in range(keys.size):
+        index = np.int64(keys[rank] & np.uint64(0xFFFFFFFF))
+        node = 2 * keys.size - 2 - rank
+        position[index] = node
+        for word in range(DIGEST_WORDS):
+            nodes[node * DIGEST_WORDS + word] = leaves[index * DIGEST_WORDS + word]
+
+
 def sorted_by_prefix(keys: Words, scratch: Words) -> Words:
     """`keys` sorted by their upper 32 bits, equal ones in the order they came in; overwrites both arrays."""
     for shift in (32, 43, 54):
@@ -170,4 +195,17 @@ def sorted_by_prefix(keys: Words, scratch: Words) -> Words:
     return keys
 
 
-KERNEL = (rotated, row_of, put_chi, permute, swapped, is_before, hash_inner_nodes, hash_messages, sorted_by_prefix)
+KERNEL = (
+    rotated,
+    row_of,
+    put_chi,
+    permute,
+    swapped,
+    is_before,
+    hash_inner_nodes,
+    hash_messages,
+    fill_keys,
+    has_equal_prefixes,
+    place_leaves,
+    sorted_by_prefix,
+)
