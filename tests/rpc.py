@@ -1,4 +1,4 @@
-"""Requests to the node under test. A transaction of Ape's takes some fifteen of them, so their cost is the tests' cost."""
+"""Requests to the node under test. A transaction of Ape's takes some fifteen, so what they cost the tests cost."""
 
 from __future__ import annotations
 
