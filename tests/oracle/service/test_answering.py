@@ -10,11 +10,13 @@ from gridwitness.chain.outbox import OutboxStatus
 from gridwitness.chain.outbox_store import OutboxState
 from gridwitness.domain.challenges import Challenge, ChallengeStatus
 from gridwitness.domain.readings import SignedReading
-from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.leaves import signature_hash
 from gridwitness.encoding.packing import metric_bytes
 from gridwitness.service.answering import Answerer
+from gridwitness.sources.decoding import COSE
 from tests.oracle.service.members import ACCOUNT, ChainStream, make_member, make_readings
 from tests.oracle.service.oracle_parts import Parts
+from tests.oracle.sources.documents import TIME, cose, net_energy_record, read, senml_json
 
 TAKEOVER_S = 10.0
 TURN_S = 3 * TAKEOVER_S
@@ -104,7 +106,7 @@ class Bench:
             metric_bytes(reading.metric),
             reading.value,
             100,
-            keccak(signed.signature),
+            signature_hash(signed),
         )
         made = Challenge(number.to_bytes(32, "big"), leaf, 1, NOW + WINDOW_S, WINDOW_S, 7, OTHERS[0])
         made = replace(made, **changes)  # type: ignore[arg-type]
@@ -300,3 +302,24 @@ async def test_answer__log_behind_the_chain__waits_for_the_reading_before_it_ala
     assert bench.alarms == []
     bench.parts.append([signed], 0)
     assert bench.step() == "answer queued"
+
+
+async def test_answer__reading_out_of_a_document__brings_the_document(bench: Bench) -> None:
+    await bench.begin()
+    key = bench.parts.keys[0]
+    (signed,) = read(cose(key, senml_json(net_energy_record(5, TIME + 900)), counter=77), COSE, key)
+    bench.parts.append([signed], 0)
+    bench.doubt(signed)
+    assert bench.step() == "answer queued"
+    ((_, _, calldata),) = bench.outbox.calls
+    assert signed.signature in calldata
+    assert signed.document in calldata
+
+
+async def test_answer__leaf_of_another_document__is_objected_to(bench: Bench) -> None:
+    await bench.begin()
+    key = bench.parts.keys[0]
+    (signed,) = read(cose(key, senml_json(net_energy_record(5, TIME + 900)), counter=77), COSE, key)
+    bench.parts.append([signed], 0)
+    bench.doubt(replace(signed, document=signed.document + b"x"))
+    assert "the leaf is of another signature" in bench.step()
