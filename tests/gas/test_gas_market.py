@@ -43,6 +43,7 @@ from tests.functional.market.village import (
     warp,
     zone_rules,
 )
+from tests.rpc import LeanProvider
 
 ROWS = 100
 CROWD = 10_000
@@ -88,6 +89,7 @@ def plain_chain(tmp_path: Path) -> Iterator[None]:
             host = f"http://{listening[1]}"
             with ape.networks.ethereum.local.use_provider("foundry", provider_settings={"host": host}):
                 assert ape.chain.provider.uri == host
+                ape.chain.provider.web3.provider = LeanProvider(host)
                 yield
         finally:
             node.terminate()
