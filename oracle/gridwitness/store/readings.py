@@ -38,13 +38,13 @@ class ReadingLog:
         *,
         body_of: Callable[[int], bytes] = lambda _: b"",
         source_of: Callable[[int], str] = lambda _: "",
-        offset: tuple[str, int] | None = None,
+        offsets: Sequence[tuple[str, int]] = (),
     ) -> list[Append | Rejection]:
         """Append verified readings and count what is refused, `rejections` too, in one durable transaction.
 
         Outcomes in order; refused are `replayed_counter` (same counter, other content), `slot_already_reported`
         (same metric and time, other counter) and `already_pruned`. `body_of` and `source_of` say for a row's index
-        what its dead letter holds. `offset` is how far a consumer (its name, its position) has then come.
+        what its dead letter holds. `offsets` say how far consumers (name, position) have then come.
         Raises StoreError, and then nothing was kept.
         """
         try:
@@ -56,8 +56,7 @@ class ReadingLog:
                     if isinstance(one, Rejection)
                 ]
                 record_rejections(connection, [*rejections, *conflicts], received_at, self._deadletters_kept)
-                if offset is not None:
-                    connection.execute("INSERT OR REPLACE INTO offsets VALUES (?, ?)", offset)
+                connection.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?)", offsets)
         except BaseException:
             self._names.forget()
             raise
