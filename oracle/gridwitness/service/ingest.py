@@ -22,9 +22,10 @@ a jump beyond `max_counter_jump` is refused as `counter_far_ahead`: somebody tri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -54,6 +55,23 @@ class IngestLimits:
     device_rate: DeviceRate = field(default_factory=DeviceRate)
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Readings that came together from one source; `signers` as in `Admission.check`."""
+
+    source: str
+    payloads: Sequence[ReadingPayload]
+    signers: Sequence[bytes] | None = None
+
+
+class Front(Protocol):
+    """Where readings go instead, if others verify them."""
+
+    async def verdicts(self, payloads: Sequence[ReadingPayload], source: str) -> list[Verdict]:
+        """Verdicts in order, given once accepted readings are durable. Raises Overloaded, ChainError."""
+        ...
+
+
 @dataclass(slots=True)
 class _Call:
     """What one call has to be written; `payloads` are those of the rows."""
@@ -62,7 +80,10 @@ class _Call:
     payloads: Sequence[ReadingPayload]
     rejections: Sequence[Rejection]
     source: str
-    done: asyncio.Future[Sequence[Append | Rejection]]
+    offsets: Sequence[tuple[str, int]] = ()
+    done: asyncio.Future[Sequence[Append | Rejection]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class Ingest:
@@ -87,7 +108,12 @@ class Ingest:
         self._calls: list[_Call] = []
         self._enough = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
+        self._front: Front | None = None
         self.problem = ""
+
+    def send_through(self, front: Front) -> None:
+        """From now on hand readings to others for verification; they come back through `settle`."""
+        self._front = front
 
     def check_room(self, size_bytes: int = 0) -> None:
         """Raise Overloaded if a body of that size has no room now."""
@@ -113,7 +139,7 @@ class Ingest:
                 payloads = await self._decoder.decode(body, content_type)
             except InputError as error:
                 reason = error.reason if isinstance(error, ReadingRejected) else "malformed"
-                await self._append([], [], [Rejection(reason, error.message, body, source, content_type)], source)
+                await self._count([Rejection(reason, error.message, body, source, content_type)])
                 raise
             return await self.submit(payloads, source)
         finally:
@@ -147,7 +173,7 @@ class Ingest:
     ) -> list[Verdict]:
         rate = self._limits.device_rate
         message = f"the device sends more than {rate.per_s:g} readings a second and {rate.burst} at once"
-        await self._append([], [], [Rejection("rate_limited", message, is_kept=False)] * len(limited), source)
+        await self._count([Rejection("rate_limited", message, is_kept=False)] * len(limited))
         if len(limited) == len(payloads):
             raise RateLimited(message, self._rates.retry_after_s([payload.device_id for payload in payloads]))
         rest = [payload for index, payload in enumerate(payloads) if index not in limited]
@@ -160,42 +186,52 @@ class Ingest:
         ]
 
     async def _submit_within_rates(self, payloads: Sequence[ReadingPayload], source: str) -> list[Verdict]:
+        if self._front is not None:
+            return await self._front.verdicts(payloads, source)
+        return (await self.settle([Parcel(source, payloads)]))[0]
+
+    async def settle(
+        self,
+        parcels: Sequence[Parcel],
+        offsets: Sequence[tuple[str, int]] = (),
+        rejections: Sequence[Rejection] = (),
+    ) -> list[list[Verdict]]:
+        """Judge readings and write them in one transaction, with the offsets of who consumed them; verdicts of each
+        parcel in order. `rejections` are counted besides.
+
+        Raises StoreError, ChainError, Overloaded: then nothing was written.
+        """
         self._verifying += 1
         try:
-            checked = await self._admission.check(payloads)
+            checked = [await self._admission.check(parcel.payloads, parcel.signers) for parcel in parcels]
         finally:
             self._verifying -= 1
             if not self._verifying:
                 self._enough.set()
-        rows = [one for one in checked if not isinstance(one, ReadingRejected)]
-        if len(rows) == len(payloads):
-            outcomes = await self._append(rows, payloads, (), source)
-            return [
-                Verdict(payload.device_id, payload.counter, "accepted")
-                if one is Append.STORED
-                else _verdict(payload, one)
-                for payload, one in zip(payloads, outcomes, strict=True)
-            ]
-        return await self._submit_partly(payloads, checked, rows, source)
+        made = [await self._call(parcel, results) for parcel, results in zip(parcels, checked, strict=True)]
+        calls = [call for call, _ in made]
+        if offsets or rejections:
+            calls.append(_Call((), (), rejections, "", offsets))
+        await self._append(calls)
+        return [
+            _verdicts(parcel.payloads, refused, call.done.result())
+            for parcel, (call, refused) in zip(parcels, made, strict=True)
+        ]
 
-    async def _submit_partly(
-        self,
-        payloads: Sequence[ReadingPayload],
-        checked: Sequence[ReadingRow | ReadingRejected],
-        rows: Sequence[ReadingRow],
-        source: str,
-    ) -> list[Verdict]:
+    async def _call(
+        self, parcel: Parcel, checked: Sequence[ReadingRow | ReadingRejected]
+    ) -> tuple[_Call, dict[int, Rejection]]:
+        """What is to be written of a parcel, and what is refused of it by index."""
+        rows = [one for one in checked if not isinstance(one, ReadingRejected)]
+        if len(rows) == len(checked):
+            return _Call(rows, parcel.payloads, (), parcel.source), {}
         refused = {
-            index: await self._refusal(payloads[index], one, source)
+            index: await self._refusal(parcel.payloads[index], one, parcel.source)
             for index, one in enumerate(checked)
             if isinstance(one, ReadingRejected)
         }
-        good = [payload for index, payload in enumerate(payloads) if index not in refused]
-        appended = iter(await self._append(rows, good, list(refused.values()), source))
-        return [
-            _verdict(payload, refused[index] if index in refused else next(appended))
-            for index, payload in enumerate(payloads)
-        ]
+        good = [payload for index, payload in enumerate(parcel.payloads) if index not in refused]
+        return _Call(rows, good, list(refused.values()), parcel.source), refused
 
     async def _refusal(self, payload: ReadingPayload, rejected: ReadingRejected, source: str) -> Rejection:
         reason, message = rejected.reason, rejected.message
@@ -205,24 +241,22 @@ class Ingest:
             if highest is not None and payload.counter > highest + self._limits.max_counter_jump:
                 reason = "counter_far_ahead"
                 message += (
-                    f"; and {highest} is the highest counter known, {self._limits.max_counter_jump} may be skipped"
+                    f"; the highest counter known is {highest}, {self._limits.max_counter_jump} may be skipped"
                 )
         return Rejection(reason, message, msgspec.json.encode(payload), source)
 
-    async def _append(
-        self,
-        rows: Sequence[ReadingRow],
-        payloads: Sequence[ReadingPayload],
-        rejections: Sequence[Rejection],
-        source: str,
-    ) -> Sequence[Append | Rejection]:
-        done: asyncio.Future[Sequence[Append | Rejection]] = asyncio.get_running_loop().create_future()
-        self._calls.append(_Call(rows, payloads, rejections, source, done))
+    async def _append(self, calls: Sequence[_Call]) -> None:
+        """Until all of these are written, in one transaction."""
+        self._calls += calls
         if sum(len(call.rows) for call in self._calls) >= GROUP_READINGS:
             self._enough.set()
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_all())
-        return await done
+        for call in calls:
+            await call.done
+
+    async def _count(self, rejections: Sequence[Rejection]) -> None:
+        await self._append([_Call((), (), rejections, "")])
 
     async def _write_all(self) -> None:
         while self._calls:
@@ -261,7 +295,23 @@ class Ingest:
             [rejection for call in calls for rejection in call.rejections],
             body_of=lambda index: msgspec.json.encode(sent[index][0]),
             source_of=lambda index: sent[index][1],
+            offsets=[offset for call in calls for offset in call.offsets],
         )
+
+
+def _verdicts(
+    payloads: Sequence[ReadingPayload], refused: Mapping[int, Rejection], written: Sequence[Append | Rejection]
+) -> list[Verdict]:
+    if not refused:
+        return [
+            Verdict(payload.device_id, payload.counter, "accepted") if one is Append.STORED else _verdict(payload, one)
+            for payload, one in zip(payloads, written, strict=True)
+        ]
+    appended = iter(written)
+    return [
+        _verdict(payload, refused[index] if index in refused else next(appended))
+        for index, payload in enumerate(payloads)
+    ]
 
 
 def _verdict(payload: ReadingPayload, outcome: Append | Rejection) -> Verdict:
