@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import queue
 import shutil
 import signal
@@ -44,6 +45,7 @@ class Broker:
 
     def start(self) -> None:
         settings = [
+            f"user {getpass.getuser()}",  # or, started by root, it becomes another user who cannot write here
             f"listener {self.port} 127.0.0.1",
             "persistence true",
             f"persistence_location {self.folder}/",
@@ -53,7 +55,6 @@ class Broker:
             *(self.lines or ["allow_anonymous true"]),
         ]
         (self.folder / "mosquitto.conf").write_text("\n".join(settings) + "\n")
-        # As root, mosquitto would become another user, who cannot write here.
         command = [mosquitto(), "-c", str(self.folder / "mosquitto.conf")]
         with (self.folder / "mosquitto.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=Anvil.die_with_parent)

@@ -26,7 +26,6 @@ from tests.integration.sources.broker import Broker
 def broker(tmp_path: Path) -> Iterator[Broker]:
     folder = tmp_path / "broker"
     folder.mkdir()
-    folder.chmod(0o777)  # started by root, mosquitto becomes another user
     made = Broker(folder)
     made.start()
     yield made

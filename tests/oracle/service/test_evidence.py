@@ -74,6 +74,7 @@ async def test_submit__device_registered_a_moment_ago__is_found_on_chain(oracle:
     assert oracle.readings.rejections()["unknown_device"]["count"] == 1
 
 
+# INV-O15
 @pytest.mark.parametrize("change", ["value", "signature", "document"])
 async def test_vote__attached_reading_its_document_does_not_bear_out__is_refused_and_not_logged(
     oracle: Parts, change: str
