@@ -49,10 +49,14 @@ class Admission:
         """Stop verifying."""
         self._verifier.close()
 
-    async def check(self, payloads: Sequence[ReadingPayload]) -> list[ReadingRow | ReadingRejected]:
+    async def check(
+        self, payloads: Sequence[ReadingPayload], signers: Sequence[bytes] | None = None
+    ) -> list[ReadingRow | ReadingRejected]:
         """For each payload the row to be logged, or the error it is refused with; in order.
 
-        Raises ChainError if registry or clock had to be asked and the node does not answer, Overloaded.
+        `signers` are ids of the keys that somebody trusted found to have signed them, empty for none; without them
+        signatures are verified here. Raises ChainError if registry or clock had to be asked and the node does not
+        answer, Overloaded.
         """
         results = await self._judge(payloads)
         stale = [i for i, r in enumerate(results) if isinstance(r, ReadingRejected) and r.reason in _MAY_BE_STALE]
@@ -64,6 +68,11 @@ class Admission:
                 await self._clock.refresh()
             for index, result in zip(stale, await self._judge([payloads[index] for index in stale]), strict=True):
                 results[index] = result
+        if signers is not None:
+            return [
+                one if isinstance(one, ReadingRejected) else one[1] if one[0] == signer else _wrong_signature(one[1])
+                for one, signer in zip(results, signers, strict=True)
+            ]
         return await self._verify(results)
 
     async def admit(self, payloads: Sequence[ReadingPayload]) -> list[SignedReading]:
