@@ -31,7 +31,7 @@ def check_offline(file: ProofFile) -> Iterator[str]:
         what = "a document that says exactly this" if file.document_signed else "exactly this reading"
         yield f"{who} signed {what}"
         if file.gateway_signature:
-            yield f"gateway {_check_gateway(file)}, which keeps the device's key, says so too"
+            yield f"gateway {_check_gateway(file)} co-signed it: the device does not sign by itself"
     else:
         _check_energies(file)
         yield f"the {len(file.energy_wh)} energies are those of the leaf"

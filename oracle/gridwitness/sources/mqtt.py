@@ -25,7 +25,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from gridwitness.errors import ConfigError, GridwitnessError, InputError, ReadingRejected
+from gridwitness.errors import ConfigError, GridwitnessError, InputError, RateLimited, ReadingRejected
 from gridwitness.sources.decoding import MAX_BODY_BYTES
 
 # Verdicts in the order of a body's readings; raises InputError for a body that holds none.
@@ -73,12 +73,13 @@ class MqttSource:
     def __init__(self, config: MqttConfig, take: Take) -> None:
         """Raises ConfigError for an address, password or certificate that cannot be used."""
         self.problem = "not connected yet"
-        self.counts = {"received": 0, "acknowledged": 0, "malformed": 0, "dropped": 0}
+        self.counts = {"received": 0, "acknowledged": 0, "malformed": 0, "rate_limited": 0, "dropped": 0}
         self._config = config
         self._take = take
         self._connection = 0
         self._waiting: asyncio.Queue[_Delivery] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._host, self._port = _address(config.url)
         self._client = self._make_client()
 
     def report(self) -> dict[str, object]:
@@ -88,12 +89,11 @@ class MqttSource:
     async def run(self) -> None:
         """Connect, and take what comes until cancelled. The session stays, so nothing is lost while away."""
         self._loop = asyncio.get_running_loop()
-        host, port = _address(self._config.url)
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._config.session_expiry_s
         properties.ReceiveMaximum = self._config.receive_maximum
         properties.MaximumPacketSize = MAX_BODY_BYTES + _PACKET_OVERHEAD_BYTES
-        self._client.connect_async(host, port, clean_start=False, properties=properties)
+        self._client.connect_async(self._host, self._port, clean_start=False, properties=properties)
         self._client.loop_start()
         try:
             while True:
@@ -132,6 +132,9 @@ class MqttSource:
                 self.counts["malformed"] += 1
                 reason = error.reason if isinstance(error, ReadingRejected) else "malformed"
                 return msgspec.json.encode({"results": [], "reason": reason, "message": error.message})
+            except RateLimited as error:  # to wait for one device would hold up all others
+                self.counts["rate_limited"] += 1
+                return msgspec.json.encode({"results": [], "reason": "rate_limited", "message": error.message})
             except GridwitnessError as error:
                 self._report_problem(f"cannot take readings: {error.message}")
                 await asyncio.sleep(delay_s)

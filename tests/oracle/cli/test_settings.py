@@ -57,6 +57,8 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"rpc_url": "ws://127.0.0.1"}, "rpc_url is 'ws://127.0.0.1': String should match pattern"),
     ({"clock": "sundial"}, "clock is 'sundial': Input should be 'system' or 'chain'"),
     ({"poll_interval_s": 0}, "poll_interval_s is 0: Input should be greater than or equal to 0.01"),
+    ({"mqtt_url": "http://broker"}, "mqtt_url is 'http://broker': String should match pattern"),
+    ({"mqtt_group": "a/b"}, "mqtt_group is 'a/b': String should match pattern"),
     ({"max_readings": 5_000}, "max_readings is 5000: Input should be less than or equal to 4096"),
 ]
 
@@ -84,3 +86,12 @@ def test_load__missing_or_broken_file__says_so(tmp_path: Path) -> None:
     (tmp_path / "oracle.toml").write_text("name = ")
     with pytest.raises(ConfigError, match="cannot be read: Invalid value"):
         load_settings(tmp_path / "oracle.toml")
+
+
+def test_load__broker__is_asked_under_names_of_its_own_with_files_beside_the_settings(tmp_path: Path) -> None:
+    settings = load_settings(_write(tmp_path, mqtt_url="mqtts://broker", mqtt_password_file="secret"))
+    mqtt = settings.node_config(live=False).mqtt
+    assert mqtt is not None
+    assert (mqtt.group, mqtt.client_id) == (settings.name, f"gridwitness-{settings.name}")
+    assert mqtt.password_file == tmp_path / "secret"
+    assert load_settings(_write(tmp_path)).node_config(live=False).mqtt is None
