@@ -49,18 +49,29 @@ def decode(body: bytes, content_type: str, signers: Signers) -> list[ReadingPayl
     Raises InputError if the body is not of its type or too large, UnsupportedContent for a type not in the table, or
     ReadingRejected with the reason: then there is none.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise InputError(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read")
+    media_type = _media_type(content_type)
+    if media_type not in _OPENERS:
+        return decode_native(body, content_type)
+    _check_size(body)
+    return _document(_OPENERS[media_type](body), signers)
+
+
+def decode_native(body: bytes, content_type: str) -> list[ReadingPayload]:
+    """`decode` of what is no document, and so says itself whose it is."""
+    _check_size(body)
     media_type = _media_type(content_type)
     if media_type == JSON:
         return decode_body(body)
     if media_type == CBOR:
         return _native_cbor(body)
-    if media_type in _OPENERS:
-        return _document(_OPENERS[media_type](body), signers)
     raise UnsupportedContent(
         f"content type {content_type[:80]!r} is not read; {JSON}, {CBOR}, {', '.join(_OPENERS)} are"
     )
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > MAX_BODY_BYTES:
+        raise InputError(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read")
 
 
 def _media_type(content_type: str) -> str:
