@@ -49,8 +49,7 @@ ACCESS_CONTROL = [
 ]
 
 
-@pytest.fixture(scope="session")
-def bytecode() -> dict[str, str]:
+def compiled() -> dict[str, str]:
     """Creation bytecode by contract; compiled in folders of its own, so that other builds are not disturbed.
 
     Of several test processes the first compiles, and the others wait for it and find all done.
@@ -68,6 +67,11 @@ def bytecode() -> dict[str, str]:
         name: json.loads((out / Path(source).name / f"{name}.json").read_text())["bytecode"]["object"]
         for name, source in SOURCES.items()
     }
+
+
+@pytest.fixture(scope="session")
+def bytecode() -> dict[str, str]:
+    return compiled()
 
 
 def dev_account(index: int) -> LocalAccount:
@@ -116,11 +120,12 @@ def manifest(anvil: Anvil, deployer: LocalAccount, bytecode: dict[str, str]) -> 
             "EuroToken": list,
             "EnergyMarket": lambda: [*(entry.address for entry in deployed.values()), deployer.address],
         }[name]()
-        deployed[name] = _deploy(web3, deployer, bytecode[name], arguments)
+        deployed[name] = deploy(web3, deployer, bytecode[name], arguments)
     return Manifest(chain_id=anvil.chain_id, contracts=deployed)
 
 
-def _deploy(web3: Web3, deployer: LocalAccount, code: str, arguments: list[Any]) -> DeployedContract:
+def deploy(web3: Web3, deployer: LocalAccount, code: str, arguments: list[Any]) -> DeployedContract:
+    """Deploy creation bytecode and wait for it."""
     encoded = web3.codec.encode(["address"] * len(arguments), arguments).hex()
     transaction = {
         "from": deployer.address,
