@@ -89,7 +89,7 @@ class MqttSource:
     async def run(self) -> None:
         """Connect, and take what comes until cancelled. The session stays, so nothing is lost while away."""
         self._loop = asyncio.get_running_loop()
-        properties = Properties(PacketTypes.CONNECT)
+        properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._config.session_expiry_s
         properties.ReceiveMaximum = self._config.receive_maximum
         properties.MaximumPacketSize = MAX_BODY_BYTES + _PACKET_OVERHEAD_BYTES
@@ -125,7 +125,7 @@ class MqttSource:
         delay_s = float(_LEAST_DELAY_S)
         while True:
             try:
-                verdicts = await self._take(message.payload, getattr(message.properties, "ContentType", ""))
+                verdicts = await self._take(bytes(message.payload), getattr(message.properties, "ContentType", ""))
                 self._solved()
                 return msgspec.json.encode({"results": verdicts})
             except InputError as error:  # counted and kept by the log
@@ -144,10 +144,11 @@ class MqttSource:
         topic = getattr(message.properties, "ResponseTopic", "")
         if not topic or topic.startswith("$"):
             return None
-        properties = Properties(PacketTypes.PUBLISH)
+        properties = _properties(PacketTypes.PUBLISH)
         properties.ContentType = "application/json"
-        if hasattr(message.properties, "CorrelationData"):
-            properties.CorrelationData = message.properties.CorrelationData
+        correlation = getattr(message.properties, "CorrelationData", None)
+        if correlation is not None:
+            properties.CorrelationData = correlation
         try:
             return self._client.publish(topic, answer, _QOS, properties=properties)
         except ValueError as error:  # a topic with wildcards
@@ -158,6 +159,11 @@ class MqttSource:
         if problem != self.problem:
             _log.error("mqtt_problem", url=self._config.url, problem=problem)
         self.problem = problem
+
+    def _lost(self, problem: str) -> None:
+        """A connection ends after a refusal as well, and then the refusal is what an operator wants to read."""
+        if not self.problem:
+            self._report_problem(problem)
 
     def _solved(self) -> None:
         if self.problem:
@@ -197,7 +203,7 @@ class MqttSource:
 
     def _on_disconnect(self, _: Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
         self._connection += 1
-        self._hand_over(self._report_problem, f"disconnected: {reason}")
+        self._hand_over(self._lost, f"disconnected: {reason}")
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
         self._hand_over(self._accept, _Delivery(message, self._connection))
@@ -213,6 +219,10 @@ class MqttSource:
             self.counts["dropped"] += 1
             return
         self._waiting.put_nowait(delivery)
+
+
+def _properties(packet_type: int) -> Properties:
+    return Properties(packet_type)  # type: ignore[no-untyped-call]
 
 
 def _await_published(responses: Sequence[MQTTMessageInfo]) -> None:

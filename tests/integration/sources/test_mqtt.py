@@ -166,7 +166,10 @@ def test_connect__tls_and_password__are_used_and_wrong_ones_named(
         secret.write_text("wrong\n")
         oracle.stop()
         start_all([oracle])
-        eventually(lambda: "Not authorized" in oracle.status()["mqtt"]["problem"], "the refusal to be named")
+        eventually(
+            lambda: "Not authorized" in oracle.status()["mqtt"]["problem"],
+            f"the refusal to be named; {oracle.log()[-1000:]}",
+        )
     finally:
         broker.stop()
 
