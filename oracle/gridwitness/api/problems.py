@@ -18,6 +18,7 @@ from gridwitness.errors import (
     Overloaded,
     ProofError,
     RateLimited,
+    ReadingRejected,
     StoreError,
     StoreFull,
     TryLater,
@@ -63,7 +64,10 @@ def problem_of(error: GridwitnessError | ProblemError) -> Response:
             response.headers["connection"] = "close"
         return response
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    response = problem(status, error.message, **({"hint": error.hint} if error.hint else {}))
+    members = {"hint": error.hint} if error.hint else {}
+    if isinstance(error, ReadingRejected):  # a document of which nothing was taken
+        members["reason"] = error.reason
+    response = problem(status, error.message, **members)
     if isinstance(error, TryLater):
         response.headers["retry-after"] = str(error.retry_after_s)
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ import pytest_asyncio
 
 from gridwitness.api import CommitteeReply, Verdict, create_app
 from gridwitness.api.bodies import MAX_BODY_BYTES
+from gridwitness.api.problems import problem_of
 from gridwitness.errors import (
     ChainError,
     GridwitnessError,
@@ -18,6 +20,7 @@ from gridwitness.errors import (
     Overloaded,
     ProofError,
     RateLimited,
+    ReadingRejected,
     StoreError,
     StoreFull,
 )
@@ -219,3 +222,9 @@ async def test_get__large_integers__are_refused_before_the_store_sees_them(
     _detail(await client.get(f"/v1/batches/{STREAM}/{1 << 63}"), 422)
     _detail(await client.get(f"/v1/committee/votes/{STREAM}/{1 << 63}"), 422)
     assert oracle.asked == []
+
+
+def test_answer__document_refused_whole__names_the_reason() -> None:
+    response = problem_of(ReadingRejected("unknown_device", "nobody has that key"))
+    assert response.status_code == 400
+    assert json.loads(response.body)["reason"] == "unknown_device"
