@@ -14,10 +14,11 @@ from typing import Protocol
 from gridwitness.domain.devices import KeyType
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import low_s, p256_candidates, recover_signer, signing_key_id
-from gridwitness.errors import ReadingRejected
+from gridwitness.errors import Overloaded, ReadingRejected
 from gridwitness.sources.cose import SignedDocument
 
 _REMEMBERED = 65_536
+_SEARCH_PATIENCE_S = 0.5
 
 
 class Keyring(Protocol):
@@ -35,12 +36,14 @@ class Signers:
         self._keyring = keyring
         self._points: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
+        self._searching = threading.Lock()
 
     def identify(self, signed: SignedDocument) -> tuple[bytes, bytes]:
         """(device id, signature as `x || y || r || s` or `r || s || v`) of a signed document.
 
         Some milliseconds where a P-256 key is not known yet. Raises ReadingRejected: `wrong_signature` if no key can
-        have made it, `unknown_device` if none of those that can is a registered device's.
+        have made it, `unknown_device` if none of those that can is a registered device's. Raises Overloaded while
+        others' keys are being searched for.
         """
         digest = sha256(signed.document).digest()
         scalars = low_s(signed.key_type, signed.r, signed.s)
@@ -54,11 +57,20 @@ class Signers:
             return self._choose(signed, digest, [known + scalars])
         if signed.device_id and self._keyring.device_of_key(signed.device_id) is None:
             raise _unknown([signed.device_id])  # before anything costly is done for a stranger
-        device_id, signature = self._choose(
-            signed, digest, [point + scalars for point in p256_candidates(digest, scalars)]
-        )
+        device_id, signature = self._choose(signed, digest, self._search(digest, scalars))
         self._remember(signed.hint, signature[:64])
         return device_id, signature
+
+    def _search(self, digest: bytes, scalars: bytes) -> list[bytes]:
+        """Signatures with each P-256 key that can have made them; one search at a time, so that strangers' documents
+        take no more than one core from everybody else.
+        """
+        if not self._searching.acquire(timeout=_SEARCH_PATIENCE_S):
+            raise Overloaded("signers of other documents are being searched for; those known are not held up", 1)
+        try:
+            return [point + scalars for point in p256_candidates(digest, scalars)]
+        finally:
+            self._searching.release()
 
     def _choose(self, signed: SignedDocument, digest: bytes, signatures: list[bytes]) -> tuple[bytes, bytes]:
         if not signatures:

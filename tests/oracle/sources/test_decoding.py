@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gridwitness.domain.devices import KeyType
 from gridwitness.encoding.keys import DeviceKey, P256Key, is_signature_of, low_s, p256_candidates
-from gridwitness.errors import InputError, ReadingRejected, UnsupportedContent
+from gridwitness.errors import InputError, Overloaded, ReadingRejected, UnsupportedContent
 from gridwitness.sources.cose import FIRST_COUNTER, open_cose
 from gridwitness.sources.decoding import CBOR, COSE, JSON, decode
 from gridwitness.sources.documents import check_document
@@ -222,6 +222,25 @@ def test_identify__same_device_again__costs_no_search(monkeypatch: pytest.Monkey
     monkeypatch.setattr("gridwitness.sources.signers.p256_candidates", pytest.fail)
     (payload,) = decode(cose(HOME, senml_json(net_energy_record(2)), counter=2), COSE, signers)
     assert payload.device_id == "0x" + HOME.device_id.hex()
+
+
+def test_identify__another_search_is_under_way__is_put_off_unless_the_key_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    third = P256Key(333)
+    signers = Signers(Keys(HOME, third))
+    known, new = (cose(key, senml_json(net_energy_record(1))) for key in (HOME, third))
+    decode(known, COSE, signers)
+    monkeypatch.setattr("gridwitness.sources.signers._SEARCH_PATIENCE_S", 0.01)
+
+    def search(digest: bytes, scalars: bytes) -> list[bytes]:
+        assert len(decode(known, COSE, signers)) == 1
+        with pytest.raises(Overloaded):
+            decode(new, COSE, signers)
+        return p256_candidates(digest, scalars)
+
+    monkeypatch.setattr("gridwitness.sources.signers.p256_candidates", search)
+    assert decode(new, COSE, signers)[0].device_id == "0x" + third.device_id.hex()
 
 
 def test_identify__rotated_key__is_its_devices_again() -> None:
