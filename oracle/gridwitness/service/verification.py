@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from hashlib import sha256
+from multiprocessing.connection import wait
 
 import structlog
 
@@ -73,9 +76,8 @@ class Verifier:
         if not self._workers:
             return ThreadPoolExecutor(max_workers=1, thread_name_prefix="verify")
         # Spawned, not forked: this process has threads, and a fork would copy their locks.
-        return ProcessPoolExecutor(
-            self._workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_signals_to_the_parent
-        )
+        spawning = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._workers, mp_context=spawning, initializer=_begin_worker)
 
     def _replace(self, broken: Executor) -> None:
         """Once for all calls that found the same pool broken."""
@@ -86,5 +88,14 @@ class Verifier:
         broken.shutdown(wait=False)
 
 
-def _leave_signals_to_the_parent() -> None:
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when it does, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()

@@ -94,7 +94,7 @@ def dead_letters(
         f" WHERE id > ?1 {clause} ORDER BY id LIMIT ?2",
         (after, limit) if reason is None else (after, limit, reason),
     )
-    return [DeadLetter(*columns, bool(is_whole)) for *columns, is_whole in rows.fetchall()]
+    return [DeadLetter(*row[:-1], is_whole=bool(row[-1])) for row in rows.fetchall()]
 
 
 def remove_dead_letters(connection: sqlite3.Connection, ids: Sequence[int]) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from gridwitness.store import Database, ReadingLog
 
 # Ingests through the service with its group commit, and prints each counter once it is acknowledged.
@@ -29,7 +31,7 @@ async def main():
     clock = SystemClock()
     log = ReadingLog(Database(Path(sys.argv[1])))
     fleet = Fleet(registry, ZONE)
-    ingest = Ingest(Admission(fleet, clock, REGISTRY), Decoder(fleet), log, clock)
+    ingest = Ingest(Admission(fleet, clock, REGISTRY, int(sys.argv[2])), Decoder(fleet), log, clock)
     async def post(counter):
         payload = to_payload(net_energy(key, counter, FIRST_SLOT + counter, counter))
         (verdict,) = await ingest.submit([payload])
@@ -40,18 +42,22 @@ async def main():
 
 asyncio.run(main())
 """
-_ACKNOWLEDGEMENTS = (1, 20, 150)
 
 
 # INV-O1, INV-O10
-def test_ingest__killed_in_the_middle__every_acknowledged_reading_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("verify_workers", "counts"), [(0, (1, 20, 150)), (1, (30,))])
+def test_ingest__killed_in_the_middle__every_acknowledged_reading_is_there(
+    tmp_path: Path, verify_workers: int, counts: tuple[int, ...]
+) -> None:
     path = tmp_path / "oracle.sqlite"
-    for count in _ACKNOWLEDGEMENTS:
+    for count in counts:
         path.unlink(missing_ok=True)
-        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", _WRITER, str(path), str(verify_workers)]
+        writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
         acknowledged = [int(writer.stdout.readline()) for _ in range(count)]
         writer.send_signal(signal.SIGKILL)
+        # Comes to its end only when the workers, which hold the pipe too, have ended with their parent.
         acknowledged += [int(line) for line in writer.stdout.read().split()]
         writer.wait()
         database = Database(path)
