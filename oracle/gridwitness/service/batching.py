@@ -7,10 +7,12 @@ before and the signed readings, every oracle computes the same scores, leaves, r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import msgspec
+import structlog
 
 from gridwitness.domain.batches import AttestedBatch, Batch, BatchMeta
 from gridwitness.domain.readings import Profile, ScoredReading, SignedReading
@@ -87,6 +89,11 @@ class BatchRules:
     max_wait_s: int = 900
     max_readings: int = 4_096
     profile_grace_s: int = 3_600
+
+
+def batch_in_log(stream: str, seq: int) -> AbstractContextManager[None]:
+    """Within it, every log line carries the `batch` it is about, `<stream>:<seq>`; threads started from it too."""
+    return structlog.contextvars.bound_contextvars(batch=f"{stream}:{seq}")
 
 
 class BatchKind(Protocol):

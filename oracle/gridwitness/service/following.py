@@ -14,8 +14,9 @@ from gridwitness.domain.readings import SignedReading
 from gridwitness.encoding.eip712 import head_of
 from gridwitness.errors import CommitteeError, InputError
 from gridwitness.service.admission import Admission
-from gridwitness.service.batching import BatchKind, Place, Prepared, attach
+from gridwitness.service.batching import BatchKind, Place, Prepared, attach, batch_in_log
 from gridwitness.service.clock import Clock
+from gridwitness.service.instruments import Instruments
 from gridwitness.service.messages import BatchContent, to_hex
 from gridwitness.service.peers import Peers
 from gridwitness.sources.payloads import to_signed
@@ -50,7 +51,9 @@ class Follower:
         admission: Admission,
         peers: Peers,
         clock: Clock,
+        instruments: Instruments | None = None,
     ) -> None:
+        self._instruments = instruments or Instruments()
         self.kind = kind
         self.committee = CommitteeState(0, ())
         self.problem = "the chain was not read yet"
@@ -118,19 +121,24 @@ class Follower:
             if not await self._catch_up(seq, digest):
                 return
         self.problem = ""
-        await asyncio.to_thread(self._batches.finalise, self.kind.stream_id, final_block)
+        for became_final in await asyncio.to_thread(self._batches.finalise, self.kind.stream_id, final_block):
+            with batch_in_log(self.kind.name, became_final):
+                _log.info("batch_final", head_block=final_block)
 
     async def _catch_up(self, seq: int, digest: bytes) -> bool:
         attested = await asyncio.to_thread(self._stream.attested, max(seq - 1, 0))
         if seq and (not attested or attested[0].digest != digest):
-            _log.warning("batch_reorganised", stream=self.kind.name, seq=seq, digest=to_hex(digest))
-            await asyncio.to_thread(self.kind.roll_back, seq - 1)
+            with batch_in_log(self.kind.name, seq):
+                _log.warning("batch_reorganised", digest=to_hex(digest))
+                await asyncio.to_thread(self.kind.roll_back, seq - 1)
+            self._instruments.reorganised(self.kind.name)
             return False
         for item in attested:
             if item.seq <= seq:
                 continue
             try:
-                await self._take(item)
+                with batch_in_log(self.kind.name, item.seq):
+                    await self._take(item)
             except (InputError, CommitteeError) as error:
                 self.problem = f"{self.kind.name}: batch {item.seq}: {error.message}"
                 return False
@@ -142,12 +150,15 @@ class Follower:
         prepared, adopted = await self._recompute(item)
         await self.adopt(adopted)
         await asyncio.to_thread(self.kind.commit, prepared, StoredBatch(item, "attested", prepared.keys))
+        self._instruments.attested(prepared.scored, item.meta.flagged_count)
+        delay_s = self._clock.now() - item.meta.time_to
+        if self._state is not None and item.seq == self._state.seq:  # not one that was merely missed for long
+            self._instruments.delayed(self.kind.name, delay_s)
         _log.info(
             "batch_attested",
-            stream=self.kind.name,
-            seq=item.seq,
             count=item.meta.count,
             flagged=item.meta.flagged_count,
+            delay_s=delay_s,
             block=item.block_number,
             digest=to_hex(item.digest),
         )
@@ -169,7 +180,7 @@ class Follower:
             except (CommitteeError, InputError) as error:
                 failures.append(error.message)
         if item.supersedes:  # made by hand, to take the place of one that was wrong: not for oracles to compute
-            _log.warning("batch_not_computed", stream=self.kind.name, seq=item.seq, supersedes=item.supersedes)
+            _log.warning("batch_not_computed", supersedes=item.supersedes)
             return await asyncio.to_thread(self.kind.opaque, item), []
         raise CommitteeError(f"no member's content gives its root: {'; '.join(failures) or 'there are no peers'}")
 

@@ -34,6 +34,7 @@ from gridwitness.errors import InputError, Overloaded, RateLimited, ReadingRejec
 from gridwitness.service.admission import Admission
 from gridwitness.service.clock import Clock
 from gridwitness.service.evidence import Decoder
+from gridwitness.service.instruments import Instruments
 from gridwitness.service.rate_limits import DeviceRate, DeviceRates
 from gridwitness.sources.decoding import JSON
 from gridwitness.sources.payloads import ReadingPayload
@@ -96,7 +97,9 @@ class Ingest:
         log: ReadingLog,
         clock: Clock,
         limits: IngestLimits | None = None,
+        instruments: Instruments | None = None,
     ) -> None:
+        self._instruments = instruments or Instruments()
         self._admission = admission
         self._decoder = decoder
         self._log = log
@@ -188,6 +191,10 @@ class Ingest:
     async def _submit_within_rates(self, payloads: Sequence[ReadingPayload], source: str) -> list[Verdict]:
         if self._front is not None:
             return await self._front.verdicts(payloads, source)
+        return await self.settle_here(payloads, source)
+
+    async def settle_here(self, payloads: Sequence[ReadingPayload], source: str) -> list[Verdict]:
+        """`settle` for one call whose signatures are verified here."""
         return (await self.settle([Parcel(source, payloads)]))[0]
 
     async def settle(
@@ -240,9 +247,7 @@ class Ingest:
             highest = await asyncio.to_thread(self._log.highest_counter, device_id)
             if highest is not None and payload.counter > highest + self._limits.max_counter_jump:
                 reason = "counter_far_ahead"
-                message += (
-                    f"; the highest counter known is {highest}, {self._limits.max_counter_jump} may be skipped"
-                )
+                message += f"; the highest counter known is {highest}, {self._limits.max_counter_jump} may be skipped"
         return Rejection(reason, message, msgspec.json.encode(payload), source)
 
     async def _append(self, calls: Sequence[_Call]) -> None:
@@ -265,6 +270,8 @@ class Ingest:
             try:
                 outcomes = await asyncio.to_thread(self._write, calls, self._clock.now())
                 self.problem = ""
+                self._instruments.group_readings.observe(len(outcomes))
+                self._instruments.duplicates.inc(outcomes.count(Append.DUPLICATE))
             except Exception as error:
                 self.problem = error.message if isinstance(error, StoreError) else repr(error)
                 for call in calls:

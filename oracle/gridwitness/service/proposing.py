@@ -15,7 +15,7 @@ from gridwitness.chain.attestation import encode_attest
 from gridwitness.domain.readings import SignedReading
 from gridwitness.encoding.keys import recover_signer
 from gridwitness.errors import CommitteeError, InputError
-from gridwitness.service.batching import Place, Prepared, Window, attach, id_of_key
+from gridwitness.service.batching import Place, Prepared, Window, attach, batch_in_log, id_of_key
 from gridwitness.service.following import Follower
 from gridwitness.service.messages import BatchContent, Refusal, SignAnswer, SignRequest, to_hex
 from gridwitness.service.peers import Peers
@@ -86,7 +86,8 @@ class Proposer:
         """Allow another attempt at the batch submitted: its transaction failed."""
         self.submission = None
         self._attempt += 1
-        self._postpone(reason)
+        with batch_in_log(self._follower.kind.name, self._seq):
+            self._postpone(reason)
 
     async def step(self, now: int) -> None:
         """Propose if something is due and it is this oracle's turn. Raises StoreError."""
@@ -97,6 +98,10 @@ class Proposer:
             self._seq, self._due_since, self._attempt, self.submission, self.problem = place.seq, None, 0, None, ""
         if self.submission is not None:
             return
+        with batch_in_log(self._follower.kind.name, place.seq):
+            await self._propose_if_due(place, now)
+
+    async def _propose_if_due(self, place: Place, now: int) -> None:
         try:
             bound = await asyncio.to_thread(self._signer.bound, self._follower.kind.stream_id, place.seq)
             keys = bound.keys if bound is not None else await asyncio.to_thread(self._follower.kind.due, now)
@@ -212,7 +217,7 @@ class Proposer:
                 raise self._peers.failed(address, answer.problem, answer.detail)
             return self._checked(address, proposal, answer)
         except (CommitteeError, InputError) as error:
-            _log.warning("member_failed", stream=self._follower.kind.name, seq=place.seq, error=error.message)
+            _log.warning("member_failed", member=address, error=error.message)
             return None
 
     def _checked(self, address: str, proposal: Proposal, answer: SignAnswer) -> bytes:
@@ -243,8 +248,6 @@ class Proposer:
         calldata = encode_attest(batch, committee.threshold, mask, ordered, others)
         _log.info(
             "batch_signed",
-            stream=kind.name,
-            seq=batch.seq,
             signatures=len(ordered),
             count=batch.meta.count,
             valid_until=batch.valid_until,

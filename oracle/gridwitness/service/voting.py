@@ -10,7 +10,7 @@ import structlog
 from gridwitness.api.protocols import CommitteeReply
 from gridwitness.errors import InputError, ReadingRejected
 from gridwitness.service.admission import Admission
-from gridwitness.service.batching import Place, Window, attach, hex20, hex32
+from gridwitness.service.batching import Place, Window, attach, batch_in_log, hex20, hex32
 from gridwitness.service.fleet import Fleet
 from gridwitness.service.following import Follower
 from gridwitness.service.messages import (
@@ -44,6 +44,10 @@ class Voter:
         follower = self._followers.get(stream)
         if follower is None:
             raise InputError(f"stream {request.stream} is not one this oracle serves")
+        with batch_in_log(follower.kind.name, request.seq):
+            return await self._answer(follower, request)
+
+    async def _answer(self, follower: Follower, request: SignRequest) -> CommitteeReply:
         async with follower.lock:
             try:
                 answer = await self._consider(follower, request)
@@ -52,13 +56,9 @@ class Voter:
             except InputError as error:
                 answer = Refusal("invalid", error.message)
         if isinstance(answer, Refusal):
-            _log.info(
-                "proposal_refused",
-                stream=follower.kind.name,
-                seq=request.seq,
-                problem=answer.problem,
-                detail=answer.detail,
-            )
+            _log.info("proposal_refused", problem=answer.problem, detail=answer.detail)
+        else:
+            _log.info("proposal_signed", digest=answer.digest)
         return CommitteeReply(isinstance(answer, SignAnswer), encode_message(answer))
 
     async def vote(self, follower: Follower, proposal: Proposal) -> bytes:
@@ -101,7 +101,7 @@ class Voter:
         proposal = self.signer.propose(prepared, place, window)
         conflict = await asyncio.to_thread(self.signer.conflict, proposal)
         if conflict:
-            _log.warning("second_proposal", stream=kind.name, seq=request.seq, detail=conflict)
+            _log.warning("second_proposal", detail=conflict)
             return Refusal("voted", conflict)
         await follower.adopt(list(attached.values()))
         signature = await self.vote(follower, proposal)

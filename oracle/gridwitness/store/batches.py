@@ -173,20 +173,30 @@ class BatchLog:
             connection.execute("DELETE FROM checkpoints WHERE seq > ?", (seq,))
             connection.execute("DELETE FROM batches WHERE stream = ? AND seq > ?", (stream, seq))
 
-    def finalise(self, stream: bytes, up_to_block: int) -> int:
-        """Mark batches mined at or before a block as final; returns how many became so."""
+    def newest_final(self, stream: bytes) -> int:
+        """Number of the newest batch that is final; 0 without any."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT seq FROM batches WHERE stream = ? AND status = 'final' ORDER BY seq DESC LIMIT 1", (stream,)
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def finalise(self, stream: bytes, up_to_block: int) -> list[int]:
+        """Mark batches mined at or before a block as final; returns the numbers of those that became so."""
         with self._database.read() as connection:
             waiting = connection.execute(
                 "SELECT 1 FROM batches WHERE stream = ? AND block <= ? AND status = 'attested' LIMIT 1",
                 (stream, up_to_block),
             ).fetchone()
         if waiting is None:
-            return 0
+            return []
         with self._database.write() as connection:
-            return connection.execute(
-                "UPDATE batches SET status = 'final' WHERE stream = ? AND block <= ? AND status = 'attested'",
+            found = connection.execute(
+                "UPDATE batches SET status = 'final' WHERE stream = ? AND block <= ? AND status = 'attested'"
+                " RETURNING seq",
                 (stream, up_to_block),
-            ).rowcount
+            ).fetchall()
+        return sorted(seq for (seq,) in found)
 
     def checkpoint(self, seq: int) -> bytes | None:
         """The scorer's state after batch `seq`; None before the first. Raises StoreError if it is gone or altered."""
