@@ -15,6 +15,7 @@ _ERROR_EXIT_CODE = 2
 _COMMANDS = {
     "demo": "demo",
     "run": "run",
+    "worker": "worker",
     "replay": "replay",
     "prove": "proof",
     "verify": "proof",
@@ -37,7 +38,7 @@ def _options(
 
     \b
     Start here:  gridwitness demo            a day of a community, on a chain of its own
-                 gridwitness run --help      operate an oracle
+                 gridwitness run --help      operate an oracle; `worker` verifies for a large one
                  gridwitness prove --help    get the proof of a reading; `verify` checks it
                  gridwitness agent --help    make a day's orders from a meter's history
                  gridwitness bench --help    measure the scoring on your own data

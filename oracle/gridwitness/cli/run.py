@@ -46,7 +46,9 @@ def run(
     Other settings: readings_stream, profiles_stream, clock ("system" or "chain"), poll_interval_s, grace_s,
     max_wait_s, max_readings, profile_grace_s, takeover_s, batch_validity_s, peer_timeout_s, confirmations,
     most_connections, body_timeout_s, and for MQTT mqtt_url, mqtt_topics, mqtt_group, mqtt_client_id, mqtt_user,
-    mqtt_password_file, mqtt_ca_file, mqtt_receive_maximum, mqtt_session_expiry_s; what is taken in at once and kept:
+    mqtt_password_file, mqtt_ca_file, mqtt_receive_maximum, mqtt_session_expiry_s; for verification by
+    workers (see `gridwitness worker --help`) nats_url, nats_user, nats_password_file, nats_ca_file, partitions,
+    nats_max_bytes, nats_answer_timeout_s, reverify_share; what is taken in at once and kept:
     verify_workers, max_waiting_readings, max_waiting_bytes, device_readings_per_s, device_burst, device_buckets,
     max_counter_jump, deadletters_kept.
     """

@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 
 from gridwitness.cli.chain_settings import Address, ChainSettings
-from gridwitness.cli.toml_settings import Listen, host_and_port
+from gridwitness.cli.toml_settings import Listen, NatsUrl, host_and_port
 from gridwitness.service.batching import BatchRules
 from gridwitness.service.ingest import IngestLimits
 from gridwitness.service.node import NodeConfig
 from gridwitness.service.rate_limits import DeviceRate
+from gridwitness.service.scaleout.link import NatsConfig
+from gridwitness.service.scaleout.oracle import ScaleOutConfig
 from gridwitness.service.signing import MAX_VALIDITY_S
 from gridwitness.sources.mqtt import MqttConfig
 from gridwitness.store import DEADLETTERS_KEPT
@@ -60,6 +62,14 @@ class OracleSettings(ChainSettings):
     mqtt_ca_file: Path | None = None
     mqtt_receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 256
     mqtt_session_expiry_s: Annotated[int, Field(ge=60, lt=1 << 32)] = 7 * 86_400
+    nats_url: NatsUrl = ""
+    nats_user: str = ""
+    nats_password_file: Path | None = None
+    nats_ca_file: Path | None = None
+    partitions: Annotated[int, Field(ge=1, le=1_024)] = 16
+    nats_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30
+    nats_answer_timeout_s: Annotated[float, Field(ge=1, le=300)] = 15
+    reverify_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     verify_workers: Annotated[int, Field(ge=0, le=64)] = (os.cpu_count() or 1) - 1
     max_waiting_readings: Annotated[int, Field(ge=1_000)] = 50_000
     max_waiting_bytes: Annotated[int, Field(ge=1 << 20)] = 64 << 20
@@ -93,6 +103,7 @@ class OracleSettings(ChainSettings):
             dry_run=self.dry_run and not live,
             rules=BatchRules(self.grace_s, self.max_wait_s, self.max_readings, self.profile_grace_s),
             mqtt=self._mqtt_config() if self.mqtt_url else None,
+            scale_out=self._scale_out_config() if self.nats_url else None,
             verify_workers=self.verify_workers,
             deadletters_kept=self.deadletters_kept,
             limits=IngestLimits(
@@ -101,6 +112,15 @@ class OracleSettings(ChainSettings):
                 self.max_counter_jump,
                 DeviceRate(self.device_readings_per_s, self.device_burst, self.device_buckets),
             ),
+        )
+
+    def _scale_out_config(self) -> ScaleOutConfig:
+        return ScaleOutConfig(
+            nats=NatsConfig(self.nats_url, self.nats_user, self.nats_password_file, self.nats_ca_file),
+            partitions=self.partitions,
+            max_bytes=self.nats_max_bytes,
+            answer_timeout_s=self.nats_answer_timeout_s,
+            reverify_share=self.reverify_share,
         )
 
     def _mqtt_config(self) -> MqttConfig:

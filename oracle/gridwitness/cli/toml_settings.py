@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from gridwitness.errors import ConfigError
@@ -26,6 +26,10 @@ def _listenable(listen: str) -> str:
 
 # Where to listen, host:port; port 0 takes a free one.
 Listen = Annotated[str, AfterValidator(_listenable)]
+
+
+# A broker of NATS; empty for none.
+NatsUrl = Annotated[str, Field(pattern=r"^((nats|tls)://.+)?$")]
 
 
 def host_and_port(listen: str) -> tuple[str, int]:

@@ -38,6 +38,7 @@ from gridwitness.service.profile_batches import ProfileBatches
 from gridwitness.service.proposing import Proposer, Submission
 from gridwitness.service.proving import Prover
 from gridwitness.service.reading_batches import ReadingBatches
+from gridwitness.service.scaleout.oracle import ScaleOut, ScaleOutConfig
 from gridwitness.service.signing import Signer
 from gridwitness.service.voting import Voter
 from gridwitness.sources.decoding import JSON
@@ -70,6 +71,7 @@ class NodeConfig:
     outbox: OutboxRules = field(default_factory=OutboxRules)
     dry_run: bool = True
     mqtt: MqttConfig | None = None
+    scale_out: ScaleOutConfig | None = None
     verify_workers: int = 0
     deadletters_kept: int = DEADLETTERS_KEPT
     limits: IngestLimits = field(default_factory=IngestLimits)
@@ -97,7 +99,13 @@ class OracleNode:
         self._fleet = Fleet(RegistryFollower(chain), config.zone)
         self._registry_domain = registry_domain(chain.chain_id, manifest.address("DeviceRegistry"))
         self._admission = Admission(self._fleet, self._clock, self._registry_domain, config.verify_workers)
-        self._ingest = Ingest(self._admission, Decoder(self._fleet), self._readings, self._clock, config.limits)
+        decoder = Decoder(self._fleet)
+        self._ingest = Ingest(self._admission, decoder, self._readings, self._clock, config.limits)
+        self._scale_out = None
+        if config.scale_out is not None:
+            self._scale_out = ScaleOut(
+                config.scale_out, self.address, self._registry_domain, self._ingest, decoder, self._readings
+            )
         self._mqtt = None if config.mqtt is None else MqttSource(config.mqtt, partial(self.ingest, source="mqtt"))
         others = {address: url for address, url in config.peers.items() if address != self.address}
         self._peers = peers or Peers(others, config.peer_timeout_s)
@@ -160,10 +168,10 @@ class OracleNode:
         """Follow, propose and submit until `stop` is called. Trouble with chain or disk is logged and tried again."""
         _log.info("oracle_started", name=self.config.name, address=self.address, dry_run=self.config.dry_run)
         async with asyncio.TaskGroup() as sources:
-            taking = None if self._mqtt is None else sources.create_task(self._mqtt.run())
+            taking = [sources.create_task(source.run()) for source in (self._scale_out, self._mqtt) if source]
             await self._step_until_stopped()
-            if taking is not None:
-                taking.cancel()
+            for task in taking:
+                task.cancel()
         _log.info("oracle_stopped", name=self.config.name)
 
     async def _step_until_stopped(self) -> None:
@@ -316,6 +324,7 @@ class OracleNode:
             "challenges": self._answerer.report,
             "members": self._peers.report(),
             "mqtt": {} if self._mqtt is None else self._mqtt.report(),
+            "nats": {} if self._scale_out is None else self._scale_out.report(),
             "outbox": {} if self._outbox is None else self._outbox.counts(),
             "account": describe_account(self._outbox),
             "model_hash": to_hex(Scorer().model_hash),
@@ -331,6 +340,8 @@ class OracleNode:
         problems.append(self._ingest.problem)
         if self._mqtt is not None and self._mqtt.problem:
             problems.append(f"mqtt: {self._mqtt.problem}")
+        if self._scale_out is not None and self._scale_out.problem:
+            problems.append(f"nats: {self._scale_out.problem}")
         problems += [
             f"{follower.kind.name}: {self.address} is not in the committee"
             for follower in self._followers.values()

@@ -1,0 +1,1 @@
+"""Past one machine: readings over NATS JetStream, verified by any number of workers, logged by the oracle."""
