@@ -22,7 +22,7 @@ from gridwitness.chain.lease import lease_key
 from gridwitness.chain.node import Block
 from gridwitness.chain.outbox_store import Attempt, Intent, OutboxState, OutboxStore
 from gridwitness.chain.refusals import is_known, is_too_cheap, is_too_much
-from gridwitness.chain.runway import Runway, Spending, runway
+from gridwitness.chain.runway import Runway, Spending, runway, runway_warnings
 from gridwitness.chain.signing_key import SigningKey, Transaction, sign_transaction
 from gridwitness.errors import ChainError, GridwitnessError, NodeUnavailable, Reverted, StoreError
 
@@ -31,6 +31,7 @@ _ON_CHAIN = (OutboxState.MINED, OutboxState.FAILED, OutboxState.FINAL)
 MAX_IN_FLIGHT = 16  # nodes keep about this many of one account in their public pool
 _CANCEL_GAS = 21_000  # a transfer of nothing
 _NOTICE_DEPTH = 2  # blocks on a lost nonce before the alarm: nodes behind a balancer differ by one
+_LOOK_BACK = 256  # blocks in which what was final is looked for again after a reorganisation
 CANCELLED = "cancelled by an operator"
 
 
@@ -69,9 +70,7 @@ class Outbox:
         *,
         lease_folder: Path | None = None,
     ) -> None:
-        """Raises StoreError if another process uses the file or the key, ConfigError if the file is of another account
-        or chain. `lease_folder` is for tests.
-        """
+        """Raises StoreError if file or key are in use, ConfigError if the file is another account's or chain's."""
         genesis = chain.node.block(0)
         # Chain ids of test chains repeat; nonces of a chain that was reset would never be mined.
         history = genesis.hash.hex()[:16] if genesis is not None else ""
@@ -82,12 +81,11 @@ class Outbox:
             self._end_lease()
             raise
         self._chain = chain
-        self._key = key
-        self._address = key.address
+        self._key, self._address = key, key.address
         self._rules = rules or OutboxRules()
         self._step_lock = threading.Lock()
         self._balance_wei: int | None = None
-        self._balance_head = b""
+        self._seen: Block | None = None  # head of the last step
         self._halted = self._store.nonces().halted
 
     def close(self) -> None:
@@ -102,10 +100,7 @@ class Outbox:
             self._lease = None
 
     def enqueue(self, key: str, to: str, calldata: bytes) -> None:
-        """Queue a call of contract `to`; the same key again changes nothing.
-
-        Raises StoreError if the key stands for another call.
-        """
+        """Queue a call of contract `to`; the same key again changes nothing, but for another call is a StoreError."""
         intent = self._store.add(key, to, calldata)
         if (intent.recipient, intent.calldata) != (to, calldata):
             raise StoreError(f"outbox key {key} stands for another call already")
@@ -134,12 +129,17 @@ class Outbox:
 
     def warnings(self) -> list[str]:
         """What should be seen to before it becomes a problem."""
-        left = self.runway()
-        if left is None or left.days is None or left.days >= self._rules.runway_alarm_days:
-            return []
-        return [
-            f"{self._address} has money for {left.days:.1f} days; the alarm is at {self._rules.runway_alarm_days:g}"
-        ]
+        return runway_warnings(self.runway(), self._address, self._rules.runway_alarm_days)
+
+    @property
+    def is_leased(self) -> bool:
+        """Whether other processes of this machine are kept from the key; they are not on a development chain."""
+        return self._lease is not None
+
+    def oldest_in_flight_at(self) -> float | None:
+        """When the oldest transaction was first signed that is in no block yet (unix seconds); None without any."""
+        in_flight = self._store.unsettled(*_IN_FLIGHT)
+        return min((one.signed_at for intent in in_flight for one in self._store.attempts(intent)), default=None)
 
     def retry(self, key: str) -> bool:
         """Queue an intent anew that failed for good; whether it was one."""
@@ -166,8 +166,8 @@ class Outbox:
         """Take every intent as far as it gets now. Raises ChainError if the node does not answer; step again later."""
         with self._step_lock:
             head = self._chain.head()
-            if head.hash != self._balance_head:
-                self._balance_wei, self._balance_head = self._chain.node.balance_wei(self._address), head.hash
+            if self._seen is None or head.hash != self._seen.hash:
+                self._balance_wei = self._chain.node.balance_wei(self._address)
             self._obey()
             for intent in self._store.unsettled(*_IN_FLIGHT, *_ON_CHAIN):
                 self._observe(intent, head)
@@ -208,12 +208,18 @@ class Outbox:
             self._store.record_nonces(used)
         elif used > nonces.next:
             self._halt(f"nonce {used - 1} of {self._address} was used, but not by this outbox")
-        for intent in self._store.settled_from(used):
+        for intent in self._store.settled_from(used, head.number - _LOOK_BACK if self._is_reorganised() else None):
             self._observe(intent, head)
+        self._seen = head
         for intent in self._store.unsettled(*_IN_FLIGHT):
             assert intent.nonce is not None
             if nonces.forgiven_below <= intent.nonce < used and self._is_nonce_lost(intent, head, _NOTICE_DEPTH):
                 self._halt(f"nonce {intent.nonce} of {self._address}, meant for {intent.key}, was used by another")
+
+    def _is_reorganised(self) -> bool:
+        """Whether the last step's head is not in the chain any more, or there was none."""
+        block = None if self._seen is None else self._chain.node.block(self._seen.number)
+        return self._seen is None or block is None or block.hash != self._seen.hash
 
     def _halt(self, reason: str) -> None:
         if not self._halted:
@@ -320,11 +326,10 @@ class Outbox:
             state = OutboxState.FAILED if too_much else OutboxState.QUEUED
             self._store.record_state(intent, state, settled=too_much, error=error.message)
             return too_much
-        fees = first_fees(Fees(*self._chain.fees()), self._rules.max_fee_per_gas_wei)
+        fees, nonce = first_fees(Fees(*self._chain.fees()), self._rules.max_fee_per_gas_wei), self._store.nonces().next
         if isinstance(fees, str):
             self._store.record_state(intent, OutboxState.QUEUED, error=fees)
             return False
-        nonce = self._store.nonces().next
         assert nonce is not None  # every step looks first
         self._sign(intent, nonce, fees, gas)
         return True

@@ -224,11 +224,11 @@ class OutboxStore:
         with self._transaction() as database:
             return [_intent(row) for row in database.execute("SELECT * FROM intents ORDER BY id")]
 
-    def settled_from(self, nonce: int) -> list[Intent]:
-        """Settled intents whose nonce is `nonce` or above."""
-        query = "SELECT * FROM intents WHERE settled = 1 AND nonce >= ? ORDER BY nonce"
+    def settled_from(self, nonce: int, block: int | None) -> list[Intent]:
+        """Settled intents with that nonce or a higher one, or mined in that block or a later one."""
+        query = "SELECT * FROM intents WHERE settled = 1 AND (nonce >= ? OR block_number >= ?) ORDER BY nonce"
         with self._transaction() as database:
-            return [_intent(row) for row in database.execute(query, (nonce,))]
+            return [_intent(row) for row in database.execute(query, (nonce, block))]
 
     def nonces(self) -> Nonces:
         """What is known of the account's nonces."""
