@@ -11,14 +11,13 @@ from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import DeployedContract, Manifest
 from gridwitness.domain.batches import BatchStatus
 from gridwitness.domain.devices import DeviceStatus
-from gridwitness.encoding.eip712 import Domain, registry_domain, signed_digest
+from gridwitness.encoding.eip712 import registry_domain, signed_digest
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import is_signature_of
 from gridwitness.encoding.leaves import signature_hash
 from gridwitness.encoding.merkle import mountain_height, range_leaf, range_peak, tree_root
 from gridwitness.encoding.packing import energy_bytes, pack_meta
 from gridwitness.errors import ProofError, ReadingRejected
-from gridwitness.service.evidence import gateway_of
 from gridwitness.service.proofs import ProofFile
 from gridwitness.sources.documents import check_document
 
@@ -31,7 +30,9 @@ def check_offline(file: ProofFile) -> Iterator[str]:
         what = "a document that says exactly this" if file.document_signed else "exactly this reading"
         yield f"{who} signed {what}"
         if file.gateway_signature:
-            yield f"gateway {_check_gateway(file)} co-signed it: the device does not sign by itself"
+            if not file.gateway:
+                raise ProofError("gateway_signature is not one over what the device signed")
+            yield f"gateway {file.gateway} co-signed it: the device does not sign by itself"
     else:
         _check_energies(file)
         yield f"the {len(file.energy_wh)} energies are those of the leaf"
@@ -74,24 +75,14 @@ def _check_device_signature(file: ProofFile) -> None:
     if given != expected:
         what = "device_signature and signed_document hash" if signed.document else "device_signature hashes"
         raise ProofError(f"{what} to 0x{given.hex()}, the leaf has 0x{expected.hex()}")
-    if not is_signature_of(file.device_key, signed_digest(_domain(file), signed), signed.signature):
+    domain = registry_domain(file.chain_id, file.contracts["DeviceRegistry"])
+    if not is_signature_of(file.device_key, signed_digest(domain, signed), signed.signature):
         what = "document" if signed.document else "reading"
         raise ProofError(f"device_signature is not by key 0x{file.device_key.hex()} over this {what}")
     try:
         check_document(signed)
     except ReadingRejected as rejected:
         raise ProofError(f"signed_document does not bear the leaf out: {rejected.message}") from rejected
-
-
-def _check_gateway(file: ProofFile) -> str:
-    gateway = gateway_of(_domain(file), file.signed_reading())
-    if not gateway:
-        raise ProofError("gateway_signature is not one over what the device signed")
-    return gateway
-
-
-def _domain(file: ProofFile) -> Domain:
-    return registry_domain(file.chain_id, file.contracts["DeviceRegistry"])
 
 
 def _check_energies(file: ProofFile) -> None:

@@ -18,6 +18,7 @@ from gridwitness.encoding.keys import signing_key_id
 from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, leaf_hash, profile_fields, reading_fields
 from gridwitness.encoding.packing import pack_meta, unpack_meta
 from gridwitness.errors import ProofError
+from gridwitness.service.evidence import gateway_of
 from gridwitness.service.proof_values import Table
 from gridwitness.sources.quantities import unit_of
 
@@ -95,12 +96,20 @@ class ProofFile:
             document["device_signature"] = _hex(self.signature)
             document["device_key"] = _hex(self.device_key)
             document |= {name: _hex(value) for name, value in self._optional().items() if value}
+            document |= {"gateway": self.gateway} if self.gateway else {}
         else:
             document["energy_wh"] = list(self.energy_wh)
         return document
 
     def _optional(self) -> dict[str, bytes]:
         return {"signed_document": self.document_signed, "gateway_signature": self.gateway_signature}
+
+    @property
+    def gateway(self) -> str:
+        """Address of the gateway that co-signed the reading; empty if none did, or nobody can have."""
+        if not self.gateway_signature:
+            return ""
+        return gateway_of(registry_domain(self.chain_id, self.contracts["DeviceRegistry"]), self.signed_reading())
 
     def signed_reading(self) -> SignedReading:
         """The reading with all that speaks for it. Raises ProofError for a proof of a profile."""
@@ -195,6 +204,8 @@ def parse_proof(document: object) -> ProofFile:
         gateway_signature=_optional_data(root, kind, "gateway_signature"),
     )
     _check_statement(root.table("statement"), file.statement())
+    if root.has("gateway") and root.value("gateway") != file.gateway:
+        raise ProofError(f"gateway is {root.value('gateway')}, gateway_signature is by {file.gateway or 'nobody'}")
     return file
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -94,13 +95,20 @@ def gridwitness(*arguments: str) -> Any:
     return CliRunner().invoke(build_app(list(arguments)), list(arguments))
 
 
+def verified(chain: Chain, folder: Path, proof: dict[str, Any]) -> str:
+    """What `gridwitness verify` says of a proof."""
+    (folder / "proof.json").write_text(json.dumps(proof))
+    checked = gridwitness("verify", str(folder / "proof.json"), "--rpc", chain.node.url)
+    return str(checked.output) + str(checked.exception or "")
+
+
 def co_signed(village: Village, signed: SignedReading, gateway: Secp256k1Key) -> SignedReading:
     digest = signed_digest(village.meters[0].domain, signed)
     return replace(signed, gateway_signature=gateway.sign(digest))
 
 
 def test_post__gateway_keeps_the_key__is_marked_and_needs_to_be_a_delegate(
-    committee: list[Oracle], village: Village, chain: Chain, transmitter: LocalAccount
+    committee: list[Oracle], village: Village, chain: Chain, tmp_path: Path
 ) -> None:
     oracle, gateway = committee[0], Secp256k1Key(4_711)
     account = chain.web3.to_checksum_address("0x" + gateway.device_id[12:].hex())
@@ -125,7 +133,14 @@ def test_post__gateway_keeps_the_key__is_marked_and_needs_to_be_a_delegate(
         eventually(lambda member=member: member.seq() >= 1, f"{member.url} to follow")
         (shown,) = member.get("/v1/readings", device=device, after=counter - 1).json()["readings"]
         assert shown["gateway"] == account
-        assert "gateway_signature" in member.get(f"/v1/proofs/readings/{device}/{counter}").json()
+        proof = member.get(f"/v1/proofs/readings/{device}/{counter}").json()
+        assert proof["gateway"] == account
+    assert f"gateway {account} co-signed it" in verified(chain, tmp_path, proof)
+    for changes, words in (
+        ({"gateway": village.owner.address}, "gateway_signature is by"),
+        ({"gateway_signature": "0x" + "00" * 65}, "gateway_signature is by nobody"),
+    ):
+        assert words in verified(chain, tmp_path, proof | changes)
 
 
 def test_follow__delegations__are_known_with_their_times(
