@@ -7,11 +7,14 @@ from typing import Annotated, Protocol
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Path, Request, Response
+from prometheus_client import CollectorRegistry
 
 from gridwitness.api.bodies import bytes32, read_body
 from gridwitness.api.health import Watched, health_routes
+from gridwitness.api.metrics import metrics_routes
 from gridwitness.api.problems import ProblemError, install_problem_handlers, problem
 from gridwitness.api.protocols import Document
+from gridwitness.api.requests import install_request_context
 
 _MAX_DAY = (1 << 24) - 1
 
@@ -59,13 +62,16 @@ class Relay(Watched, Protocol):
         ...
 
 
-def create_relay_app(relay: Relay) -> FastAPI:
-    """The HTTP interface of `relay`."""
+def create_relay_app(relay: Relay, *, registry: CollectorRegistry | None = None) -> FastAPI:
+    """The HTTP interface of `relay`. /metrics shows `registry`, with the durations of requests beside what it has."""
     app = FastAPI(title="Gridwitness relay", version="1", docs_url="/docs", redoc_url=None)
+    registry = registry or CollectorRegistry()
     app.include_router(health_routes(relay))
+    app.include_router(metrics_routes(registry))
     app.include_router(_schedule_routes(relay))
     install_problem_handlers(app)
     app.add_exception_handler(RetryLater, _retry_later)
+    install_request_context(app, registry, {})
     return app
 
 

@@ -36,3 +36,10 @@ def runway(balance_wei: int, spendings: Iterable[Spending], now: float) -> Runwa
     age_s = max(_DAY_S, now - min(one.at for one in recent))
     per_day_wei = int(spent_wei * _DAY_S / age_s)
     return Runway(balance_wei, per_day_wei, balance_wei / per_day_wei if per_day_wei else None)
+
+
+def runway_warnings(left: Runway | None, address: str, alarm_days: float) -> list[str]:
+    """A line if an account's money lasts for less than `alarm_days`."""
+    if left is None or left.days is None or left.days >= alarm_days:
+        return []
+    return [f"{address} has money for {left.days:.1f} days; the alarm is at {alarm_days:g}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -44,6 +45,11 @@ class Admission:
         self._clock = clock
         self._domain = registry_domain
         self._verifier = Verifier(registry_domain, verify_workers)
+        self._vouched = Counter(documents=0, gateways=0)
+
+    def report(self) -> dict[str, int]:
+        """Verifying processes and how often they died; readings with documents and gateways judged since the start."""
+        return {"workers": self._verifier.workers, "restarts": self._verifier.restarts, **self._vouched}
 
     def close(self) -> None:
         """Stop verifying."""
@@ -172,6 +178,7 @@ class Admission:
             one = judged[index]
             assert not isinstance(one, ReadingRejected)
             signed = signed_of(one[1])
+            self._vouched.update(documents=bool(signed.document), gateways=bool(signed.gateway_signature))
             device = self._fleet.device(signed.reading.device_id)
             assert device is not None
             try:

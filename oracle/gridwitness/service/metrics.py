@@ -1,160 +1,216 @@
 """What Prometheus is told: the facts of an oracle's status, read when it asks, under names that follow its rules.
 
-Everything that counts up comes from the log, so a restart resets nothing.
+What counts readings comes from the log, so a restart resets nothing; nothing here counts rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import structlog
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.core import Metric
 
-from gridwitness.errors import GridwitnessError
-
-_log = structlog.get_logger()
-_PREFIX = "gridwitness_"
-
-Status = Mapping[str, Any]
-
-
-def make_registry(status: Callable[[], Status]) -> CollectorRegistry:
-    """A registry with an oracle's facts and its process's figures; `status` may block, and is asked at each scrape."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    registry.register(StatusCollector(status))
-    return registry
+from gridwitness.service.metric_families import (
+    Status,
+    build_info,
+    chain_families,
+    counter,
+    counters,
+    gauge,
+    gauges,
+    transaction_families,
+)
 
 
-class StatusCollector(Collector):
+def oracle_families(status: Status) -> Iterator[Metric]:
     """Metrics of a status document as `OracleNode.status` makes it."""
-
-    def __init__(self, status: Callable[[], Status]) -> None:
-        self._status = status
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: names are known at a scrape only, and registering must not ask the log."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """All metrics; `gridwitness_up` alone, as 0, where the log or the chain cannot be asked."""
-        try:
-            status = self._status()
-        except GridwitnessError as error:
-            _log.error("metrics_unreadable", error=error.message)
-            yield _gauge("up", "Whether the oracle's own facts could be read", 0)
-            return
-        yield _gauge("up", "Whether the oracle's own facts could be read", 1)
-        yield _gauge("ready", "Whether the oracle can do its work, as GET /ready says", status["ready"])
-        yield _gauge("dry_run", "Whether the oracle sends no transactions", status["dry_run"])
-        yield _gauge("devices_active", "Devices that may report to this oracle", status["devices_active"])
-        yield from _readings(status)
-        yield from _chain(status)
-        yield from _streams(status["streams"])
-        yield from _committee(status["members"])
-        yield from _transactions(status)
-        yield from _challenges(status["challenges"])
+    yield build_info(model_hash=status["model_hash"])
+    yield gauge("dry_run", "Whether the oracle sends no transactions", status["dry_run"])
+    yield gauge("devices_active", "Devices that may report to this oracle", status["devices_active"])
+    yield from _readings(status)
+    yield from _ingest(status)
+    yield from chain_families(status)
+    yield from _streams(status["streams"])
+    yield from _committee(status["members"])
+    yield from transaction_families(status)
+    yield from _challenges(status["challenges"])
+    yield from _mqtt(status["mqtt"])
+    yield from _nats(status["nats"])
 
 
 def _readings(status: Status) -> Iterator[Metric]:
     readings = status["readings"]
-    yield _counter("readings_accepted", "Readings in the durable log, each counted once", readings["stored"])
-    yield _counter("readings_attested", "Readings that an attested batch holds", readings["attested"])
-    yield _gauge("readings_waiting", "Readings in the log that no batch holds yet", readings["unattested"])
-    yield _gauge(
+    yield gauge(
         "oldest_unattested_reading_age_seconds",
         "Time since the oldest reading that no batch holds yet, by the oracle's clock; 0 if none waits",
         readings["oldest_unattested_age_s"] or 0,
     )
-    rejected = CounterMetricFamily(_PREFIX + "readings_rejected", "Readings refused, by reason", labels=["reason"])
-    for reason, entry in status["rejections"].items():
-        rejected.add_metric([reason], entry["count"])
-    yield rejected
+    yield counter("readings_accepted", "Readings in the durable log, each counted once", readings["stored"])
+    yield counter("readings_attested", "Readings that an attested batch holds", readings["attested"])
+    yield counter("readings_pruned", "Readings taken out of the log after an export", readings["pruned"])
+    yield gauge("readings_waiting", "Readings in the log that no batch holds yet", readings["unattested"])
+    yield counters(
+        "readings_rejected",
+        "Readings refused, by reason",
+        ("reason",),
+        [((reason,), entry["count"]) for reason, entry in status["rejections"].items()],
+    )
+    yield gauge("deadletters_kept", "Refused readings kept to be looked at or sent again", readings["deadletters"])
 
 
-def _chain(status: Status) -> Iterator[Metric]:
-    chain = status["chain"]
-    yield _gauge("chain_head_block", "Newest block the oracle has seen", chain["block"])
-    yield _gauge(
-        "chain_head_age_seconds",
-        "Time between the newest block seen and the oracle's clock",
-        max(0, status["clock"]["now"] - chain["time"]),
+def _ingest(status: Status) -> Iterator[Metric]:
+    ingest, verification, disk = status["ingest"], status["verification"], status["disk"]
+    yield gauge("ingest_waiting_readings", "Readings being verified or written", ingest["readings"])
+    yield gauge("ingest_waiting_bytes", "Size of the bodies being decoded, verified or written", ingest["bytes"])
+    yield gauge("ingest_device_buckets", "Devices whose rate is remembered", ingest["device_buckets"])
+    yield gauge("verify_workers", "Processes that verify signatures; 0 if a thread does", verification["workers"])
+    yield counter(
+        "verify_worker_restarts", "Times verifying processes died and were replaced", verification["restarts"]
     )
-    lag = GaugeMetricFamily(_PREFIX + "rpc_head_lag_blocks", "Blocks a node is behind the best", labels=["node"])
-    usable = GaugeMetricFamily(_PREFIX + "rpc_usable", "Whether a node can be used", labels=["node"])
-    failures = CounterMetricFamily(
-        _PREFIX + "rpc_failures", "Requests a node failed since the start", labels=["node", "kind"]
+    yield counters(
+        "readings_vouched",
+        "Readings judged that came in a signed document or with a gateway's signature, since the start",
+        ("by",),
+        [(("document",), verification["documents"]), (("gateway",), verification["gateways"])],
     )
-    for node in status["rpc"]:
-        if node["lag"] is not None:
-            lag.add_metric([node["url"]], node["lag"])
-        usable.add_metric([node["url"]], not node["problem"])
-        for kind, count in node["failures"].items():
-            failures.add_metric([node["url"], kind], count)
-    yield from (lag, usable, failures)
+    yield gauge("disk_free_bytes", "Room on the disk of data_dir", disk["free_bytes"])
+    yield gauge("log_size_bytes", "Size of oracle.sqlite with its write-ahead log", disk["log_bytes"])
 
 
-def _streams(streams: Mapping[str, Status]) -> Iterator[Metric]:
-    seq = GaugeMetricFamily(
-        _PREFIX + "stream_batch_seq", "Number of the newest batch in the log", labels=["stream", "status"]
+def _streams(streams: Status) -> Iterator[Metric]:
+    yield counters(
+        "batches",
+        "Batches in the log that reached a status; final are those that no reorganisation takes back",
+        ("stream", "status"),
+        [
+            ((name, status), stream[key])
+            for name, stream in streams.items()
+            for status, key in (("attested", "seq"), ("final", "final_seq"))
+        ],
     )
-    block = GaugeMetricFamily(_PREFIX + "stream_batch_block", "Block of the newest batch", labels=["stream"])
-    latest = GaugeMetricFamily(
-        _PREFIX + "stream_latest_time_seconds", "Time of the newest content attested, unix", labels=["stream"]
+    attested = {name: stream for name, stream in streams.items() if stream["block"] is not None}
+    yield gauges(
+        "stream_batch_block",
+        "Block of the newest batch",
+        ("stream",),
+        [((name,), stream["block"]) for name, stream in attested.items()],
     )
-    stuck = GaugeMetricFamily(_PREFIX + "stream_stuck", "Whether something keeps the oracle back", labels=["stream"])
-    for name, stream in streams.items():
-        seq.add_metric([name, stream["status"] or "none"], stream["seq"])
-        if stream["block"] is not None:
-            block.add_metric([name], stream["block"])
-            latest.add_metric([name], stream["latest_time"])
-        stuck.add_metric([name], bool(stream["problem"]))
-    yield from (seq, block, latest, stuck)
+    yield gauges(
+        "stream_latest_time_seconds",
+        "Time of the newest content attested, unix",
+        ("stream",),
+        [((name,), stream["latest_time"]) for name, stream in attested.items()],
+    )
+    yield gauges(
+        "stream_stuck",
+        "Whether something keeps the oracle back",
+        ("stream",),
+        [((name,), bool(stream["problem"])) for name, stream in streams.items()],
+    )
+    yield gauges(
+        "stream_marks",
+        "How often a stream was convicted of a false reading or of equivocation",
+        ("stream",),
+        [((name,), stream["marks"]) for name, stream in streams.items()],
+    )
+    yield gauges(
+        "committee_members",
+        "Members of a stream's committee",
+        ("stream",),
+        [((name,), len(stream["members"])) for name, stream in streams.items()],
+    )
+    yield gauges(
+        "committee_threshold",
+        "Members whose signatures a batch needs",
+        ("stream",),
+        [((name,), stream["threshold"]) for name, stream in streams.items()],
+    )
 
 
 def _committee(members: Iterable[Status]) -> Iterator[Metric]:
-    signed = CounterMetricFamily(
-        _PREFIX + "member_signatures", "Good signatures a committee member gave since the start", labels=["member"]
+    members = list(members)
+    yield counters(
+        "member_signatures",
+        "Good signatures a committee member gave since the start",
+        ("member",),
+        [((member["address"],), member["signed"]) for member in members],
     )
-    failures = CounterMetricFamily(
-        _PREFIX + "member_failures", "Failures of a committee member since the start", labels=["member", "kind"]
+    yield gauges(
+        "member_last_signature_time_seconds",
+        "When a member gave its last good signature, unix; 0 if it gave none since the start",
+        ("member",),
+        [((member["address"],), member["last_signed_at"]) for member in members],
     )
-    for member in members:
-        signed.add_metric([member["address"]], member["signed"])
-        for kind, count in member["failures"].items():
-            failures.add_metric([member["address"], kind], count)
-    yield from (signed, failures)
-
-
-def _transactions(status: Status) -> Iterator[Metric]:
-    intents = GaugeMetricFamily(_PREFIX + "outbox_intents", "Transactions to be sent, by state", labels=["state"])
-    for state, count in status["outbox"].items():
-        intents.add_metric([state], count)
-    yield intents
-    account = status["account"]
-    if not account:
-        return
-    yield _gauge("account_balance_wei", "Money for gas", account["balance_wei"])
-    yield _gauge("account_spent_wei_per_day", "What a day takes of it, by the last seven", account["spent_wei_per_day"])
-    yield _gauge("outbox_halted", "Whether nothing is sent until an operator says so", bool(account["halted"]))
-    if account["runway_days"] is not None:
-        yield _gauge("account_runway_seconds", "How long the money lasts at that rate", account["runway_days"] * 86_400)
+    yield counters(
+        "member_failures",
+        "Failures of a committee member since the start",
+        ("member", "kind"),
+        [((member["address"], kind), count) for member in members for kind, count in member["failures"].items()],
+    )
 
 
 def _challenges(report: Status) -> Iterator[Metric]:
     # Empty until the chain was asked for the first time.
-    yield _gauge("challenges_open", "Challenges without an answer on chain", len(report.get("open", ())))
-    yield _gauge("challenge_alarms", "Open challenges that nobody may answer in time", len(report.get("alarms", ())))
-    yield _gauge("challenges_unanswerable", "Open challenges this log has no answer to", report.get("unanswerable", 0))
+    yield gauge("challenges_open", "Challenges without an answer on chain", len(report.get("open", ())))
+    yield gauge("challenge_alarms", "Open challenges that nobody may answer in time", len(report.get("alarms", ())))
+    yield gauge("challenges_unanswerable", "Open challenges this log has no answer to", report.get("unanswerable", 0))
+    yield counters(
+        "challenges_ended",
+        "Challenges that ended, by how",
+        ("outcome",),
+        [((outcome,), report.get(outcome, 0)) for outcome in ("answered", "convicted")],
+    )
 
 
-def _gauge(name: str, help_text: str, value: float) -> Metric:
-    return GaugeMetricFamily(_PREFIX + name, help_text, value=float(value))
+def _mqtt(report: Status) -> Iterator[Metric]:
+    if not report:
+        return
+    yield gauge("mqtt_connected", "Whether readings come in over MQTT", not report["problem"])
+    yield gauge(
+        "mqtt_messages_waiting",
+        "Messages received that are not acknowledged yet",
+        report["received"] - report["acknowledged"] - report["dropped"],
+    )
+    yield counters(
+        "mqtt_messages",
+        "Messages since the start, by what became of them",
+        ("outcome",),
+        [((outcome,), report[outcome]) for outcome in ("received", "acknowledged", "malformed", "dropped")],
+    )
 
 
-def _counter(name: str, help_text: str, value: float) -> Metric:
-    return CounterMetricFamily(_PREFIX + name, help_text, value=float(value))
+def _nats(report: Status) -> Iterator[Metric]:
+    if not report:
+        return
+    workers: Status = report["workers"]
+    streams: Status = report["streams"]
+    yield gauges(
+        "nats_stream_messages",
+        "Messages in a stream of the broker: readings wait for workers, verified ones for the log",
+        ("stream",),
+        [((name,), stream["messages"]) for name, stream in streams.items()],
+    )
+    yield gauge("nats_connected", "Whether workers' verdicts come in over NATS", not report["problem"])
+    yield counters(
+        "nats_messages",
+        "Messages of workers since the start, by what became of them",
+        ("outcome",),
+        [((outcome,), report[outcome]) for outcome in ("messages", "skipped", "missing", "deferred")],
+    )
+    yield gauges(
+        "worker_last_seen_age_seconds",
+        "Time since a worker's last message",
+        ("worker",),
+        [((name,), worker["last_seen_s"]) for name, worker in workers.items()],
+    )
+    yield counters(
+        "worker_readings",
+        "Readings a worker verified since the start",
+        ("worker",),
+        [((name,), worker["readings"]) for name, worker in workers.items()],
+    )
+    yield gauges(
+        "worker_lied",
+        "Whether a worker vouched for a signature that is not good",
+        ("worker",),
+        [((name,), bool(worker["lie"])) for name, worker in workers.items()],
+    )

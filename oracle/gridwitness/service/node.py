@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from gridwitness import __version__
 from gridwitness.api.protocols import CommitteeReply, Document, Verdict
 from gridwitness.chain.attestation import StreamView
 from gridwitness.chain.challenges import ChallengeView
@@ -19,8 +20,7 @@ from gridwitness.chain.outbox_store import OutboxState
 from gridwitness.chain.registry import RegistryFollower
 from gridwitness.chain.signing_key import SigningKey
 from gridwitness.encoding.eip712 import attestation_domain, registry_domain
-from gridwitness.encoding.packing import pack_meta
-from gridwitness.errors import ChainError, StoreError
+from gridwitness.errors import ChainError, Overloaded, StoreError
 from gridwitness.scoring import Scorer
 from gridwitness.service.admission import Admission
 from gridwitness.service.answering import Answerer
@@ -30,9 +30,20 @@ from gridwitness.service.evidence import Decoder
 from gridwitness.service.fleet import Fleet
 from gridwitness.service.following import Follower
 from gridwitness.service.ingest import Ingest, IngestLimits
-from gridwitness.service.messages import BatchContent, encode_message, to_hex
-from gridwitness.service.metrics import make_registry
-from gridwitness.service.node_status import describe_account, describe_readings, describe_stream, reading_document
+from gridwitness.service.instruments import Instruments
+from gridwitness.service.messages import encode_message, to_hex
+from gridwitness.service.metric_families import StatusCollector, make_registry
+from gridwitness.service.metrics import oracle_families
+from gridwitness.service.node_status import (
+    STOPPING_RETRY_S,
+    batch_document,
+    describe_account,
+    describe_disk,
+    describe_fees,
+    describe_readings,
+    describe_stream,
+    reading_document,
+)
 from gridwitness.service.peers import Peers
 from gridwitness.service.profile_batches import ProfileBatches
 from gridwitness.service.proposing import Proposer, Submission
@@ -43,7 +54,6 @@ from gridwitness.service.signing import Signer
 from gridwitness.service.voting import Voter
 from gridwitness.sources.decoding import JSON
 from gridwitness.sources.mqtt import MqttConfig, MqttSource
-from gridwitness.sources.payloads import to_payload
 from gridwitness.store import DEADLETTERS_KEPT, BatchLog, Database, ProfileLog, ReadingLog
 
 _log = structlog.get_logger()
@@ -91,6 +101,9 @@ class OracleNode:
         self._problem = "starting"
         self._head = chain.head()
         self._database = Database(config.data_dir / "oracle.sqlite")
+        self.registry = make_registry()
+        self._instruments = Instruments(self.registry)
+        self._database.on_commit = self._instruments.sync_seconds.observe
         self._readings = ReadingLog(self._database, config.deadletters_kept)
         self._batches = BatchLog(self._database)
         self._profiles = ProfileLog(self._database)
@@ -100,7 +113,7 @@ class OracleNode:
         self._registry_domain = registry_domain(chain.chain_id, manifest.address("DeviceRegistry"))
         self._admission = Admission(self._fleet, self._clock, self._registry_domain, config.verify_workers)
         decoder = Decoder(self._fleet)
-        self._ingest = Ingest(self._admission, decoder, self._readings, self._clock, config.limits)
+        self._ingest = Ingest(self._admission, decoder, self._readings, self._clock, config.limits, self._instruments)
         self._scale_out = None
         if config.scale_out is not None:
             self._scale_out = ScaleOut(
@@ -113,7 +126,7 @@ class OracleNode:
         if not config.dry_run:
             self._outbox = Outbox(chain, key, config.data_dir / "outbox.sqlite", config.outbox)
         self._make_streams(key)
-        self.registry = make_registry(self._status)
+        self.registry.register(StatusCollector(self._status, oracle_families))
 
     def _make_streams(self, key: SigningKey) -> None:
         config, manifest = self.config, self._chain.manifest
@@ -135,9 +148,11 @@ class OracleNode:
                 self._admission,
                 self._peers,
                 self._clock,
+                self._instruments,
             )
             for kind in (reading_batches, profile_batches)
         }
+        self._instruments.show(kind.name for kind in (reading_batches, profile_batches))
         self._voter = Voter(
             Signer(key, domain, self._batches, self._chain_time, config.batch_validity_s),
             self._followers,
@@ -240,7 +255,9 @@ class OracleNode:
     # What follows answers the HTTP interface.
 
     async def ingest(self, body: bytes, content_type: str = JSON, source: str = "http") -> list[Verdict]:
-        """Verify and log the readings of a body."""
+        """Verify and log the readings of a body; what brokers still bring while it stops is finished."""
+        if self._stopping.is_set() and source == "http":
+            raise Overloaded("this oracle is stopping", STOPPING_RETRY_S)
         return await self._ingest.submit_body(body, content_type, source)
 
     async def sign(self, body: bytes) -> CommitteeReply:
@@ -255,30 +272,7 @@ class OracleNode:
     async def batch(self, stream: bytes, seq: int) -> bytes | None:
         """An attested batch with its content."""
         follower = self._followers.get(stream)
-        return None if follower is None else await asyncio.to_thread(self._batch, follower, seq)
-
-    def _batch(self, follower: Follower, seq: int) -> bytes | None:
-        stored = self._batches.get(follower.kind.stream_id, seq)
-        readings = None if stored is None else follower.kind.readings_of(stored.keys)
-        if stored is None or readings is None:
-            return None
-        batch = stored.batch
-        content = BatchContent(
-            stream=to_hex(batch.stream_id),
-            kind=follower.kind.name,
-            seq=batch.seq,
-            keys=stored.keys,
-            readings=[to_payload(signed) for signed in readings],
-            digest=to_hex(batch.digest),
-            root=to_hex(batch.root),
-            meta=to_hex(pack_meta(batch.meta).to_bytes(32, "big")),
-            config=batch.config,
-            signer_mask=batch.signer_mask,
-            transaction=to_hex(batch.transaction),
-            block=batch.block_number,
-            status=stored.status,
-        )
-        return encode_message(content)
+        return None if follower is None else await asyncio.to_thread(batch_document, follower, self._batches, seq)
 
     async def readings(self, device_id: bytes, time_from: int, time_to: int, after: int, limit: int) -> list[Document]:
         """Readings of a device."""
@@ -307,6 +301,7 @@ class OracleNode:
     def _status(self) -> Document:
         return {
             "name": self.config.name,
+            "version": __version__,
             "address": self.address,
             "zone": self._fleet.zone,
             "dry_run": self.config.dry_run,
@@ -318,6 +313,8 @@ class OracleNode:
             "readings": describe_readings(self._readings, self._clock.now()),
             "rejections": self._readings.rejections(),
             "ingest": self._ingest.waiting(),
+            "verification": self._admission.report(),
+            "disk": describe_disk(self._database.path),
             "streams": {
                 follower.kind.name: describe_stream(follower, self._batches) for follower in self._followers.values()
             },
@@ -327,6 +324,7 @@ class OracleNode:
             "nats": {} if self._scale_out is None else self._scale_out.report(),
             "outbox": {} if self._outbox is None else self._outbox.counts(),
             "account": describe_account(self._outbox),
+            "fees": describe_fees(self._head, self.config.outbox),
             "model_hash": to_hex(Scorer().model_hash),
             "warnings": [] if self._outbox is None else self._outbox.warnings(),
             "rpc": self._chain.node.provider.report(),
@@ -334,7 +332,8 @@ class OracleNode:
 
     def not_ready(self) -> list[str]:
         """Why this oracle cannot do its work now: trouble with chain or disk, not in step, or not in the committee."""
-        problems = [self._problem, *(follower.problem for follower in self._followers.values())]
+        problems = ["stopping"] if self._stopping.is_set() else []
+        problems += [self._problem, *(follower.problem for follower in self._followers.values())]
         problems += [] if self._outbox is None else [self._outbox.halted]
         problems += [proposer.problem for proposer in self._proposers]
         problems.append(self._ingest.problem)

@@ -54,7 +54,8 @@ class Verifier:
     def __init__(self, domain: Domain, workers: int = 0) -> None:
         """`workers` processes verify; 0 for a thread of this one."""
         self._domain = domain
-        self._workers = workers
+        self.workers = workers
+        self.restarts = 0
         self._executor = self._start()
 
     def close(self) -> None:
@@ -73,17 +74,18 @@ class Verifier:
         raise Overloaded(f"{_ATTEMPTS} times in a row a verifying process died", 5)
 
     def _start(self) -> Executor:
-        if not self._workers:
+        if not self.workers:
             return ThreadPoolExecutor(max_workers=1, thread_name_prefix="verify")
         # Spawned, not forked: this process has threads, and a fork would copy their locks.
         spawning = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._workers, mp_context=spawning, initializer=_begin_worker)
+        return ProcessPoolExecutor(self.workers, mp_context=spawning, initializer=_begin_worker)
 
     def _replace(self, broken: Executor) -> None:
         """Once for all calls that found the same pool broken."""
         if self._executor is not broken:
             return
-        _log.warning("verifying_process_died", workers=self._workers)
+        _log.warning("verifying_process_died", workers=self.workers)
+        self.restarts += 1
         self._executor = self._start()
         broken.shutdown(wait=False)
 

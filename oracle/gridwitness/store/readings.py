@@ -292,6 +292,12 @@ class ReadingLog:
         stored, attested = counters["stored"], counters["attested"]
         return {"stored": stored, "attested": attested, "unattested": stored - attested, "pruned": counters["pruned"]}
 
+    def deadletters(self) -> int:
+        """Number of dead letters kept."""
+        with self._database.read() as connection:
+            (kept,) = connection.execute("SELECT COUNT(*) FROM dead_letters").fetchone()
+        return int(kept)
+
     def rejections(self) -> dict[str, dict[str, object]]:
         """Per reason: how many were refused, and the last messages, newest first."""
         with self._database.read() as connection:

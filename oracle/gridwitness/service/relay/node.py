@@ -9,18 +9,22 @@ from pathlib import Path
 
 import structlog
 
+from gridwitness import __version__
 from gridwitness.api.protocols import Document
 from gridwitness.api.relay import RowResult
 from gridwitness.chain.client import Chain
 from gridwitness.chain.outbox import Outbox, OutboxRules
 from gridwitness.chain.signing_key import SigningKey
 from gridwitness.domain.slots import SECONDS_PER_DAY
-from gridwitness.errors import ChainError, StoreError
+from gridwitness.errors import ChainError, Overloaded, StoreError
 from gridwitness.service.clock import ChainClock, Clock, SystemClock
+from gridwitness.service.metric_families import StatusCollector, make_registry
+from gridwitness.service.node_status import STOPPING_RETRY_S, describe_account, describe_fees
 from gridwitness.service.relay.batching import RelayRules
 from gridwitness.service.relay.intake import Intake
 from gridwitness.service.relay.log import RelayLog, StoredRow
 from gridwitness.service.relay.market import RelayMarket
+from gridwitness.service.relay.metrics import relay_families
 from gridwitness.service.relay.submitting import Submitter
 
 _log = structlog.get_logger()
@@ -60,6 +64,8 @@ class RelayNode:
             self._log, market, self._outbox, self._clock, config.rules, config.outbox.confirmations
         )
         self._forgotten_before = 0
+        self.registry = make_registry()
+        self.registry.register(StatusCollector(self._status, relay_families))
 
     async def run(self) -> None:
         """Submit and follow until `stop` is called. Trouble with chain or disk is logged and tried again."""
@@ -103,6 +109,8 @@ class RelayNode:
 
     async def submit(self, body: bytes, client: str) -> list[RowResult]:
         """Check and log the schedules of a JSON body."""
+        if self._stopping.is_set():
+            raise Overloaded("this relay is stopping", STOPPING_RETRY_S)
         return await self._intake.submit(body, client)
 
     async def schedules(self, device_id: bytes, day: int) -> Document | None:
@@ -135,6 +143,7 @@ class RelayNode:
         oldest_at = self._log.waiting(int(time.time())).oldest_at
         return {
             "address": self.address,
+            "version": __version__,
             "balance_wei": self._balance_wei,
             "ready": not self.not_ready(),
             "problems": self.not_ready(),
@@ -143,6 +152,8 @@ class RelayNode:
             "schedules": self._log.counts(),
             "oldest_waiting_age_s": None if oldest_at is None else int(time.time()) - oldest_at,
             "outbox": self._outbox.counts(),
+            "account": describe_account(self._outbox),
+            "fees": describe_fees(self._head, self.config.outbox),
             "warnings": self._outbox.warnings(),
             "rpc": self._chain.node.provider.report(),
         }
@@ -150,5 +161,6 @@ class RelayNode:
     def not_ready(self) -> list[str]:
         """Why this relay cannot do its work now: trouble with chain or disk, no money, a transaction held up."""
         poor = "" if self._balance_wei else f"{self.address} has no money for gas"
-        problems = (self._problem, self._outbox.halted, poor, self._submitter.problem)
+        stopping = "stopping" if self._stopping.is_set() else ""
+        problems = (stopping, self._problem, self._outbox.halted, poor, self._submitter.problem)
         return [problem for problem in problems if problem]
