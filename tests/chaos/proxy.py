@@ -21,11 +21,12 @@ from enum import StrEnum
 from socket import SO_LINGER, SOL_SOCKET
 from types import TracebackType
 from typing import Any, Self
-
-import httpx
+from urllib.parse import urlsplit
 
 _WAIT_S = 60.0
 _UPSTREAM_TIMEOUT_S = 60.0
+_MAX_HEAD_BYTES = 1 << 16
+_REQUEST = b"POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 Call = dict[str, Any]
 
 
@@ -119,27 +120,26 @@ class RpcProxy:
         self._stopped = asyncio.Event()
         server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with httpx.AsyncClient(timeout=_UPSTREAM_TIMEOUT_S, trust_env=False) as self._client:
-            self._ready.set()
-            await self._stopped.wait()
-            server.close()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
+        self._ready.set()
+        await self._stopped.wait()
+        server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        node = _Node(*urlsplit(self.upstream).netloc.split(":"))
         try:
-            while await self._exchange(reader, writer):
+            while await self._exchange(reader, writer, node):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError, httpx.TransportError, asyncio.CancelledError):
+        except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
             pass  # the client, the node or the proxy went away; so does the connection
         finally:
             writer.close()
+            node.close()
 
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node: _Node) -> bool:
         """One request and its answer; whether the connection stays."""
-        head = await reader.readuntil(b"\r\n\r\n")
-        headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
-        body = await reader.readexactly(int(headers.get(b"content-length", b"0")))
+        body = await _read_body(reader)
         fault = self._fault_of(body)
         match fault.kind if fault else None:
             case Kind.RESET:
@@ -155,8 +155,8 @@ class RpcProxy:
             case Kind.LATENCY:
                 await asyncio.sleep(fault.delay_s)
             case Kind.STALE_HEAD:
-                return await _answer(writer, b"200 OK", await self._stale(json.loads(body), fault.blocks))
-        response = await self._forward(body)
+                return await _answer(writer, b"200 OK", await _stale(node, json.loads(body), fault.blocks))
+        response = await node.post(body)
         if fault and fault.kind is Kind.DROP_AFTER_SEND:
             return _reset(writer)
         if fault and fault.kind is Kind.TRUNCATED:
@@ -174,24 +174,48 @@ class RpcProxy:
             self._changed.notify_all()
         return fault
 
-    async def _forward(self, body: bytes) -> bytes:
-        headers = {"content-type": "application/json"}
-        return (await self._client.post(self.upstream, content=body, headers=headers)).content
 
-    async def _stale(self, asked: Call | list[Call], blocks: int) -> bytes:
-        """The node's answer as of `blocks` ago: tags mean that block, later receipts are not there yet."""
-        head = await self._forward(b'{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}')
-        stale = max(int(json.loads(head)["result"], 16) - blocks, 0)
-        calls = asked if isinstance(asked, list) else [asked]
-        for call in calls:
-            call["params"] = [hex(stale) if one in ("latest", "pending") else one for one in call.get("params", [])]
-        answers = json.loads(await self._forward(json.dumps(calls).encode()))
-        for call, answer in zip(calls, answers, strict=True):
-            if call["method"] == "eth_blockNumber":
-                answer["result"] = hex(stale)
-            elif _is_later(answer.get("result"), stale):
-                answer["result"] = None
-        return json.dumps(answers if isinstance(asked, list) else answers[0]).encode()
+class _Node:
+    """One connection to the node, opened when it is needed: a client library would take longer than the node."""
+
+    def __init__(self, host: str, port: str) -> None:
+        self._host, self._port = host, int(port)
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, body: bytes) -> bytes:
+        """The node's answer. Raises OSError or IncompleteReadError if it went away."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._host, self._port, limit=_MAX_HEAD_BYTES)
+        reader, writer = self._streams
+        writer.write(_REQUEST % (self._host.encode(), len(body)) + body)
+        async with asyncio.timeout(_UPSTREAM_TIMEOUT_S):
+            return await _read_body(reader)
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+
+
+async def _read_body(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
+    return await reader.readexactly(int(headers.get(b"content-length", b"0")))
+
+
+async def _stale(node: _Node, asked: Call | list[Call], blocks: int) -> bytes:
+    """The node's answer as of `blocks` ago: tags mean that block, later receipts are not there yet."""
+    head = await node.post(b'{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}')
+    stale = max(int(json.loads(head)["result"], 16) - blocks, 0)
+    calls = asked if isinstance(asked, list) else [asked]
+    for call in calls:
+        call["params"] = [hex(stale) if one in ("latest", "pending") else one for one in call.get("params", [])]
+    answers = json.loads(await node.post(json.dumps(calls).encode()))
+    for call, answer in zip(calls, answers, strict=True):
+        if call["method"] == "eth_blockNumber":
+            answer["result"] = hex(stale)
+        elif _is_later(answer.get("result"), stale):
+            answer["result"] = None
+    return json.dumps(answers if isinstance(asked, list) else answers[0]).encode()
 
 
 def _is_later(result: object, stale: int) -> bool:

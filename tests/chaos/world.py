@@ -1,0 +1,294 @@
+"""Everything real that chaos strikes: a chain that keeps its state, a broker, and a committee of five processes.
+
+Three oracles are honest, one lies and one is silent: it was stopped (SIGSTOP) once it listened, so connections to it
+are taken and nothing ever answers. With a threshold of three, no honest oracle can be spared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from eth_account.signers.local import LocalAccount
+from web3 import Web3
+
+from gridwitness.chain.anvil import Anvil
+from gridwitness.chain.client import Chain
+from gridwitness.chain.manifest import Manifest
+from gridwitness.domain.devices import DeviceKind, KeyType
+from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.keys import DeviceKey
+from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, schema_of
+from gridwitness.errors import GridwitnessError
+from tests.chaos.proxy import RpcProxy
+from tests.integration.chain.conftest import compiled, deploy, dev_account
+from tests.integration.chain.parties import GENESIS_TIME, register_batch
+from tests.integration.oracle.village import ZONE, Oracle, make_oracles
+from tests.integration.sources.broker import Broker
+
+THRESHOLD = 3
+MEMBERS = 5
+BLOCK_S = 1
+MAX_WAIT_S = 3
+# Long enough that batches of the deepest reorganisation are still valid, and may be sent again as they are.
+VALIDITY_S = 60
+_STATES_KEPT = 80  # more than the deepest reorganisation goes back
+_DISK_MIB = 64
+SETTINGS = {
+    "grace_s": 0,
+    "max_wait_s": MAX_WAIT_S,
+    "poll_interval_s": 0.2,
+    "takeover_s": 0.4,
+    "peer_timeout_s": 1,
+    "batch_validity_s": VALIDITY_S,
+    # A connection that hangs is noticed by these, so they bound how soon an oracle sends again.
+    "rpc_head_timeout_s": 1,
+    "rpc_timeout_s": 1.5,
+    "rpc_connect_timeout_s": 1,
+    "device_readings_per_s": 200,
+    "verify_workers": 0,
+}
+
+
+class ChaosAnvil(Anvil):
+    """An anvil that makes a block a second and writes its state every second: killed, it comes back up to a second
+    older, like a node whose last blocks never left it. Time does not go back with it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._state, self._spare = folder / "state.json", folder / "state-before.json"
+        super().__init__(genesis_time=GENESIS_TIME, state_file=self._state, log_file=folder / "anvil.log")
+        self._arguments += ["--state-interval", "1", "--preserve-historical-states"]
+        self.head_time = GENESIS_TIME
+
+    def make_blocks(self) -> None:
+        """One every `BLOCK_S` from now on; until then, one for each transaction."""
+        self.node.rpc("evm_setAutomine", False)
+        self.node.rpc("evm_setIntervalMining", BLOCK_S)
+        self._arguments += ["--block-time", str(BLOCK_S)]
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def revive(self) -> None:
+        """Start again from the newest state that was written whole."""
+        try:
+            json.loads(self._state.read_bytes())
+            shutil.copy(self._state, self._spare)
+        except ValueError:  # killed while it wrote
+            shutil.copy(self._spare, self._state)
+        self.start()
+        self.go_on()
+
+    def reorganise(self, depth: int) -> None:
+        """Put empty blocks in the place of the last `depth`."""
+        self.node.rpc("anvil_reorg", depth, [])
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Let the next block be later than any before: on a real chain, time does not go back."""
+        head_time = self.node.head().time
+        if head_time < self.head_time:
+            self.node.rpc("evm_setNextBlockTimestamp", self.head_time + 1)
+
+
+@dataclass
+class Member(Oracle):
+    """One process of the committee with its own way to the chain; `module` is what it runs."""
+
+    index: int = 0
+    module: str = "gridwitness"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"oracle-{self.index}"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", self.module, "run", "--config", str(self.folder / "oracle.toml")]
+        environment = {**os.environ, **self.environment}
+        with (self.folder / "log.jsonl").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, preexec_fn=Anvil.die_with_parent
+            )
+
+    def freeze(self) -> None:
+        """From now on, answer nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+
+@dataclass
+class Disk:
+    """The folder of one oracle's data: a small file system of its own if this process may mount one."""
+
+    folder: Path
+    is_mounted: bool = False
+    was_mounted: bool = False
+
+    def mount(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "gridwitness-chaos", str(self.folder)]
+        self.is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        self.was_mounted = self.is_mounted
+
+    def fill(self) -> None:
+        """Take all that is left, but for what fits a few rows: the disk is full in the middle of a batch."""
+        free = shutil.disk_usage(self.folder).free
+        with (self.folder / "ballast").open("wb") as ballast:
+            os.posix_fallocate(ballast.fileno(), 0, max(free - (96 << 10), 4_096))
+
+    def free(self) -> None:
+        (self.folder / "ballast").unlink(missing_ok=True)
+
+    def unmount(self) -> None:
+        """The files stay, in `folder` itself."""
+        if self.is_mounted:
+            kept = self.folder.with_name("kept")
+            shutil.copytree(self.folder, kept)
+            subprocess.run(["umount", str(self.folder)], check=False)
+            self.folder.rmdir()
+            kept.rename(self.folder)
+            self.is_mounted = False
+
+
+@dataclass
+class World:
+    """All processes, and the direct way to the chain that nobody disturbs."""
+
+    folder: Path
+    anvil: ChaosAnvil
+    chain: Chain
+    manifest: Path
+    members: list[Member]
+    proxies: list[RpcProxy]
+    broker: Broker
+    disk: Disk
+    liar: int
+    silent: int
+    first_block: int
+
+    @property
+    def honest(self) -> list[Member]:
+        return [one for one in self.members if one.index not in (self.liar, self.silent)]
+
+    @property
+    def readings_stream(self) -> bytes:
+        return self.chain.manifest.streams["readings"]
+
+    def start(self) -> None:
+        """Start broker and oracles, and wait until all of them answer."""
+        self.broker.start()
+        for member in self.members:
+            member.start()
+            member.await_live()
+        self.members[self.silent].freeze()
+
+    def stop(self) -> list[str]:
+        """Stop everything; who did not end well, in words."""
+        problems = []
+        for member in self.members:
+            if member.index == self.silent:
+                member.kill()
+            elif (code := member.stop()) != 0:
+                problems.append(f"{member.name} ended with exit code {code}")
+        self.broker.stop()
+        for proxy in self.proxies:
+            proxy.__exit__(None, None, None)
+        self.anvil.stop()
+        self.disk.unmount()
+        return problems
+
+
+def build(folder: Path, seed: int, devices: Sequence[DeviceKey]) -> World:
+    """A chain with contracts, streams and registered devices, and a committee that is configured but not started."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "broker").mkdir(parents=True)
+    anvil = ChaosAnvil(folder)
+    anvil.start()
+    accounts = sorted((dev_account(index) for index in range(5, 5 + MEMBERS)), key=lambda one: int(one.address, 16))
+    chain = Chain(anvil.url, _deployed(anvil))
+    streams = _open_streams(chain, accounts)
+    chain.manifest = replace(chain.manifest, streams=streams)
+    owner = dev_account(1)
+    for curve in KeyType:
+        if group := [key for key in devices if key.key_type is curve]:
+            register_batch(chain, owner, owner.address, group, DeviceKind.CONSUMPTION, ZONE)
+    manifest = _write_manifest(folder / "manifest.json", chain.manifest)
+    anvil.make_blocks()
+    liar, silent = random.Random(f"gridwitness roles {seed}").sample(range(MEMBERS), 2)
+    world = World(
+        folder, anvil, chain, manifest, [], [], Broker(folder / "broker"), Disk(folder), liar, silent,
+        chain.head_number(),
+    )  # fmt: skip
+    _configure(world, accounts)
+    return world
+
+
+def _deployed(anvil: Anvil) -> Manifest:
+    """The two contracts that oracles need."""
+    web3, deployer, bytecode = Web3(Web3.HTTPProvider(anvil.url)), dev_account(0), compiled()
+    registry = deploy(web3, deployer, bytecode["DeviceRegistry"], [deployer.address])
+    attestation = deploy(web3, deployer, bytecode["DataAttestation"], [registry.address])
+    return Manifest(anvil.chain_id, {"DeviceRegistry": registry, "DataAttestation": attestation})
+
+
+def _open_streams(chain: Chain, accounts: Sequence[LocalAccount]) -> dict[str, bytes]:
+    deployer, ids = dev_account(0), {}
+    for name, types in (("readings", READING_TYPES), ("profiles", PROFILE_TYPES)):
+        name_bytes = name.encode().ljust(32, b"\0")
+        committee = (THRESHOLD, [account.address for account in accounts])
+        functions = chain.contract("DataAttestation").functions
+        chain.transact(deployer, functions.openStream(name_bytes, schema_of(types), committee))
+        ids[name] = keccak(bytes.fromhex(deployer.address[2:]).rjust(32, b"\0") + name_bytes)
+    return ids
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> Path:
+    contracts = {name: {"address": one.address, "block": one.block} for name, one in manifest.contracts.items()}
+    streams = {name: {"id": "0x" + stream_id.hex()} for name, stream_id in manifest.streams.items()}
+    path.write_text(json.dumps({"chain_id": manifest.chain_id, "contracts": contracts, "streams": streams}))
+    return path
+
+
+def _configure(world: World, accounts: Sequence[LocalAccount]) -> None:
+    made = make_oracles(world.folder, world.chain, accounts, world.manifest, **SETTINGS)
+    for index, oracle in enumerate(made):
+        proxy = RpcProxy(world.anvil.url)
+        proxy.__enter__()
+        world.proxies.append(proxy)
+        module = "tests.chaos.lying_oracle" if index == world.liar else "gridwitness"
+        world.members.append(Member(oracle.folder, oracle.url, oracle.account, index=index, module=module))
+        own = {"rpc_url": proxy.url}
+        if index not in (world.liar, world.silent):
+            own |= {
+                "mqtt_url": f"mqtt://127.0.0.1:{world.broker.port}",
+                "mqtt_topics": [f"gridwitness/readings/oracle-{index}/#"],
+            }
+        _set(oracle.folder / "oracle.toml", own)
+    world.disk = Disk(world.honest[0].folder / "data")
+    world.disk.mount()
+    _set(world.honest[0].folder / "oracle.toml", {"data_dir": "data"})
+
+
+def _set(path: Path, values: dict[str, object]) -> None:
+    """Put values in the place of those in a settings file, or before its first table."""
+    kept = [line for line in path.read_text().splitlines() if line.partition(" =")[0] not in values]
+    path.write_text("\n".join([*(f"{name} = {json.dumps(value)}" for name, value in values.items()), *kept]) + "\n")
+
+
+def is_down(error: BaseException) -> bool:
+    """Whether an error only says that the node is away at the moment."""
+    return isinstance(error, GridwitnessError | OSError)
