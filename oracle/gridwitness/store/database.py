@@ -107,7 +107,8 @@ class Database:
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_MS / 1_000
         )
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only for a new file
+        if not self.path.stat().st_size:  # for a file with tables it would be a write, which a reader must not need
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
