@@ -94,7 +94,10 @@ def dead_letters(
         f" WHERE id > ?1 {clause} ORDER BY id LIMIT ?2",
         (after, limit) if reason is None else (after, limit, reason),
     )
-    return [DeadLetter(*row[:-1], is_whole=bool(row[-1])) for row in rows.fetchall()]
+    return [
+        DeadLetter(number, name, message, at, source, content_type, body, bool(is_whole))
+        for number, name, message, at, source, content_type, body, is_whole in rows.fetchall()
+    ]
 
 
 def remove_dead_letters(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
