@@ -2,9 +2,8 @@
 
 An intent gets one nonce, and that nonce and the signed bytes are on disk before any node sees them. Whatever happens
 after (a kill, a dropped transaction, a reorganisation), the same bytes are sent again, or a dearer transaction of the
-same nonce; the chain takes at most one of them. Nobody else may send from the account. If a nonce is used that this
-outbox did not use, it halts until an operator has found out who that was and resumes it; an intent that lost its nonce
-that way is signed anew once the loss is final.
+same nonce; the chain takes at most one of them. If a nonce is used that this outbox did not use, it halts until an
+operator resumes it; an intent that lost its nonce that way is signed anew once the loss is final.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ class Outbox:
         self._chain = chain
         self._key, self._address = key, key.address
         self._rules = rules or OutboxRules()
-        self._step_lock = threading.Lock()
+        self._step_lock = threading.RLock()
         self._balance_wei: int | None = None
         self._seen: Block | None = None  # head of the last step
         self._halted = self._store.nonces().halted
@@ -144,14 +143,11 @@ class Outbox:
     def retry(self, key: str) -> bool:
         """Queue an intent anew that failed for good; whether it was one."""
         with self._step_lock:
-            return self._retry(key)
-
-    def _retry(self, key: str) -> bool:
-        intent = self._store.find(key)
-        if intent is None or intent.state is not OutboxState.FAILED or not intent.settled:
-            return False
-        self._store.forget_attempts(intent)
-        return True
+            intent = self._store.find(key)
+            if intent is None or intent.state is not OutboxState.FAILED or not intent.settled:
+                return False
+            self._store.forget_attempts(intent)
+            return True
 
     def reopen(self, key: str) -> bool:
         """Send the bytes of an intent again that was final, but that the chain has no more; whether it was one."""
@@ -188,7 +184,7 @@ class Outbox:
                 self._store.resume(self._chain.node.transaction_count(self._address))
                 self._halted = ""
             elif verb == "retry":
-                self._retry(key)
+                self.retry(key)
             elif verb == "cancel" and intent is not None:
                 self._cancel(intent)
             self._store.fulfilled(number)
@@ -301,9 +297,8 @@ class Outbox:
         )
         if isinstance(fees, str):
             self._store.record_state(intent, OutboxState.SENT, error=fees)
-        elif intent.nonce is None:
-            raise StoreError(f"intent {intent.key} has no nonce to replace")
         else:
+            assert intent.nonce is not None  # it was signed before
             self._sign(intent, intent.nonce, fees, stuck.gas, cancels=stuck.cancels)
 
     def _sign_first(self, intent: Intent, head: Block) -> bool:
