@@ -13,7 +13,8 @@ from pydantic_settings import SettingsConfigDict
 
 from gridwitness.api.relay import create_relay_app
 from gridwitness.cli.chain_settings import ChainSettings
-from gridwitness.cli.serving import listening, log_json, serve
+from gridwitness.cli.serving import listening, serve
+from gridwitness.cli.structured_logs import log_json, secrets_of
 from gridwitness.cli.toml_settings import Listen, host_and_port
 from gridwitness.service.relay.batching import RelayRules
 from gridwitness.service.relay.messages import MAX_ROWS
@@ -74,11 +75,12 @@ def relay(config: Annotated[Path, typer.Option(help="TOML file with the relay's 
     max_versions, max_waiting, client_rows_per_minute; and those of `gridwitness run` for nodes, key and transactions.
     """
     settings = RelaySettings.load(config, "relay")
-    log_json()
+    log_json(settings.log_level, secrets_of(settings.nodes))
     key = settings.open_key()
     with listening(*host_and_port(settings.listen)) as listener:
         node = RelayNode(settings.relay_config(), settings.open_chain(), key)
         try:
-            uvloop.run(serve(create_relay_app(node), node, listener, most_connections=_MOST_CONNECTIONS))
+            app = create_relay_app(node, registry=node.registry)
+            uvloop.run(serve(app, node, listener, most_connections=_MOST_CONNECTIONS))
         finally:
             node.close()

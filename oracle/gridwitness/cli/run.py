@@ -10,8 +10,9 @@ import typer
 import uvloop
 
 from gridwitness.api import create_app
-from gridwitness.cli.serving import listening, log_json, serve
+from gridwitness.cli.serving import listening, serve
 from gridwitness.cli.settings import OracleSettings, load_settings
+from gridwitness.cli.structured_logs import log_json, secrets_of
 from gridwitness.service.node import OracleNode
 
 
@@ -53,7 +54,7 @@ def run(
     max_counter_jump, deadletters_kept.
     """
     settings = load_settings(config)
-    log_json()
+    log_json(settings.log_level, secrets_of(settings.nodes))
     key = settings.open_key()
     with listening(*settings.host_and_port) as listener:
         chain = settings.open_chain()

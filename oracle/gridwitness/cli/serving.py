@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
+import os
 import signal
 import socket
-import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -18,11 +18,14 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gridwitness.api.bodies import BODY_TIMEOUT_S
+from gridwitness.cli.systemd import keep_notified, notify
 from gridwitness.errors import ConfigError
 
-_SHUTDOWN_S = 5
+# Told to stop, a service has so long for the step it is in, then requests for theirs; the process ends in any case.
+_STEP_S, _REQUESTS_S, _STOP_S = 4.0, 3, 9.0
 HEAD_TIMEOUT_S = 10.0
 _MAX_HEAD_BYTES = 32 << 10
+_log = structlog.get_logger()
 
 
 class Service(Protocol):
@@ -32,7 +35,10 @@ class Service(Protocol):
         """Work until stopped."""
 
     def stop(self) -> None:
-        """Ask `run` to end."""
+        """Ask `run` to end, and take nothing new."""
+
+    def not_ready(self) -> list[str]:
+        """Why it cannot do its work now; empty when it can."""
 
 
 class _Server(uvicorn.Server):
@@ -108,6 +114,8 @@ async def serve(
     """Run a service and its HTTP interface until SIGTERM or Ctrl-C; connections beyond the most get a 503.
 
     Heads of requests that come late or exceed 32 KiB, and bodies a second overdue, end their connection.
+    When it is to stop, the service ends its step while HTTP still answers, then requests under way end theirs. After
+    _STOP_S the process ends whatever hangs: what was acknowledged is durable all the same.
     """
     limits = {"head_timeout_s": head_timeout_s, "body_timeout_s": body_timeout_s + 1}
     protocol = type("BoundedHttp", (_BoundedHttp,), limits)
@@ -120,13 +128,17 @@ async def serve(
         log_config=None,
         lifespan="off",
         limit_concurrency=most_connections,
-        timeout_graceful_shutdown=_SHUTDOWN_S,
+        timeout_graceful_shutdown=_REQUESTS_S,
     )
     server = _Server(config)
+    stopping = asyncio.Event()
 
     def end() -> None:
+        if not stopping.is_set():
+            notify("STOPPING=1")
+            _end_process_after(_STOP_S)
+        stopping.set()
         service.stop()
-        server.should_exit = True
 
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
@@ -135,10 +147,41 @@ async def serve(
     # What is there now stays: the collector need not walk it again and again while requests come and go.
     gc.collect()
     gc.freeze()
-    structlog.get_logger().info("listening", url=f"http://{host}:{port}")
+    _log.info("listening", url=f"http://{host}:{port}")
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(service.run())
+        notifying = tasks.create_task(keep_notified(service))
         tasks.create_task(server.serve(sockets=[listener]))
+        await _run_until_stopped(service, stopping)
+        notifying.cancel()
+        server.should_exit = True
+
+
+async def _run_until_stopped(service: Service, stopping: asyncio.Event) -> None:
+    """Until the service has ended by itself, or was told to and has had its time."""
+    running, waiting = asyncio.create_task(service.run()), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running}, timeout=_STEP_S)
+        if running.done():
+            running.result()
+        else:
+            _log.warning("step_broken_off", waited_s=_STEP_S)
+    finally:
+        running.cancel()
+        waiting.cancel()
+        await asyncio.wait({running, waiting}, timeout=1)
+
+
+def _end_process_after(seconds: float) -> None:
+    """A thread that hangs on a node or a disk would keep the process for as long as that takes."""
+
+    def end() -> None:
+        _log.error("stop_overdue", waited_s=seconds)
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager
@@ -154,18 +197,3 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         ) from error
     with listener:
         yield listener
-
-
-def log_json() -> None:
-    """Log JSON lines on standard error."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

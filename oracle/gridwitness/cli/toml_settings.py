@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from gridwitness.cli.structured_logs import LogLevel
 from gridwitness.errors import ConfigError
 
 _MAX_PORT = 65_535
@@ -40,6 +41,8 @@ def host_and_port(listen: str) -> tuple[str, int]:
 
 class TomlSettings(BaseSettings):
     """Settings of a command. Values of type Path are relative to the file."""
+
+    log_level: LogLevel = "info"
 
     @classmethod
     def settings_customise_sources(

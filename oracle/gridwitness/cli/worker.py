@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from gridwitness.chain.manifest import Manifest
-from gridwitness.cli.serving import log_json
+from gridwitness.cli.structured_logs import log_json
 from gridwitness.cli.toml_settings import NatsUrl, TomlSettings
 from gridwitness.encoding.eip712 import registry_domain
 from gridwitness.service.scaleout.link import NatsConfig
@@ -69,7 +69,7 @@ def worker(config: Annotated[Path, typer.Option(help="TOML file with the worker'
     nats_ca_file, for a tls:// broker whose certificate the system does not know.
     """
     settings = WorkerSettings.load(config, "worker")
-    log_json()
+    log_json(settings.log_level)
     uvloop.run(_work(settings.make_worker()))
 
 
