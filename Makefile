@@ -10,6 +10,7 @@ FOUNDRY := .toolchain/bin/.stamp
 HALMOS := .toolchain/halmos-0.3.3/.stamp
 EAS := .toolchain/eas-contracts-1.9.0/.stamp
 BROKERS := .toolchain/.stamp-brokers
+PROMTOOL := .toolchain/bin/promtool
 SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
 # One pytest run; a folder that is missing is an error. The longest files come first, so that none of them ends alone.
 TESTS := tests/integration tests/gas tests/anchors tests/fuzz tests/functional tests/oracle
@@ -34,7 +35,7 @@ setup: .venv/.stamp-all $(SOLC) $(FOUNDRY) $(EAS) $(HALMOS) ## install everythin
 demo: .venv/.stamp-demo $(SOLC) $(FOUNDRY) ## a village's day, end to end; ARGS="--days 2 --community PATH --seed 7"
 	@gridwitness demo $(ARGS)
 
-test: setup compile $(BROKERS) ## every test: contracts, oracle, integration, fuzzing and invariants
+test: setup compile $(BROKERS) $(PROMTOOL) ## every test: contracts, oracle, integration, fuzzing and invariants
 	@$(MAKE) --no-print-directory --keep-going -j2 test-pytest test-forge
 
 # A file stays in one process, since its tests share fixtures. Bytecode is kept, or each of hundreds of processes that
@@ -161,6 +162,16 @@ $(BROKERS):
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; } || true
 	@PATH="$$PATH:/usr/sbin"; if command -v mosquitto >/dev/null; then mkdir -p $(@D) && touch $@; \
 	  else echo "tests of MQTT will fail for want of a broker; on Debian and Ubuntu: apt-get install mosquitto"; fi
+
+# Of Debian's Prometheus only the tool that checks rules: the package itself would start a server.
+$(PROMTOOL):
+	@mkdir -p $(@D) .toolchain/prometheus
+	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; \
+	elif command -v apt-get >/dev/null; then echo "fetching promtool" && cd .toolchain/prometheus && rm -rf * && \
+	  { [ "$$(id -u)" != 0 ] || apt-get update -qq; } && apt-get download -qq prometheus >/dev/null && \
+	  dpkg-deb -x prometheus_*.deb . && rm -f *.deb usr/bin/prometheus && ln -sf ../prometheus/usr/bin/promtool ../bin/promtool; \
+	fi || true
+	@[ -e $@ ] || echo "tests of ops/alerts.yml will fail for want of promtool; it comes with Prometheus"
 
 $(EAS): toolchain/install_eas.py .toolchain/.stamp-tools
 	@echo "fetching the contracts of the Ethereum Attestation Service"

@@ -19,6 +19,7 @@ from gridwitness.service.metric_families import (
     gauges,
     transaction_families,
 )
+from gridwitness.service.peers import FAILURES
 
 
 def oracle_families(status: Status) -> Iterator[Metric]:
@@ -144,7 +145,11 @@ def _committee(members: Iterable[Status]) -> Iterator[Metric]:
         "member_failures",
         "Failures of a committee member since the start",
         ("member", "kind"),
-        [((member["address"], kind), count) for member in members for kind, count in member["failures"].items()],
+        [
+            ((member["address"], kind), count)
+            for member in members
+            for kind, count in {**dict.fromkeys(FAILURES, 0), **member["failures"]}.items()
+        ],
     )
 
 

@@ -13,6 +13,8 @@ from gridwitness.errors import CommitteeError, InputError
 from gridwitness.service.messages import BatchContent, Refusal, SignAnswer, SignRequest, decode_message, encode_message
 
 _HTTP_CONFLICT = 409
+# Failures that say something about a member; others are refusals in the protocol's own words.
+FAILURES = ("no_answer", "malformed", "refused", "wrong_digest", "wrong_signature", "wrong_content")
 
 
 @dataclass(slots=True)
