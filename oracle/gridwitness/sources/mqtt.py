@@ -68,11 +68,12 @@ class _Delivery:
 
 
 class MqttSource:
-    """Takes messages until it is stopped. `problem` says why none come in, empty if they do."""
+    """Takes messages until it is stopped."""
 
     def __init__(self, config: MqttConfig, take: Take) -> None:
         """Raises ConfigError for an address, password or certificate that cannot be used."""
-        self.problem = "not connected yet"
+        # Apart, since readings under way may be settled when the connection is gone already.
+        self._broker_problem, self._log_problem = "not connected yet", ""
         self.counts = {"received": 0, "acknowledged": 0, "malformed": 0, "rate_limited": 0, "dropped": 0}
         self._config = config
         self._take = take
@@ -81,6 +82,11 @@ class MqttSource:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._host, self._port = _address(config.url)
         self._client = self._make_client()
+
+    @property
+    def problem(self) -> str:
+        """Why no readings come in; empty if they do."""
+        return self._broker_problem or self._log_problem
 
     def report(self) -> dict[str, object]:
         """For the status."""
@@ -126,7 +132,7 @@ class MqttSource:
         while True:
             try:
                 verdicts = await self._take(bytes(message.payload), getattr(message.properties, "ContentType", ""))
-                self._solved()
+                self._log_problem = ""
                 return msgspec.json.encode({"results": verdicts})
             except InputError as error:  # counted and kept by the log
                 self.counts["malformed"] += 1
@@ -136,7 +142,9 @@ class MqttSource:
                 self.counts["rate_limited"] += 1
                 return msgspec.json.encode({"results": [], "reason": "rate_limited", "message": error.message})
             except GridwitnessError as error:
-                self._report_problem(f"cannot take readings: {error.message}")
+                if not self._log_problem:
+                    _log.error("mqtt_waits", url=self._config.url, problem=error.message)
+                self._log_problem = f"cannot take readings: {error.message}"
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _MOST_DELAY_S)
 
@@ -155,20 +163,19 @@ class MqttSource:
             _log.warning("mqtt_response_refused", topic=topic[:80], error=str(error))
             return None
 
-    def _report_problem(self, problem: str) -> None:
-        if problem != self.problem:
+    def _refused(self, problem: str) -> None:
+        if problem != self._broker_problem:
             _log.error("mqtt_problem", url=self._config.url, problem=problem)
-        self.problem = problem
+        self._broker_problem = problem
 
     def _lost(self, problem: str) -> None:
         """A connection ends after a refusal as well, and then the refusal is what an operator wants to read."""
-        if not self.problem:
-            self._report_problem(problem)
+        if not self._broker_problem:
+            self._refused(problem)
 
-    def _solved(self) -> None:
-        if self.problem:
-            _log.info("mqtt_ok", url=self._config.url)
-        self.problem = ""
+    def _subscribed(self) -> None:
+        _log.info("mqtt_subscribed", url=self._config.url)
+        self._broker_problem = ""
 
     def _make_client(self) -> Client:
         config = self._config
@@ -188,7 +195,7 @@ class MqttSource:
 
     def _on_connect(self, client: Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
         if reason.is_failure:
-            self._hand_over(self._report_problem, f"the broker refused: {reason}")
+            self._hand_over(self._refused, f"the broker refused: {reason}")
             return
         self._connection += 1
         filters = [(f"$share/{self._config.group}/{topic}", _QOS) for topic in self._config.topics]
@@ -197,9 +204,9 @@ class MqttSource:
     def _on_subscribe(self, _: Client, __: Any, ___: int, reasons: Sequence[Any], ____: Any) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
-            self._hand_over(self._report_problem, f"the broker refused the subscription: {', '.join(refused)}")
+            self._hand_over(self._refused, f"the broker refused the subscription: {', '.join(refused)}")
         else:
-            self._hand_over(self._solved)
+            self._hand_over(self._subscribed)
 
     def _on_disconnect(self, _: Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
         self._connection += 1
