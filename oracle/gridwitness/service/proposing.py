@@ -78,6 +78,7 @@ class Proposer:
         self._pause_s = pause_s
         self._seq = 0
         self._due_since: float | None = None
+        self._was_bound = False
         self._attempt = 0
         self._not_before = 0.0
         self._asking: set[asyncio.Task[bytes | None]] = set()
@@ -105,9 +106,13 @@ class Proposer:
         try:
             bound = await asyncio.to_thread(self._signer.bound, self._follower.kind.stream_id, place.seq)
             keys = bound.keys if bound is not None else await asyncio.to_thread(self._follower.kind.due, now)
-            if keys is None:
+            if keys is None or (self._was_bound and bound is None):
+                # After votes ran out, turns begin anew: if all who waited proposed at once, votes would split again.
                 self._due_since = None
-            elif (rank := self._rank(place.seq)) is not None and self._waited(rank):
+            self._was_bound = bound is not None
+            if keys is None:
+                return
+            if (rank := self._rank(place.seq)) is not None and self._waited(rank):
                 if bound is not None:
                     # As it was, not in a fresh window: votes split among proposals must run out to be agreed after all.
                     draft = Draft(keys, Window(bound.valid_from, bound.valid_until))

@@ -244,3 +244,23 @@ async def test_propose__somebody_elses_turn__waits_for_the_takeover(committee: C
         assert committee.submissions == []
     await patient[1].step(NOW)
     assert [one.seq for one in committee.submissions] == [1]
+
+
+async def test_propose__votes_split_and_ran_out__turns_begin_anew(committee: Committee) -> None:
+    committee.down = {0, 1, 2}
+    for index, (member, proposer) in enumerate(zip(committee.members, committee.proposers, strict=True)):
+        member.parts.append(make_readings(member.parts, 400 + index), NOW)
+        await proposer.step(NOW)  # each votes for its own
+        proposer._takeover_s = 1_000
+    assert not committee.submissions
+    committee.down = set()
+    for proposer in committee.proposers:
+        await proposer.step(NOW)
+        proposer._due_since -= 10_000  # everybody has waited long
+    assert not committee.submissions
+    _observe(committee, NOW + 2 * VALIDITY_S)
+    await committee.proposers[0].step(NOW)
+    await committee.proposers[2].step(NOW)
+    assert not committee.submissions  # it is the second member's turn, however long the others waited
+    await committee.proposers[1].step(NOW)
+    assert len(committee.submissions) == 1
