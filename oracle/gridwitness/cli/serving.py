@@ -22,7 +22,7 @@ from gridwitness.cli.systemd import keep_notified, notify
 from gridwitness.errors import ConfigError
 
 # Told to stop, a service has so long for the step it is in, then requests for theirs; the process ends in any case.
-_STEP_S, _REQUESTS_S, _STOP_S = 4.0, 3, 9.0
+_STEP_S, _REQUESTS_S, STOP_S = 4.0, 3, 9.0
 HEAD_TIMEOUT_S = 10.0
 _MAX_HEAD_BYTES = 32 << 10
 _log = structlog.get_logger()
@@ -115,7 +115,7 @@ async def serve(
 
     Heads of requests that come late or exceed 32 KiB, and bodies a second overdue, end their connection.
     When it is to stop, the service ends its step while HTTP still answers, then requests under way end theirs. After
-    _STOP_S the process ends whatever hangs: what was acknowledged is durable all the same.
+    STOP_S the process ends whatever hangs: what was acknowledged is durable all the same.
     """
     limits = {"head_timeout_s": head_timeout_s, "body_timeout_s": body_timeout_s + 1}
     protocol = type("BoundedHttp", (_BoundedHttp,), limits)
@@ -136,7 +136,7 @@ async def serve(
     def end() -> None:
         if not stopping.is_set():
             notify("STOPPING=1")
-            _end_process_after(_STOP_S)
+            _end_process_after(STOP_S)
         stopping.set()
         service.stop()
 
