@@ -146,7 +146,7 @@ def make_fleet(keys: list[DeviceKey], domain: Domain) -> list[Device]:
     for index, key in enumerate(keys):
         device = Device(key, domain)
         match index % 12:
-            case 0 | 1:
+            case 0 | 1 | 9 | 10:
                 device.is_strict = True
             case 2 | 3:
                 device.style = COSE
