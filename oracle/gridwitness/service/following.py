@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
@@ -65,6 +66,7 @@ class Follower:
         self._clock = clock
         self._state: StreamState | None = None
         self._prepared: OrderedDict[tuple[int, bytes], Prepared] = OrderedDict()
+        self._computed: OrderedDict[tuple[bytes, str], Prepared] = OrderedDict()
         # Votes and commits of one stream must not interleave: both decide by the newest batch.
         self.lock = asyncio.Lock()
 
@@ -82,6 +84,22 @@ class Follower:
     def marks(self) -> int:
         """How often the stream was convicted, at the last step."""
         return 0 if self._state is None else self._state.marks
+
+    def prepare(self, place: Place, keys: str, attached: Mapping[bytes, SignedReading]) -> Prepared:
+        """`kind.prepare` for a place. Blocks. Raises InputError.
+
+        Who gave up waiting for our answer asks again, and must not wait as long again: what scored readings was kept.
+        Profiles follow from batches of another stream, which a reorganisation may change, so they are not.
+        """
+        known = self._computed.get((place.previous, keys))
+        if known is not None and known.seq == place.seq:
+            return known
+        prepared = self.kind.prepare(place.seq, keys, attached)
+        if prepared.scored:
+            self._computed[place.previous, keys] = prepared
+            while len(self._computed) > _PREPARED_KEPT:
+                self._computed.popitem(last=False)
+        return prepared
 
     def remember(self, prepared: Prepared) -> None:
         """Keep a prepared batch, so that it need not be computed again when it is attested."""
@@ -160,6 +178,7 @@ class Follower:
             flagged=item.meta.flagged_count,
             delay_s=delay_s,
             block=item.block_number,
+            transaction=to_hex(item.transaction),
             digest=to_hex(item.digest),
         )
 

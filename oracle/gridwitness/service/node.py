@@ -16,7 +16,6 @@ from gridwitness.chain.attestation import StreamView
 from gridwitness.chain.challenges import ChallengeView
 from gridwitness.chain.client import Chain
 from gridwitness.chain.outbox import Outbox, OutboxRules
-from gridwitness.chain.outbox_store import OutboxState
 from gridwitness.chain.registry import RegistryFollower
 from gridwitness.chain.signing_key import SigningKey
 from gridwitness.encoding.eip712 import attestation_domain, registry_domain
@@ -249,8 +248,8 @@ class OracleNode:
         if proposer.submission is None:
             return
         status = await asyncio.to_thread(outbox.status, proposer.submission.intent_key)
-        if status is not None and status.state is OutboxState.FAILED:
-            proposer.failed(f"transaction of batch {proposer.submission.seq} failed: {status.error}")
+        if status is not None:
+            proposer.observe(status)
 
     # What follows answers the HTTP interface.
 

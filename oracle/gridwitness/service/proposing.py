@@ -12,6 +12,8 @@ import msgspec
 import structlog
 
 from gridwitness.chain.attestation import encode_attest
+from gridwitness.chain.outbox import OutboxStatus
+from gridwitness.chain.outbox_store import OutboxState
 from gridwitness.domain.readings import SignedReading
 from gridwitness.encoding.keys import recover_signer
 from gridwitness.errors import CommitteeError, InputError
@@ -77,18 +79,29 @@ class Proposer:
         self._takeover_s = takeover_s
         self._pause_s = pause_s
         self._seq = 0
+        self._seen: tuple[OutboxState | None, str] = (None, "")
         self._due_since: float | None = None
         self._was_bound = False
         self._attempt = 0
         self._not_before = 0.0
         self._asking: set[asyncio.Task[bytes | None]] = set()
 
+    def observe(self, status: OutboxStatus) -> None:
+        """Note what became of the transaction of the batch submitted, and allow another attempt if it failed."""
+        assert self.submission is not None
+        with batch_in_log(self._follower.kind.name, self.submission.seq):
+            if (status.state, status.error) != self._seen:
+                self._seen = status.state, status.error
+                transaction = None if status.transaction is None else to_hex(status.transaction)
+                _log.info("transaction", state=status.state, transaction=transaction, error=status.error)
+            if status.state is OutboxState.FAILED:
+                self.failed(f"transaction of batch {self.submission.seq} failed: {status.error}")
+
     def failed(self, reason: str) -> None:
         """Allow another attempt at the batch submitted: its transaction failed."""
         self.submission = None
         self._attempt += 1
-        with batch_in_log(self._follower.kind.name, self._seq):
-            self._postpone(reason)
+        self._postpone(reason)
 
     async def step(self, now: int) -> None:
         """Propose if something is due and it is this oracle's turn. Raises StoreError."""
@@ -142,8 +155,8 @@ class Proposer:
         return time.monotonic() >= self._due_since + rank * self._takeover_s
 
     async def _propose(self, place: Place, draft: Draft) -> None:
-        follower, kind = self._follower, self._follower.kind
-        prepared = await asyncio.to_thread(kind.prepare, place.seq, draft.keys, {})
+        follower = self._follower
+        prepared = await asyncio.to_thread(follower.prepare, place, draft.keys, {})
         proposal = self._signer.propose(prepared, place, draft.window)
         # Our own vote comes first: were it given last, two proposers could each spend their vote on the other.
         async with follower.lock:
@@ -156,7 +169,7 @@ class Proposer:
             raise CommitteeError(f"{len(signatures)} of {needed} signatures for {to_hex(proposal.digest)}")
         submission = self._submission(proposal, signatures)
         await asyncio.to_thread(self._submit, submission)
-        self.submission = submission
+        self.submission, self._seen = submission, (None, "")
 
     async def _begun_by_peers(self, place: Place) -> Draft | None:
         """The draft most peers are bound to by a vote, its readings taken into our log; None without any.
