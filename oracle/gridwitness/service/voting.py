@@ -97,7 +97,7 @@ class Voter:
         missing = await asyncio.to_thread(kind.missing, request.keys, attached)
         if missing:
             return Refusal("missing", f"{len(missing)} readings are not here", missing)
-        prepared = await asyncio.to_thread(kind.prepare, place.seq, request.keys, attached)
+        prepared = await asyncio.to_thread(follower.prepare, place, request.keys, attached)
         proposal = self.signer.propose(prepared, place, window)
         conflict = await asyncio.to_thread(self.signer.conflict, proposal)
         if conflict:

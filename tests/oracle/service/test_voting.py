@@ -202,6 +202,16 @@ async def test_sign__stream_of_somebody_else__is_an_input_error(member: Member) 
         await member.voter.sign(encode_message(make_request(make_readings(member.parts), stream=to_hex(b"\x03" * 32))))
 
 
+async def test_sign__asked_again_by_one_who_gave_up__does_not_score_again(
+    member: Member, oracle: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = make_readings(oracle)
+    oracle.append(readings, 0)
+    first = await member.answer(make_request(readings))
+    monkeypatch.setattr(oracle.reading_batches, "prepare", None)
+    assert await member.answer(make_request(readings)) == first
+
+
 async def test_vote__content_asked_for__is_given_while_it_binds(member: Member, oracle: Parts) -> None:
     readings = make_readings(oracle)
     oracle.append(readings, 0)
