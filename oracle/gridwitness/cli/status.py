@@ -2,36 +2,94 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
 
+from gridwitness.cli.status_tables import (
+    account_line,
+    broker_lines,
+    challenges,
+    members,
+    nodes,
+    rejections,
+    streams,
+    transactions_line,
+)
 from gridwitness.errors import GridwitnessError, InputError
 
 _TIMEOUT_S = 10.0
+# As the alert GridwitnessReadingsNotAttested has it.
+TOO_OLD_S = 1_800
+# What to do about a problem, by what it says; the first that fits.
+_ADVICE = (
+    (r"^starting|^stopping", "wait some seconds"),
+    (r"following batch", "it fetches what it missed by itself; if the number stands still, see docs/operator.md"),
+    (r"outbox resume", "stop whoever else sends from the key before anything else"),
+    (r"not in the committee", "have the streams' owner add this address, or correct keystore or signer_address"),
+    (r"signatures for|second proposal|voted", "too few members sign: see their last failures below"),
+    (r"content gives its root|behind|scorer", "compare version and model_hash with the other members'"),
+    (r"^mqtt|^nats|broker", "look at the broker and its address; what was published waits there"),
+    (r"worker .* lied", "stop that worker, and give its broker account another password"),
+    (r"node|answer in time|RPC", "see the nodes below; `gridwitness doctor` says more"),
+    (r"disk|full|log|sqlite|No space", "free room on the disk of data_dir; senders come again by themselves"),
+    (r"gas|fee|cap|money|balance", "send money to the account, or raise max_fee_per_gas_gwei"),
+)
 
 
 def status(
     url: Annotated[str, typer.Option(help="HTTP address of an oracle")] = "http://127.0.0.1:8101",
     json: Annotated[bool, typer.Option("--json", help="Print the document as it is")] = False,
+    watch: Annotated[float, typer.Option(help="Show it again every so many seconds, until Ctrl-C; 0 for once")] = 0,
 ) -> None:
-    """Show how an oracle is doing: what waits, what was refused or challenged, how its committee behaves.
+    """Show how an oracle is doing: what waits, what is wrong and what to do about it, how its committee behaves.
 
-    Exit code 1 if the oracle says it is not ready, or that it cannot answer a challenge.
+    Exit code 1 if somebody should look: it is not ready, cannot answer a challenge, or the oldest reading has waited
+    for more than half an hour.
 
-    Example: gridwitness status --url http://127.0.0.1:8101
+    Examples: gridwitness status --url http://127.0.0.1:8101
+              gridwitness status --watch 2
     """
+    if watch and not json:
+        _watch(url, watch)
+        return
     report = _fetch(url)
     if json:
         typer.echo(httpx.Response(200, json=report).text)
     else:
-        _print(report, Console())
-    if not report["ready"] or report["challenges"].get("alarms"):
+        console = Console()
+        for part in screen(report):
+            console.print(part, soft_wrap=isinstance(part, Text))
+    if needs_somebody(report):
         raise typer.Exit(1)
+
+
+def needs_somebody(report: dict[str, Any]) -> bool:
+    """Whether an operator should be woken."""
+    age_s = report["readings"]["oldest_unattested_age_s"] or 0
+    return not report["ready"] or bool(report["challenges"].get("alarms")) or age_s > TOO_OLD_S
+
+
+def _watch(url: str, every_s: float) -> None:
+    """Until Ctrl-C; an oracle that does not answer is shown as such, and asked again."""
+    with Live(console=Console(), screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                try:
+                    shown: RenderableType = Group(*screen(_fetch(url)))
+                except GridwitnessError as error:
+                    shown = Text(f"{_time(int(time.time()))}: {error.message}", style="red")
+                live.update(shown, refresh=True)
+                time.sleep(every_s)
+        except KeyboardInterrupt:
+            return
 
 
 def _fetch(url: str) -> dict[str, Any]:
@@ -47,80 +105,62 @@ def _fetch(url: str) -> dict[str, Any]:
     return report
 
 
-def _print(report: dict[str, Any], console: Console) -> None:
-    mode = "dry run" if report["dry_run"] else "live"
-    ready = "[green]ready[/green]" if report["ready"] else "[red]not ready[/red]"
-    console.print(f"{report['name']} {report['address']} · zone {report['zone']} · {mode} · {ready}", highlight=False)
+def screen(report: dict[str, Any]) -> list[RenderableType]:
+    """All of a status document, the most urgent on top; lines as Text."""
+    return [
+        _oldest(report["readings"]),
+        *_troubles(report),
+        *_facts(report),
+        *([nodes(report["rpc"])] if len(report["rpc"]) > 1 or any(node["problem"] for node in report["rpc"]) else []),
+        streams(report["streams"]),
+        members(report["members"], time.time()),
+        *([rejections(report["rejections"])] if report["rejections"] else []),
+        *challenges(report["challenges"]),
+    ]
+
+
+def _oldest(readings: dict[str, Any]) -> Text:
+    age_s = readings["oldest_unattested_age_s"]
+    if age_s is None:
+        return Text("oldest unattested reading: none waits", style="bold green")
+    style = "bold red" if age_s > TOO_OLD_S else "bold green"
+    age = timedelta(seconds=int(age_s))
+    return Text(f"oldest unattested reading: {age} old, {readings['unattested']} wait", style=style)
+
+
+def _troubles(report: dict[str, Any]) -> list[Text]:
+    """What is wrong, with what to do."""
+    lines: list[Text] = []
     for problem in [*report["problems"], *report["challenges"].get("alarms", [])]:
-        console.print(f"  [red]✗[/red] {problem}", highlight=False, soft_wrap=True)
-    for warning in report.get("warnings", []):
-        console.print(f"  [yellow]![/yellow] {warning}", highlight=False, soft_wrap=True)
+        lines.append(Text(f"  ✗ {problem}", style="red"))
+        lines.append(Text(f"    → {advice(problem)}"))
+    lines += [Text(f"  ! {warning}", style="yellow") for warning in report["warnings"]]
+    return lines
+
+
+def advice(problem: str) -> str:
+    """What to do about a problem of the status."""
+    found = (do for pattern, do in _ADVICE if re.search(pattern, problem))
+    return next(found, "see docs/operator.md, When things go wrong")
+
+
+def _facts(report: dict[str, Any]) -> list[Text]:
     chain, clock, readings = report["chain"], report["clock"], report["readings"]
-    console.print(
-        f"chain {chain['id']} at block {chain['block']}, {_time(chain['time'])} · "
-        f"clock ({clock['kind']}) {_time(clock['now'])} · {report['devices_active']} active devices",
-        highlight=False,
-    )
-    age = readings["oldest_unattested_age_s"]
-    waiting = "none waits" if age is None else f"{readings['unattested']} wait, the oldest since {age} s"
-    console.print(f"{readings['stored']} readings, {readings['attested']} attested, {waiting}", highlight=False)
-    _print_nodes(report.get("rpc", []), console)
-    console.print(_streams(report["streams"]), _rejections(report["rejections"]), _members(report["members"]))
-    _print_challenges(report["challenges"], console)
-
-
-def _print_nodes(nodes: list[dict[str, Any]], console: Console) -> None:
-    """The nodes, if there are several or something is wrong with one."""
-    if len(nodes) < 2 and not any(node["problem"] for node in nodes):
-        return
-    table = Table("node", "in use", "head", "behind", "ms", "failures", "problem", title="Nodes", title_justify="left")
-    for node in nodes:
-        failures = ", ".join(f"{kind} {count}" for kind, count in node["failures"].items())
-        figures = ("" if node[name] is None else str(node[name]) for name in ("head", "lag", "latency_ms"))
-        table.add_row(node["url"], "yes" if node["in_use"] else "", *figures, failures, node["problem"])
-    console.print(table)
-
-
-def _streams(streams: dict[str, Any]) -> Table:
-    table = Table("stream", "batches", "state", "up to", "committee", title="Streams", title_justify="left")
-    for name, stream in streams.items():
-        latest = "" if stream["latest_time"] is None else _time(stream["latest_time"])
-        committee = f"{stream['threshold']} of {len(stream['members'])}"
-        table.add_row(name, str(stream["seq"]), stream["status"] or "", latest, committee)
-    return table
-
-
-def _rejections(rejections: dict[str, Any]) -> Table:
-    table = Table("reason", "readings", "last", title="Rejections", title_justify="left")
-    for reason, entry in rejections.items():
-        table.add_row(reason, str(entry["count"]), next(iter(entry["last"]), ""))
-    return table
-
-
-def _members(members: list[dict[str, Any]]) -> Table:
-    table = Table("member", "signed", "failures", "last failure", title="Other members", title_justify="left")
-    for member in members:
-        failures = ", ".join(f"{name} {count}" for name, count in member["failures"].items())
-        table.add_row(member["address"], str(member["signed"]), failures, member["last_failure"])
-    return table
-
-
-def _print_challenges(challenges: dict[str, Any], console: Console) -> None:
-    if not challenges:  # the chain was not read yet
-        return
-    console.print(
-        f"challenges: {len(challenges['open'])} open, {challenges['answered']} answered, of which "
-        f"{challenges['answered_here']} here, {challenges['convicted']} lost, "
-        f"{challenges['unanswerable']} unanswerable here",
-        highlight=False,
-    )
-    if challenges["open"]:
-        table = Table("challenge", "device", "reading", "batch", "time left", "what the oracle does")
-        for one in challenges["open"]:
-            left = f"{one['left_s'] // 3600}:{one['left_s'] // 60 % 60:02}:{one['left_s'] % 60:02}"
-            short = (one["id"][:10] + "…", one["device_id"][:10] + "…")
-            table.add_row(*short, str(one["counter"]), str(one["batch"]), left, one["action"])
-        console.print(table)
+    mode = "dry run" if report["dry_run"] else "live"
+    ready = "ready" if report["ready"] else "not ready"
+    return [
+        Text(f"{report['name']} {report['address']} · zone {report['zone']} · {mode} · {ready} · {report['version']}"),
+        Text(
+            f"chain {chain['id']} at block {chain['block']}, {_time(chain['time'])} · "
+            f"clock ({clock['kind']}) {_time(clock['now'])} · {report['devices_active']} active devices"
+        ),
+        Text(
+            f"readings: {readings['stored']} stored, {readings['attested']} attested, "
+            f"{report['ingest']['readings']} under way, {readings['deadletters']} dead letters"
+        ),
+        *(Text(line) for line in (transactions_line(report), account_line(report)) if line),
+        *(Text(line) for line in broker_lines(report)),
+    ]
 
 
 def _time(seconds: int) -> str:
