@@ -13,7 +13,7 @@ BROKERS := .toolchain/.stamp-brokers
 PROMTOOL := .toolchain/bin/promtool
 SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
 # One pytest run; a folder that is missing is an error. The longest files come first, so that none of them ends alone.
-TESTS := tests/integration tests/gas tests/anchors tests/fuzz tests/functional tests/oracle
+TESTS := tests/integration tests/gas tests/anchors tests/chaos tests/fuzz tests/functional tests/oracle
 # Processes that share pytest's files between them, each with a node of its own.
 TEST_WORKERS ?= 3
 
@@ -24,7 +24,7 @@ SLITHER_EXCLUDED := uninitialized-local
 # npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-plot gas-snapshot bench bench-anchors bench-year fuzz-decoders invariants symbolic bytecode clean
+.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-plot gas-snapshot bench bench-anchors bench-year chaos chaos-short fuzz-decoders invariants symbolic bytecode clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -82,6 +82,12 @@ bench-anchors: setup compile ## the same work on EAS and here, side by side; ARG
 
 bench-year: setup out/rural3-year/year.parquet ## seconds to clear and settle a year of 118 meters by the Python reference
 	@python -m tests.oracle.market.bench_year out/rural3-year
+
+chaos: setup $(BROKERS) ## kill, reorganise and break a committee of real processes, and judge; MINUTES=60 SEED=1
+	@python -m tests.chaos --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
+
+chaos-short: MINUTES := 5
+chaos-short: chaos ## the same in five minutes, into out/chaos.json and out/chaos.png
 
 fuzz-decoders: setup ## fuzz what strangers send, guided by coverage; SECONDS=60 for each of the five decoders
 	@for target in json cbor cose ocmf document; do \
