@@ -43,14 +43,14 @@ _SAMPLE_EVERY_S = 0.5
 class Run:
     """One run from start to verdict."""
 
-    def __init__(self, minutes: float, seed: int) -> None:
+    def __init__(self, minutes: float, seed: int, patience: float = 1) -> None:
         self.minutes, self.seed = minutes, seed
         self.folder = OUT / "chaos"
         self.ledger = Ledger()
         self.problems: list[str] = []
         self.state = "setting up"
         keys = make_keys(_DEVICES)
-        self.world = build(self.folder, seed, keys)
+        self.world = build(self.folder, seed, keys, patience)
         registry = self.world.chain.manifest.address("DeviceRegistry")
         self.fleet = make_fleet(keys, registry_domain(self.world.chain.chain_id, registry))
         self.schedule: Schedule = draw(seed, minutes, Targets(oracles=3, brokers=1))
@@ -73,10 +73,7 @@ class Run:
 
     async def _storm(self) -> None:
         traffic = Traffic(self.world, self.ledger, self.fleet, self.seed, lambda: self.watcher.chain_time)
-        background = [
-            asyncio.create_task(one)
-            for one in (self.watcher.run(), self.watcher.ask_members(), self._sample(), self._show())
-        ]
+        background = [asyncio.create_task(one) for one in (*self.watcher.tasks(), self._sample(), self._show())]
         await until(lambda: self.watcher.head is not None, 10)
         sending = asyncio.create_task(traffic.run())
         self.state = "striking"
@@ -181,12 +178,13 @@ def _alone() -> Iterator[None]:
 def main(
     minutes: Annotated[float, typer.Option(min=1, help="How long faults are struck")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of faults and senders")] = 1,
+    patience: Annotated[float, typer.Option(min=1, help="How much longer oracles wait, on a busy machine")] = 1,
 ) -> None:
     """Strike a committee of five oracles for some minutes, and judge what became of every reading."""
     OUT.mkdir(exist_ok=True)
     with _alone():
         try:
-            result = Run(minutes, seed).run()
+            result = Run(minutes, seed, patience).run()
         except GridwitnessError as error:
             typer.echo(f"the run broke off: {error.message}", err=True)
             raise typer.Exit(1) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.chaos.world import World
 
 _EVERY_S = 0.15
 _STATUS_EVERY_S = 4.0
+_KEEP_EVERY_S = 1.5
 _SENT = "eth_sendRawTransaction"
 
 
@@ -61,6 +63,10 @@ class Watcher:
         """How often honest oracles have sent a transaction."""
         return sum(self.world.proxies[member.index].seen[_SENT] for member in self.world.honest)
 
+    def tasks(self) -> tuple[Coroutine[None, None, None], ...]:
+        """All that it does beside the run."""
+        return self.run(), self.keep_state(), self.ask_members()
+
     async def run(self) -> None:
         """Look at the chain again and again."""
         while True:
@@ -82,6 +88,12 @@ class Watcher:
         blocks = [batch.block_number for batch in attested]
         if blocks != sorted(blocks):
             self.violations.append("a batch stands before one with a lower number")
+
+    async def keep_state(self) -> None:
+        """Keep the chain's newest states."""
+        while True:
+            await asyncio.to_thread(self.world.anvil.keep)
+            await asyncio.sleep(_KEEP_EVERY_S)
 
     async def ask_members(self) -> None:
         """Read again and again what honest members say of the others."""

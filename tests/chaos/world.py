@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
@@ -40,9 +41,9 @@ BLOCK_S = 1
 MAX_WAIT_S = 3
 # Long enough that batches of the deepest reorganisation are still valid, and may be sent again as they are.
 VALIDITY_S = 45
-_STATES_KEPT = 80  # more than the deepest reorganisation goes back
+_STATES_KEPT = 48  # the deepest reorganisation, and the dozen blocks below it that an oracle looks back
 _DISK_MIB = 64
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "grace_s": 0,
     "max_wait_s": MAX_WAIT_S,
     "poll_interval_s": 0.2,
@@ -59,22 +60,26 @@ SETTINGS = {
 }
 
 
+_PATIENT = ("takeover_s", "peer_timeout_s", "rpc_head_timeout_s", "rpc_timeout_s", "rpc_connect_timeout_s")
+
+
 class ChaosAnvil(Anvil):
-    """An anvil that makes a block a second and writes its state every second: killed, it comes back up to a second
+    """An anvil that makes a block a second and writes its state every other: killed, it comes back some seconds
     older, like a node whose last blocks never left it. Time does not go back with it.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._state, self._spare = folder / "state.json", folder / "state-before.json"
+        self._state = folder / "state.json"
+        self._spares = [folder / "state-1.json", folder / "state-2.json"]
         super().__init__(genesis_time=GENESIS_TIME, state_file=self._state, log_file=folder / "anvil.log")
-        self._arguments += ["--state-interval", "1", "--preserve-historical-states"]
+        self._arguments += ["--state-interval", "2", "--preserve-historical-states"]
+        self._arguments += ["--prune-history", str(_STATES_KEPT)]
         self.head_time = GENESIS_TIME
 
     def make_blocks(self) -> None:
         """One every `BLOCK_S` from now on; until then, one for each transaction."""
         self.node.rpc("evm_setAutomine", False)
         self.node.rpc("evm_setIntervalMining", BLOCK_S)
-        self._arguments += ["--block-time", str(BLOCK_S)]
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -83,15 +88,23 @@ class ChaosAnvil(Anvil):
             process.kill()
             process.wait()
 
+    def keep(self) -> None:
+        """Keep copies of the state: anvil writes over it, and may be killed doing so."""
+        if self._state.exists():
+            if self._spares[0].exists():
+                self._spares[0].replace(self._spares[1])
+            shutil.copy(self._state, self._spares[0])
+
     def revive(self) -> None:
         """Start again from the newest state that was written whole."""
-        try:
-            json.loads(self._state.read_bytes())
-            shutil.copy(self._state, self._spare)
-        except ValueError:  # killed while it wrote
-            shutil.copy(self._spare, self._state)
+        newest = next(one for one in (self._state, *self._spares) if one.exists() and _is_whole(one))
+        if newest != self._state:
+            shutil.copy(newest, self._state)
+        if "--no-mining" not in self._arguments:
+            self._arguments.append("--no-mining")
         self.start()
         self.go_on()
+        self.make_blocks()
 
     def reorganise(self, depth: int) -> None:
         """Put empty blocks in the place of the last `depth`."""
@@ -99,10 +112,16 @@ class ChaosAnvil(Anvil):
         self.go_on()
 
     def go_on(self) -> None:
-        """Let the next block be later than any before: on a real chain, time does not go back."""
-        head_time = self.node.head().time
-        if head_time < self.head_time:
-            self.node.rpc("evm_setNextBlockTimestamp", self.head_time + 1)
+        """Let time go on from the latest there was: on a real chain it does not go back, and anvil's does."""
+        self.node.rpc("evm_setTime", max(self.head_time, self.node.head().time) + 1)
+
+
+def _is_whole(state: Path) -> bool:
+    try:
+        json.loads(state.read_bytes())
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass
@@ -213,8 +232,11 @@ class World:
         return problems
 
 
-def build(folder: Path, seed: int, devices: Sequence[DeviceKey]) -> World:
-    """A chain with contracts, streams and registered devices, and a committee that is configured but not started."""
+def build(folder: Path, seed: int, devices: Sequence[DeviceKey], patience: float) -> World:
+    """A chain with contracts, streams and registered devices, and a committee that is configured but not started.
+
+    On a machine that is busy with other things, oracles wait `patience` times as long for each other and the chain.
+    """
     for left in folder.glob("oracle-*/data"):  # of a run that was killed itself
         subprocess.run(["umount", str(left)], capture_output=True, check=False)
     shutil.rmtree(folder, ignore_errors=True)
@@ -236,7 +258,7 @@ def build(folder: Path, seed: int, devices: Sequence[DeviceKey]) -> World:
         folder, anvil, chain, manifest, [], [], Broker(folder / "broker"), Disk(folder), liar, silent,
         chain.head_number(),
     )  # fmt: skip
-    _configure(world, accounts)
+    _configure(world, accounts, patience)
     return world
 
 
@@ -266,8 +288,9 @@ def _write_manifest(path: Path, manifest: Manifest) -> Path:
     return path
 
 
-def _configure(world: World, accounts: Sequence[LocalAccount]) -> None:
-    made = make_oracles(world.folder, world.chain, accounts, world.manifest, **SETTINGS)
+def _configure(world: World, accounts: Sequence[LocalAccount], patience: float) -> None:
+    settings = SETTINGS | {name: patience * SETTINGS[name] for name in _PATIENT}
+    made = make_oracles(world.folder, world.chain, accounts, world.manifest, **settings)
     for index, oracle in enumerate(made):
         proxy = RpcProxy(world.anvil.url)
         proxy.__enter__()
