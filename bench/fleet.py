@@ -19,7 +19,8 @@ from gridwitness.sources.payloads import encode_body
 from gridwitness.store import Database, ReadingLog
 
 POST = 100
-DOMAIN = registry_domain(31_337, "0x" + "11" * 20)
+CHAIN_ID, REGISTRY = 31_337, "0x" + "11" * 20
+DOMAIN = registry_domain(CHAIN_ID, REGISTRY)
 _ZONE = 1
 _FIRST_SLOT = 1_900_000
 _OWNER = "0x" + "22" * 20
@@ -86,7 +87,8 @@ class Intake:
         fleet, clock = Fleet(Devices(keys), _ZONE), SystemClock()
         self.database = Database(path)
         self.admission = Admission(fleet, clock, DOMAIN, workers)
-        self.ingest = Ingest(self.admission, Decoder(fleet), ReadingLog(self.database), clock)
+        self.decoder, self.log = Decoder(fleet), ReadingLog(self.database)
+        self.ingest = Ingest(self.admission, self.decoder, self.log, clock)
 
     def close(self) -> None:
         """Stop workers and close the log."""

@@ -44,7 +44,10 @@ class ScaleOutConfig:
 
 
 class ScaleOut:
-    """Readings over a broker. `run` it; `problem` says why none come back, empty if they do."""
+    """Readings over a broker. `run` it; `problem` says why none come back, empty if they do.
+
+    `pulls_waiting` is how many messages workers would take at once, two each, when last looked at.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class ScaleOut:
         self._front = Front(ingest.settle_here, config.partitions, config.answer_timeout_s)
         self._lag: dict[str, object] = {}
         self._is_idle = False
+        self.pulls_waiting = 0
         ingest.send_through(self._front)
 
     async def run(self) -> None:
@@ -123,6 +127,7 @@ class ScaleOut:
                     "pulls_waiting": info.num_waiting or 0,
                 }
                 if name == READINGS:
+                    self.pulls_waiting = info.num_waiting or 0
                     self._is_idle = bool(state.messages) and not (info.num_waiting or info.num_ack_pending)
             self._lag = lag
             await asyncio.sleep(_LOOK_EVERY_S)
