@@ -34,6 +34,7 @@ from gridwitness.service.proofs import ProofFile
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PROGRAMS = {"make", "gridwitness", "ape", "cast", "chmod", "systemctl", "journalctl"}
 REGISTRY = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 
 
@@ -63,7 +64,7 @@ def make_targets() -> set[str]:
 
 
 def test_show_commands__every_program__is_one_the_tests_know() -> None:
-    assert {Path(words[0]).name for words in commands() if words} <= {"make", "gridwitness", "ape", "cast", "chmod"}
+    assert {Path(words[0]).name for words in commands() if words} <= PROGRAMS
 
 
 @pytest.mark.parametrize("words", commands_of("gridwitness"), ids=" ".join)
@@ -75,6 +76,13 @@ def test_show_commands__gridwitness__parses_with_its_options(words: list[str]) -
         command = command.commands[name]
     if "--help" not in words:
         command.make_context(name, words)
+
+
+@pytest.mark.parametrize("words", [*commands_of("systemctl"), *commands_of("journalctl")], ids=" ".join)
+def test_show_commands__units__are_shipped(words: list[str]) -> None:
+    units = [word for word in words if "@" in word]
+    assert units
+    assert [unit for unit in units if not (ROOT / "ops" / f"{unit.partition('@')[0]}@.service").is_file()] == []
 
 
 @pytest.mark.parametrize("words", commands_of("make"), ids=" ".join)

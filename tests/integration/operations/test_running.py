@@ -40,6 +40,20 @@ def names_used() -> set[str]:
     return {name for name in found if not RELAY.match(name)}
 
 
+def names_told() -> set[str]:
+    """Metrics of the reference's table, relays' left out."""
+    reference = (ROOT / "docs/operator-reference.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(gridwitness_\w+)` \|", reference, flags=re.MULTILINE)
+    return {name for name in rows if not RELAY.match(name)}
+
+
+def families_served(scrape: str) -> set[str]:
+    """Our families, as the reference names them."""
+    families = text_string_to_metric_families(scrape)
+    named = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    return {name for name in named if name.startswith("gridwitness_")}
+
+
 def names_served(scrape: str) -> set[str]:
     """Names of the series of all families, those without a sample too."""
     names: set[str] = set()
@@ -87,6 +101,7 @@ def attested(committee: list[Oracle], village: Village) -> list[Oracle]:
 def test_run__a_batch_attested__is_in_metrics_and_logs_under_one_id_without_secrets(attested: list[Oracle]) -> None:
     scrapes = [oracle.get("/metrics").text for oracle in attested]
     assert names_used() - set.union(*map(names_served, scrapes)) == set()
+    assert set.union(*map(families_served, scrapes)) == names_told()
     for scrape in scrapes:
         checked = promtool("check", "metrics", given=scrape)
         # wei is the base unit of money; a day is what spending is told by.
