@@ -53,7 +53,7 @@ class Run:
         self.world = build(self.folder, seed, keys, patience)
         registry = self.world.chain.manifest.address("DeviceRegistry")
         self.fleet = make_fleet(keys, registry_domain(self.world.chain.chain_id, registry))
-        self.schedule: Schedule = draw(seed, minutes, Targets(oracles=3, brokers=1))
+        self.schedule: Schedule = draw(seed, minutes, Targets(oracles=3, brokers=2, workers=len(self.world.workers)))
         (self.folder / "schedule.json").write_text(json.dumps(self.schedule.document(), indent=1))
 
     def run(self) -> report.Result:

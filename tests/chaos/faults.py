@@ -91,6 +91,8 @@ class Chaos:
                     await self._kill_oracle(event, record)
                 case Plague.KILL_BROKER:
                     await self._kill_broker(event, record)
+                case Plague.KILL_WORKER:
+                    await self._kill_worker(event, record)
                 case Plague.KILL_ANVIL:
                     await self._kill_anvil(event, record)
                 case Plague.REORG:
@@ -133,12 +135,22 @@ class Chaos:
         self.violations.append(f"{member.name} did not come back in {_LIVE_PATIENCE_S:.0f} s after {self.now_s:.0f} s")
 
     async def _kill_broker(self, event: Event, record: Struck) -> None:
-        record.detail = "mosquitto"
-        if self.world.broker.process is None:
+        broker = (self.world.broker, self.world.nats)[event.target]
+        record.detail = ("mosquitto", "nats-server")[event.target]
+        if broker.process is None:
             return
-        self.world.broker.kill()
+        broker.kill()
         await asyncio.sleep(event.pause_s)
-        await asyncio.to_thread(self.world.broker.start)
+        await asyncio.to_thread(broker.start)
+
+    async def _kill_worker(self, event: Event, record: Struck) -> None:
+        worker = self.world.workers[event.target]
+        record.detail = worker.name
+        if worker.process is None:
+            return
+        worker.kill()
+        await asyncio.sleep(event.pause_s)
+        worker.start()
 
     async def _kill_anvil(self, event: Event, record: Struck) -> None:
         head = self.watcher.head

@@ -1,4 +1,4 @@
-"""Everything real that chaos strikes: a chain that keeps its state, a broker, and a committee of five processes.
+"""Everything real that chaos strikes: a chain that keeps its state, two brokers, workers, a committee of five.
 
 Three oracles are honest, one lies and one is silent: it was stopped (SIGSTOP) once it listened, so connections to it
 are taken and nothing ever answers. With a threshold of three, no honest oracle can be spared.
@@ -32,6 +32,8 @@ from gridwitness.errors import GridwitnessError
 from tests.chaos.proxy import RpcProxy
 from tests.integration.chain.conftest import compiled, deploy, dev_account
 from tests.integration.chain.parties import GENESIS_TIME, register_batch
+from tests.integration.nats.broker import Broker as NatsBroker
+from tests.integration.nats.broker import WorkerProcess
 from tests.integration.oracle.village import ZONE, Oracle, make_oracles
 from tests.integration.sources.broker import Broker
 
@@ -43,6 +45,7 @@ MAX_WAIT_S = 3
 VALIDITY_S = 45
 _STATES_KEPT = 48  # the deepest reorganisation, and the dozen blocks below it that an oracle looks back
 _DISK_MIB = 64
+_WORKERS = 2
 SETTINGS: dict[str, Any] = {
     "grace_s": 0,
     "max_wait_s": MAX_WAIT_S,
@@ -195,6 +198,8 @@ class World:
     members: list[Member]
     proxies: list[RpcProxy]
     broker: Broker
+    nats: NatsBroker
+    workers: list[WorkerProcess]
     disk: Disk
     liar: int
     silent: int
@@ -211,6 +216,9 @@ class World:
     def start(self) -> None:
         """Start broker and oracles, and wait until all of them answer."""
         self.broker.start()
+        self.nats.start()
+        for worker in self.workers:
+            worker.start()
         for member in self.members:
             member.start()
             member.await_live()
@@ -224,7 +232,10 @@ class World:
                 member.kill()
             elif (code := member.stop()) != 0:
                 problems.append(f"{member.name} ended with exit code {code}")
+        for worker in self.workers:
+            worker.stop()
         self.broker.stop()
+        self.nats.stop()
         for proxy in self.proxies:
             proxy.__exit__(None, None, None)
         self.anvil.stop()
@@ -254,8 +265,12 @@ def build(folder: Path, seed: int, devices: Sequence[DeviceKey], patience: float
     manifest = _write_manifest(folder / "manifest.json", chain.manifest)
     anvil.make_blocks()
     liar, silent = random.Random(f"gridwitness roles {seed}").sample(range(MEMBERS), 2)
+    (folder / "nats").mkdir()
+    nats = NatsBroker(folder / "nats")
+    names = [f"worker-{number}" for number in range(_WORKERS)]
+    workers = [WorkerProcess(folder, nats.url, manifest, name) for name in names]
     world = World(
-        folder, anvil, chain, manifest, [], [], Broker(folder / "broker"), Disk(folder), liar, silent,
+        folder, anvil, chain, manifest, [], [], Broker(folder / "broker"), nats, workers, Disk(folder), liar, silent,
         chain.head_number(),
     )  # fmt: skip
     _configure(world, accounts, patience)
@@ -307,6 +322,9 @@ def _configure(world: World, accounts: Sequence[LocalAccount], patience: float) 
     world.disk = Disk(world.honest[0].folder / "data")
     world.disk.mount()
     _set(world.honest[0].folder / "oracle.toml", {"data_dir": "data"})
+    # One oracle has others verify for it, behind the same port.
+    scaled = {"nats_url": world.nats.url, "nats_answer_timeout_s": 5}
+    _set(world.honest[1].folder / "oracle.toml", scaled)
 
 
 def _set(path: Path, values: dict[str, object]) -> None:
