@@ -9,10 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import nats
 from nats.aio.client import Client
@@ -20,8 +20,6 @@ from nats.aio.client import Client
 from gridwitness.chain.anvil import Anvil, free_port
 from gridwitness.chain.manifest import Manifest
 from tests.integration.oracle.village import eventually
-
-T = TypeVar("T")
 
 
 def nats_server() -> str:
@@ -124,18 +122,3 @@ def write_manifest(path: Path, manifest: Manifest) -> Path:
     contracts = {name: {"address": one.address, "block": one.block} for name, one in manifest.contracts.items()}
     path.write_text(json.dumps({"chain_id": manifest.chain_id, "contracts": contracts}))
     return path
-
-
-async def soon(ask: Callable[[], Coroutine[Any, Any, T] | T], what: str) -> T:
-    """`eventually` within an event loop."""
-    import asyncio
-    import inspect
-
-    for _ in range(600):
-        answer = ask()
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer:
-            return answer  # type: ignore[return-value]
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"waited a minute for {what}")

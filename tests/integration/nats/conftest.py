@@ -42,7 +42,9 @@ def make_worker(tmp_path: Path, broker: Broker, manifest: Manifest) -> Iterator[
     made: list[WorkerProcess] = []
 
     def make(name: str) -> WorkerProcess:
-        made.append(WorkerProcess(tmp_path, broker.url, write_manifest(tmp_path / "worker-manifest.json", manifest), name))
+        made.append(
+            WorkerProcess(tmp_path, broker.url, write_manifest(tmp_path / "worker-manifest.json", manifest), name)
+        )
         made[-1].start()
         return made[-1]
 

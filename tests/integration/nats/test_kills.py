@@ -47,7 +47,9 @@ def test_scale_out__killed_at_random_moments__every_reading_is_there_once(
         senders.wait()
     check_log(senders, oracle, readings)
     assert oracle.status()["rejections"] == {}
-    eventually(lambda: oracle.status()["nats"]["streams"].get("GRIDWITNESS_READINGS", {}).get("messages") == 0, "no rest")
+    eventually(
+        lambda: oracle.status()["nats"]["streams"].get("GRIDWITNESS_READINGS", {}).get("messages") == 0, "no rest"
+    )
 
 
 def test_scale_out__worker_killed_for_good__another_takes_its_messages_over(
