@@ -59,6 +59,7 @@ CREATE TABLE spendings (
 );
 CREATE TABLE requests (id INTEGER PRIMARY KEY, verb TEXT NOT NULL, key TEXT NOT NULL);
 """,
+    "CREATE INDEX IF NOT EXISTS intents_by_state ON intents (state);",
 )
 _BUSY_TIMEOUT_S = 5
 

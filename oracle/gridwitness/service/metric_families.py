@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -75,7 +75,8 @@ class StatusCollector(Collector):
 
 
 def make_registry() -> CollectorRegistry:
-    """A registry with the figures of the process."""
+    """A registry with the figures of the process; series do not tell when they were made, which would double them."""
+    disable_created_metrics()
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -148,9 +149,10 @@ def transaction_families(status: Status) -> Iterator[Metric]:
     )
     yield gauge("outbox_halted", "Whether nothing is sent until an operator says so", bool(account["halted"]))
     yield gauge("key_lease_held", "Whether this process alone of its machine may send from the key", account["leased"])
-    if "balance_wei" not in account:
+    if "balance_wei" in account:
+        yield gauge("account_balance_wei", "Money for gas", account["balance_wei"])
+    if "spent_wei_per_day" not in account:
         return
-    yield gauge("account_balance_wei", "Money for gas", account["balance_wei"])
     yield gauge("account_spent_wei_per_day", "What a day takes of it, by the last seven", account["spent_wei_per_day"])
     if account["runway_days"] is not None:
         yield gauge("account_runway_seconds", "How long the money lasts at that rate", account["runway_days"] * _DAY_S)

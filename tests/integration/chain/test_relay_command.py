@@ -23,6 +23,13 @@ from gridwitness.errors import GridwitnessError, InputError
 from gridwitness.sources.community_data import date_of
 from tests.integration.chain.conftest import dev_account
 from tests.integration.chain.relay_scene import DAY, RELAY_KEY, ZONE, Scene, make_scene
+from tests.integration.operations.named_metrics import (
+    IS_RELAYS,
+    families_served,
+    names_served,
+    names_told,
+    names_used,
+)
 from tests.integration.oracle.village import eventually
 
 
@@ -137,6 +144,16 @@ def test_relay__killed_after_it_acknowledged_an_agents_schedule__submits_it_afte
     assert scene.submitted() == [(scene.keys[0].device_id, 1)]
     assert f"sent to {relay.url}: duplicate" in agent().output
     assert relay.end(signal.SIGTERM) == 0
+
+
+def test_scrape__a_relay__has_what_alerts_and_manual_say(relay: RelayProcess) -> None:
+    relay.start()
+    response = httpx.get(relay.url + "/metrics", headers={"x-request-id": "mine"})
+    assert response.headers["x-request-id"] == "mine"
+    served = families_served(response.text)
+    assert "gridwitness_account_balance_wei" in served
+    assert {name for name in names_told() if IS_RELAYS.match(name)} <= served <= names_told()
+    assert {name for name in names_used() if IS_RELAYS.match(name)} <= names_served(response.text)
 
 
 def test_agent__relay_refuses_or_is_not_there__says_why(

@@ -152,7 +152,7 @@ class RelayNode:
             "schedules": self._log.counts(),
             "oldest_waiting_age_s": None if oldest_at is None else int(time.time()) - oldest_at,
             "outbox": self._outbox.counts(),
-            "account": describe_account(self._outbox),
+            "account": {"balance_wei": self._balance_wei, **describe_account(self._outbox)},
             "fees": describe_fees(self._head, self.config.outbox),
             "warnings": self._outbox.warnings(),
             "rpc": self._chain.node.provider.report(),
