@@ -153,9 +153,7 @@ class Front:
     async def _send(self, partition: int, parts: Sequence[_Part]) -> None:
         token = str(next(self._tokens))
         reply = f"{self._subject}.{token}"
-        body = encode(
-            Merged(reply, [(call.source, [call.payloads[index] for index in indices]) for call, indices in parts])
-        )
+        body = encode(Merged(reply, _by_source(parts)))
         if len(body) > MAX_MESSAGE_BYTES:
             await self._send_halves(partition, parts)
             return
@@ -200,6 +198,14 @@ class Front:
         answer = self._answers.get(message.subject.rpartition(".")[2])
         if answer is not None and not answer.done():
             answer.set_result(decode_answer(message.data))
+
+
+def _by_source(parts: Sequence[_Part]) -> list[tuple[str, list[ReadingPayload]]]:
+    """Payloads in their order, those of one source together: most calls come from one, and each has only a few here."""
+    return [
+        (source, [call.payloads[index] for call, indices in some for index in indices])
+        for source, some in itertools.groupby(parts, lambda part: part[0].source)
+    ]
 
 
 def _distribute(parts: Sequence[_Part], answer: Answer) -> None:

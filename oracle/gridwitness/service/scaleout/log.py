@@ -179,11 +179,11 @@ class VerifiedLog:
             merged = decode_merged(verified.body)
         except msgspec.MsgspecError as error:
             return replace(empty, rejection=_rejection(f"no message of an oracle: {error}", verified.body))
-        payloads = [payload for _, some in merged.calls for payload in some]
+        payloads = [payload for _, some in merged.sources for payload in some]
         signers = await self._trust.signers(worker, payloads, verified.signers)
         parcels = []
         start = 0
-        for source, some in merged.calls:
+        for source, some in merged.sources:
             parcels.append(Parcel(source, some, signers[start : start + len(some)]))
             start += len(some)
         return replace(empty, parcels=parcels, reply=merged.reply, is_merged=True)

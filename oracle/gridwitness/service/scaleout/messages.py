@@ -33,10 +33,10 @@ _REPLY_SUBJECT = re.compile(r"gridwitness\.verdicts(\.[A-Za-z0-9_-]+){1,4}")
 
 
 class Merged(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Readings of devices of one partition: per call its source and payloads; `reply` is where the answer goes."""
+    """Readings of devices of one partition, by source; `reply` is where the answer goes."""
 
     reply: str
-    calls: list[tuple[str, list[ReadingPayload]]]
+    sources: list[tuple[str, list[ReadingPayload]]]
 
 
 class Verified(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -56,7 +56,7 @@ class Verified(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Verdicts on a `Merged`: index, status, reason and message of those not simply accepted, over all calls.
+    """Verdicts on a `Merged`: index, status, reason and message of those not simply accepted, over all sources.
 
     `problem` says why there are none, and that its readings should be sent again.
     """
@@ -103,6 +103,6 @@ def is_reply_subject(subject: str) -> bool:
 
 
 def answer_of(verdicts: Sequence[Sequence[Verdict]]) -> Answer:
-    """The answer that gives these verdicts on the calls of a `Merged`."""
-    flat = (verdict for call in verdicts for verdict in call)
+    """The answer that gives these verdicts on the readings of a `Merged`, source by source."""
+    flat = (verdict for some in verdicts for verdict in some)
     return Answer([(i, one.status, one.reason, one.message) for i, one in enumerate(flat) if one.status != "accepted"])

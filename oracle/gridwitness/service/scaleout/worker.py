@@ -128,7 +128,7 @@ def _payloads(body: bytes, content_type: str, *, is_merged: bool) -> Sequence[Re
     """
     try:
         if is_merged:
-            return [payload for _, payloads in decode_merged(body).calls for payload in payloads]
+            return [payload for _, payloads in decode_merged(body).sources for payload in payloads]
         return [] if is_document(content_type) else decode_native(body, content_type)
     except (InputError, ValueError):  # msgspec's errors are ValueErrors
         return []
