@@ -12,6 +12,9 @@ from gridwitness.scoring.integers import LOG_ONE, clamp, log2_q8, median_and_mad
 from gridwitness.scoring.params import FLAG_SCORE_BPS, ScorerParams
 from gridwitness.scoring.series import DEVIATIONS, MISSING, Series, size_of
 
+BORNE_OUT_BPS = 9_000
+"""Most that a channel says which another witness contradicts."""
+
 NORMAL = Score(0, "none", "nothing unusual")
 
 
@@ -39,7 +42,8 @@ def score_frozen(series: Series, params: ScorerParams, metric: str, slot: int, v
 
     A plant at night, an idle battery, a heat pump at constant power repeat themselves often: a run is flagged only if
     it is surprising against the share of repeats at its order of magnitude and well longer than the longest one there
-    (half as long again; three times and 32 slots more for idle values, below a sixteenth of the series' mean size).
+    (half as long again; three times and 32 slots more for idle values, up to a sixteenth of the series' mean size or
+    4, of which two days must have been seen).
     Flagged runs are not learned. A freeze at rest can therefore hardly be told from rest, and does no harm.
     """
     size = size_of(value)
@@ -51,7 +55,7 @@ def score_frozen(series: Series, params: ScorerParams, metric: str, slot: int, v
     series.run += 1
     surprise = frozen_surprise_q8(series, value)
     needed = params.frozen_bits * LOG_ONE
-    warm = series.seen - series.run >= params.warmup_slots
+    warm = series.seen - series.run >= params.warmup_slots * (2 if _is_idle(series, value) else 1)
     series.run_flagged = warm and surprise >= needed and series.run > _run_limit(series, params, value)
     if not series.run_flagged:
         series.busy[size] += 1
@@ -70,7 +74,7 @@ def is_suspect(series: Series, params: ScorerParams) -> bool:
 
 
 def _is_idle(series: Series, value: int) -> bool:
-    return 16 * LOG_ONE * abs(value) <= series.level_q8
+    return 16 * LOG_ONE * abs(value) <= max(series.level_q8, 64 * LOG_ONE)
 
 
 def _run_limit(series: Series, params: ScorerParams, value: int) -> int:
@@ -86,17 +90,25 @@ def _learn_run(series: Series) -> None:
         series.longest[size] = max(series.longest[size], series.run)
 
 
-def score_limit(series: Series, params: ScorerParams, metric: str, value: int) -> Score:
-    """Score sizes far beyond any the series has shown; the record at most doubles per reading: a glitch is no norm."""
+def score_limit(series: Series, params: ScorerParams, metric: str, value: int, *, late: bool = False) -> Score:
+    """Score sizes far beyond any the series has shown; the record at most doubles per reading: a glitch is no norm.
+
+    A late reading teaches nothing.
+    """
     size = abs(value)
     limit = params.limit_factor * series.largest
     if metric == NET_ENERGY_METRIC:
         limit = max(limit, params.limit_floor_wh)
     warm = series.seen >= params.warmup_slots
-    series.largest = max(series.largest, min(size, 2 * series.largest + 1) if warm else size)
+    if not late:
+        series.largest = max(series.largest, min(size, 2 * series.largest + 1) if warm else size)
     if not warm or size <= limit:
         return NORMAL
-    return Score(flagged_bps(size, limit), "limit", f"{value}{unit_of(metric)} is beyond anything it reported before")
+    return Score(
+        flagged_bps(size, limit),
+        "limit",
+        f"{value}{unit_of(metric)} is beyond anything it reported before",
+    )
 
 
 def score_seasonal(series: Series, params: ScorerParams, metric: str, slot: int, value: int) -> Score:
@@ -117,7 +129,11 @@ def score_seasonal(series: Series, params: ScorerParams, metric: str, slot: int,
     deviation = 64 * distance // (spread + (series.level_q8 >> 12) + 2)
     bps = _deviation_bps(series, params, deviation)
     more = "more" if value > usual else "less"
-    return Score(bps, "seasonal", f"{abs(value - usual)}{unit_of(metric)} {more} than is usual at this time of day")
+    return Score(
+        bps,
+        "seasonal",
+        f"{abs(value - usual)}{unit_of(metric)} {more} than is usual at this time of day",
+    )
 
 
 def _deviation_bps(series: Series, params: ScorerParams, deviation: int) -> int:
@@ -140,10 +156,12 @@ def learn_level(series: Series, value: int) -> None:
 def feeder_score(excess_wh: int, alarm: bool) -> Score:
     """Score of a feeder whose residual stands out: told, never flagged, since the feeder is the witness."""
     bps = FLAG_SCORE_BPS if alarm else 9_000
+    if excess_wh < 0:
+        return Score(bps, "residual", f"sees {-excess_wh} Wh less than the meters report")
     return Score(bps, "residual", f"sees {excess_wh} Wh that no meter reports")
 
 
-def culprit_score(excess_wh: int, sigma_wh: int, reported_pct: int) -> Score:
-    """Score of the meter whose profile the excess follows."""
+def culprit_score(hidden_wh: int, sigma_wh: int, reported_pct: int) -> Score:
+    """Score of a meter whose profile the excess follows."""
     reason = f"reports about {reported_pct} % of what the feeder sees it use"
-    return Score(flagged_bps(excess_wh, sigma_wh), "residual", reason)
+    return Score(flagged_bps(abs(hidden_wh), sigma_wh), "residual", reason)

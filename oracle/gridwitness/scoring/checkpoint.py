@@ -8,19 +8,26 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from gridwitness.errors import InputError
-from gridwitness.scoring.attribution import Evidence
+from gridwitness.scoring.attribution import Evidence, Mode
+from gridwitness.scoring.cold_chain import ChainState
 from gridwitness.scoring.loss import LossModel
-from gridwitness.scoring.residual import ZoneState
+from gridwitness.scoring.neighbours import Neighbourhood, Predictor
+from gridwitness.scoring.residual import Accusation, ZoneState
 from gridwitness.scoring.series import MISSING, Series
 
-_FORMAT = "gridwitness-scorer/1"
+State = tuple[dict[tuple[bytes, str], Series], dict[int, ZoneState], dict[tuple[bytes, str], ChainState]]
+_FORMAT = "gridwitness-scorer/2"
 
 
 def encode_state(
-    model_hash: bytes, series: Mapping[tuple[bytes, str], Series], zones: Mapping[int, ZoneState]
+    model_hash: bytes,
+    series: Mapping[tuple[bytes, str], Series],
+    zones: Mapping[int, ZoneState],
+    chains: Mapping[tuple[bytes, str], ChainState],
 ) -> bytes:
     """Encode a scorer's state; holes in the history are null."""
     state = {
+        "chains": [[key[0].hex(), key[1], _row(item)] for key, item in sorted(chains.items())],
         "format": _FORMAT,
         "model": model_hash.hex(),
         "series": [[key[0].hex(), key[1], _series_row(item)] for key, item in sorted(series.items())],
@@ -29,7 +36,7 @@ def encode_state(
     return json.dumps(state, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def decode_state(data: bytes, model_hash: bytes) -> tuple[dict[tuple[bytes, str], Series], dict[int, ZoneState]]:
+def decode_state(data: bytes, model_hash: bytes) -> State:
     """Decode a checkpoint. Raises InputError if it is malformed, or was made by another model than `model_hash`."""
     try:
         state = json.loads(data)
@@ -42,9 +49,10 @@ def decode_state(data: bytes, model_hash: bytes) -> tuple[dict[tuple[bytes, str]
             )
         series = {(bytes.fromhex(device), metric): _series_of(row) for device, metric, row in state["series"]}
         zones = {number: _zone_of(row) for number, row in state["zones"]}
+        chains = {(bytes.fromhex(device), metric): ChainState(*row) for device, metric, row in state["chains"]}
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"checkpoint of {len(data)} bytes is malformed: {error!r}") from error
-    return series, zones
+    return series, zones, chains
 
 
 def _series_row(series: Series) -> list[Any]:
@@ -60,10 +68,43 @@ def _series_of(row: list[Any]) -> Series:
 
 def _zone_row(zone: ZoneState) -> dict[str, Any]:
     evidence = [
-        [item.slot, item.excess_wh, item.sigma_wh, [device_id.hex() for device_id in item.unsure]]
+        [
+            item.slot,
+            item.excess_wh,
+            item.sigma_wh,
+            [device_id.hex() for device_id in item.unsure],
+        ]
         for item in zone.evidence
     ]
-    return asdict(zone) | {"evidence": evidence, "accused": zone.accused.hex()}
+    accused = {device_id.hex(): _row(item) for device_id, item in zone.accused.items()}
+    homes = {device_id.hex(): _home_row(home) for device_id, home in zone.homes.items()}
+    plain = {item.name: getattr(zone, item.name) for item in fields(ZoneState)}
+    return plain | {
+        "loss": asdict(zone.loss),
+        "evidence": evidence,
+        "accused": accused,
+        "homes": homes,
+    }
+
+
+def _row(item: Any) -> list[Any]:
+    return [getattr(item, part.name) for part in fields(item)]
+
+
+def _home_row(home: Neighbourhood) -> list[Any]:
+    sides = [[[one.device_id.hex(), one.ratio, one.error] for one in side] for side in (home.imports, home.exports)]
+    return [*sides, *_row(home)[2:]]
+
+
+def _home_of(row: list[Any]) -> Neighbourhood:
+    imports, exports, *plain, recent = row
+    home = Neighbourhood(_predictors_of(imports), _predictors_of(exports), *plain)
+    home.recent = [(slot, value, error) for slot, value, error in recent]
+    return home
+
+
+def _predictors_of(rows: list[list[Any]]) -> list[Predictor]:
+    return [Predictor(bytes.fromhex(device), ratio, error) for device, ratio, error in rows]
 
 
 def _zone_of(row: dict[str, Any]) -> ZoneState:
@@ -73,6 +114,10 @@ def _zone_of(row: dict[str, Any]) -> ZoneState:
             Evidence(slot, excess_wh, sigma_wh, tuple(map(bytes.fromhex, unsure)))
             for slot, excess_wh, sigma_wh, unsure in row["evidence"]
         ],
-        "accused": bytes.fromhex(row["accused"]),
+        "accused": {
+            bytes.fromhex(device): Accusation(slot, Mode(mode), slope, honest)
+            for device, (slot, mode, slope, honest) in row["accused"].items()
+        },
+        "homes": {bytes.fromhex(device): _home_of(home) for device, home in row["homes"].items()},
     }
     return ZoneState(**(row | restored))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from gridwitness.encoding.hashing import keccak
 
 MODEL_NAME = "gridwitness-integer"
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 FLAG_SCORE_BPS = 9_900
 """A reading is flagged if its score is above this."""
 
@@ -25,13 +25,15 @@ class ScorerParams:
     `record_margin_pct`       how far above the series' own record a deviation must be to be flagged
     `limit_factor`            multiple of the largest value ever seen that is implausible
     `limit_floor_wh`          no value below this is ever called implausible
+    `neighbour_error_share`   mean error (in 1/1,024 of the level) up to which neighbours may be held against a meter
+    `neighbour_least_pct`     difference from its neighbours below which a reading is never flagged
     `meter_class_ppm`         accuracy of meters: standard deviation of one reading in parts per million of its value
     `meter_floor_wh`          rounding and idle noise of the sum of a zone
     `loss_learning_slots`     complete slots a zone's loss model needs before the residual is judged
     `loss_memory_slots`       slots after which the loss model halves the weight of the past
     `evidence_slots`          slots of excess kept to find whose profile it follows
-    `evidence_min_slots`      slots of clear excess needed to accuse a meter
-    `explained_pct`           share of the excess a meter's profile must explain
+    `evidence_min_slots`      slots in which a meter must have hidden more than the noise, to be accused
+    `explained_pct`           share of the excess the profiles of those accused must explain
     """
 
     history_days: int = 4
@@ -42,6 +44,8 @@ class ScorerParams:
     record_margin_pct: int = 125
     limit_factor: int = 16
     limit_floor_wh: int = 10_000
+    neighbour_error_share: int = 128
+    neighbour_least_pct: int = 10
     meter_class_ppm: int = 2_000
     meter_floor_wh: int = 4
     loss_learning_slots: int = 96
@@ -52,7 +56,11 @@ class ScorerParams:
 
     def model_hash(self) -> bytes:
         """Keccak-256 of name, version and parameters as JSON with sorted keys and no spaces, 32 bytes."""
-        model = {"name": MODEL_NAME, "parameters": asdict(self), "version": MODEL_VERSION}
+        model = {
+            "name": MODEL_NAME,
+            "parameters": asdict(self),
+            "version": MODEL_VERSION,
+        }
         return keccak(json.dumps(model, sort_keys=True, separators=(",", ":")).encode())
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 from gridwitness.domain.devices import Device, DeviceKind, DeviceStatus
@@ -10,11 +12,14 @@ from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, Score
 from gridwitness.domain.slots import slot_of
 from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import InputError
-from gridwitness.scoring import channels
+from gridwitness.scoring import channels, cold_chain
 from gridwitness.scoring.checkpoint import decode_state, encode_state
 from gridwitness.scoring.params import DEFAULT_PARAMS, ScorerParams
-from gridwitness.scoring.residual import Judgement, ZoneState, judge_slot
-from gridwitness.scoring.series import Series
+from gridwitness.scoring.physical import score_physical
+from gridwitness.scoring.registers import growth, is_register, reset_score
+from gridwitness.scoring.residual import ZoneState
+from gridwitness.scoring.series import MISSING, Series
+from gridwitness.scoring.zone import Verdict, judge_zone
 
 HELD_RANK = 4
 
@@ -27,12 +32,25 @@ def profile_score(scores: Sequence[int]) -> int:
     return sorted(scores, reverse=True)[HELD_RANK - 1] if len(scores) >= HELD_RANK else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What every channel said of one reading, in the order in which the first of equals decides."""
+
+    channels: tuple[Score, ...]
+
+    @property
+    def score(self) -> Score:
+        """The score that decides: the highest."""
+        return max(self.channels, key=lambda score: score.score_bps)
+
+
 class Scorer:
     """Scores readings 0 to 10,000 bps, in integers only, so that every committee member gets the same bits.
 
     A score of 9,900 is exceeded by at most one normal reading in a hundred. Channels: `frozen`, `limit`, `seasonal`
-    (see `channels`) judge every metric by the device's own past; `residual` (see `residual` and `attribution`) judges
-    net energy by what the zone's feeder sees. The highest channel decides.
+    (see `channels`) judge every metric by the device's own past; `neighbours` judges net energy by what other meters
+    of the zone make expected, `residual` (see `residual` and `attribution`) by what the zone's feeder sees. The highest
+    channel decides; `explain` shows them all.
 
     Rules: only what came before or with a slot counts (no look-ahead). One reading per device, metric and slot is
     expected; a late or second one fills a hole in the history and is judged by the limit channel alone. Scores
@@ -43,6 +61,7 @@ class Scorer:
         self._params = params
         self._series: dict[tuple[bytes, str], Series] = {}
         self._zones: dict[int, ZoneState] = {}
+        self._chains: dict[tuple[bytes, str], cold_chain.ChainState] = {}
 
     @property
     def model_hash(self) -> bytes:
@@ -56,13 +75,13 @@ class Scorer:
 
     def checkpoint(self) -> bytes:
         """The state as canonical JSON (sorted keys, no spaces); carries the model hash."""
-        return encode_state(self.model_hash, self._series, self._zones)
+        return encode_state(self.model_hash, self._series, self._zones, self._chains)
 
     @classmethod
     def restore(cls, data: bytes, params: ScorerParams = DEFAULT_PARAMS) -> Scorer:
         """A scorer in the state of a checkpoint. Raises InputError if it is malformed or of another model."""
         scorer = cls(params)
-        scorer._series, scorer._zones = decode_state(data, scorer.model_hash)
+        scorer._series, scorer._zones, scorer._chains = decode_state(data, scorer.model_hash)
         return scorer
 
     def score(self, readings: Sequence[Reading], fleet: Mapping[bytes, Device]) -> list[Score]:
@@ -72,61 +91,125 @@ class Scorer:
         which zone, kind and status matter: readings of devices it lacks are judged by their own past only.
         Raises InputError if the readings are out of order.
         """
+        return [explained.score for explained in self.explain(readings, fleet)]
+
+    def explain(self, readings: Sequence[Reading], fleet: Mapping[bytes, Device]) -> list[Explained]:
+        """As `score`, with what every channel said of each reading beside the score that decides."""
         _check_order(readings)
         zones = _zones_of(fleet)
-        scores: list[Score] = []
+        explained: list[Explained] = []
         for slot, group in groupby(readings, lambda reading: slot_of(reading.time)):
             in_slot = list(group)
             own = [self._score_alone(reading, slot) for reading in in_slot]
-            judgements = dict(self._judge_zones(in_slot, slot, zones))
-            for reading, score in zip(in_slot, own, strict=True):
-                scores.append(self._with_residual(reading, score, fleet, judgements))
-        return scores
+            verdicts = dict(self._judge_zones(in_slot, slot, zones))
+            for reading, (is_late, scores) in zip(in_slot, own, strict=True):
+                device = None if is_late or reading.metric != NET_ENERGY_METRIC else fleet.get(reading.device_id)
+                if device is not None:
+                    scores = self._hear_feeder(reading, scores, verdicts.get(device.zone))
+                    scores.append(self._score_physical(reading, device, slot, fleet))
+                    scores += _zone_scores(reading, device, verdicts.get(device.zone))
+                explained.append(Explained(tuple(scores)))
+        return explained
 
-    def _score_alone(self, reading: Reading, slot: int) -> Score:
+    def _score_alone(self, reading: Reading, slot: int) -> tuple[bool, list[Score]]:
+        """Whether a reading is late, and what the channels that need no other device say of it."""
         key = reading.device_id, reading.metric
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = Series.empty(self._params)
-        limit = channels.score_limit(series, self._params, reading.metric, reading.value)
+        if is_register(reading.metric):
+            return self._score_register(series, reading, slot)
+        more = []
+        if reading.metric in cold_chain.PROFILES:
+            late = slot <= series.last_slot
+            chain = self._chains.setdefault(key, cold_chain.ChainState())
+            judge = cold_chain.score_limits if late else partial(cold_chain.score_excursion, chain, slot)
+            more.append(judge(reading.metric, reading.value))
+        is_late, scores = self._score_value(series, reading.metric, slot, reading.value)
+        return is_late, scores + more
+
+    def _score_register(self, series: Series, reading: Reading, slot: int) -> tuple[bool, list[Score]]:
+        if slot <= series.register_slot:
+            return True, [channels.NORMAL]
+        before = series.register
+        grown = growth(series, slot, reading.value)
+        if grown is None:
+            return False, [channels.NORMAL if before == MISSING else reset_score(before, reading.value)]
+        return self._score_value(series, reading.metric, slot, grown)
+
+    def _score_value(self, series: Series, metric: str, slot: int, value: int) -> tuple[bool, list[Score]]:
         if slot <= series.last_slot:
-            series.put_late(slot, reading.value)
-            return limit
-        seasonal = channels.score_seasonal(series, self._params, reading.metric, slot, reading.value)
-        frozen = channels.score_frozen(series, self._params, reading.metric, slot, reading.value)
-        series.put(slot, reading.value)
-        channels.learn_level(series, reading.value)
-        return max(frozen, limit, seasonal, key=lambda score: score.score_bps)
+            series.put_late(slot, value)
+            return True, [channels.score_limit(series, self._params, metric, value, late=True)]
+        limit = channels.score_limit(series, self._params, metric, value)
+        seasonal = channels.score_seasonal(series, self._params, metric, slot, value)
+        frozen = channels.score_frozen(series, self._params, metric, slot, value)
+        series.put(slot, value)
+        channels.learn_level(series, value)
+        return False, [frozen, limit, seasonal]
+
+    def _hear_feeder(self, reading: Reading, scores: list[Score], verdict: Verdict | None) -> list[Score]:
+        """Let off a meter that repeats itself if the feeder bears it out, and learn that it does so."""
+        judgement = verdict.judgement if verdict is not None else None
+        if judgement is None or reading.device_id not in judgement.real:
+            return scores
+        self._series[reading.device_id, NET_ENERGY_METRIC].run_flagged = False
+        return [
+            Score(channels.BORNE_OUT_BPS, score.channel, f"{score.reason}, as the feeder confirms")
+            if score.channel == "frozen" and score.score_bps > channels.BORNE_OUT_BPS
+            else score
+            for score in scores
+        ]
+
+    def _score_physical(self, reading: Reading, device: Device, slot: int, fleet: Mapping[bytes, Device]) -> Score:
+        plants = []
+        if device.kind == DeviceKind.GENERATION and device.zone:
+            others = (
+                self._series.get((other.device_id, NET_ENERGY_METRIC))
+                for other in fleet.values()
+                if other.kind == device.kind and other.zone == device.zone and other is not device
+            )
+            plants = [series for series in others if series is not None]
+        series = self._series[reading.device_id, NET_ENERGY_METRIC]
+        return score_physical(series, self._params, device.kind, slot, reading.value, plants)
 
     def _judge_zones(
-        self, in_slot: Sequence[Reading], slot: int, zones: Mapping[int, tuple[list[bytes], list[bytes]]]
-    ) -> Iterator[tuple[int, Judgement]]:
+        self,
+        in_slot: Sequence[Reading],
+        slot: int,
+        zones: Mapping[int, tuple[list[bytes], list[bytes]]],
+    ) -> Iterator[tuple[int, Verdict]]:
         present = {reading.device_id: reading.value for reading in in_slot if reading.metric == NET_ENERGY_METRIC}
         for number, (feeders, members) in sorted(zones.items()):
-            if not feeders or not all(device_id in present for device_id in feeders):
+            awaited = feeders or members
+            if not all(device_id in present for device_id in feeders) or present.keys().isdisjoint(awaited):
                 continue
             known = ((device_id, self._series.get((device_id, NET_ENERGY_METRIC))) for device_id in members)
             meters = {device_id: series for device_id, series in known if series is not None}
             stuck = {device_id for device_id, series in meters.items() if channels.is_suspect(series, self._params)}
             zone = self._zones.setdefault(number, ZoneState())
-            feeder_wh = sum(present[device_id] for device_id in feeders)
-            judgement = judge_slot(zone, self._params, slot, feeder_wh, meters, stuck)
-            if judgement is not None:
-                yield number, judgement
+            feeder_wh = sum(present[device_id] for device_id in feeders) if feeders else None
+            verdict = judge_zone(zone, self._params, slot, feeder_wh, meters, stuck)
+            if verdict is not None:
+                yield number, verdict
 
-    def _with_residual(
-        self, reading: Reading, score: Score, fleet: Mapping[bytes, Device], judgements: Mapping[int, Judgement]
-    ) -> Score:
-        device = fleet.get(reading.device_id)
-        judgement = judgements.get(device.zone) if device is not None else None
-        if device is None or judgement is None or reading.metric != NET_ENERGY_METRIC or not judgement.clear:
-            return score
-        residual = channels.NORMAL
-        if device.kind == DeviceKind.FEEDER:
-            residual = channels.feeder_score(judgement.excess_wh, judgement.alarm)
-        elif judgement.culprit is not None and judgement.culprit.device_id == reading.device_id and reading.value > 0:
-            residual = channels.culprit_score(judgement.excess_wh, judgement.sigma_wh, judgement.culprit.reported_pct)
-        return max(score, residual, key=lambda candidate: candidate.score_bps)
+
+def _zone_scores(reading: Reading, device: Device, verdict: Verdict | None) -> list[Score]:
+    """What neighbours and feeder say of a reading."""
+    if verdict is None:
+        return []
+    judgement = verdict.judgement
+    if device.kind == DeviceKind.FEEDER:
+        if judgement is None or not judgement.clear:
+            return []
+        return [channels.feeder_score(judgement.excess_wh, judgement.alarm)]
+    scores = [verdict.neighbours[reading.device_id]] if reading.device_id in verdict.neighbours else []
+    for culprit in judgement.culprits if judgement else ():
+        if judgement is not None and culprit.device_id == reading.device_id:
+            hidden_wh = judgement.hidden_wh(culprit, reading.value, verdict.due[reading.device_id].value_wh)
+            if hidden_wh:
+                scores.append(channels.culprit_score(hidden_wh, judgement.sigma_wh, culprit.reported_pct))
+    return scores
 
 
 def _check_order(readings: Sequence[Reading]) -> None:
@@ -141,7 +224,9 @@ def _check_order(readings: Sequence[Reading]) -> None:
         previous = key
 
 
-def _zones_of(fleet: Mapping[bytes, Device]) -> dict[int, tuple[list[bytes], list[bytes]]]:
+def _zones_of(
+    fleet: Mapping[bytes, Device],
+) -> dict[int, tuple[list[bytes], list[bytes]]]:
     """Per zone the active feeder meters and the other active meters, by id; zone 0 is none."""
     zones: dict[int, tuple[list[bytes], list[bytes]]] = {}
     for device_id in sorted(fleet):

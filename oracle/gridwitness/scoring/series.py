@@ -26,7 +26,8 @@ class Series:
     `values[slot % len(values)]` is the value of a delivery slot or MISSING. `run` counts repeats of the latest value
     without a gap. Per order of magnitude: `busy` readings, `repeats` among them and the `longest` run of repeats.
     `deviations` is a histogram of seasonal deviations, `record` the largest of late. `level_q8` is the mean size
-    of late in 1/256, `largest` the greatest size ever.
+    of late in 1/256, `largest` the greatest size ever. `register` is the newest value of a cumulative register, whose
+    growth stands in `values`, and `register_slot` its slot.
     """
 
     values: list[int]
@@ -37,6 +38,8 @@ class Series:
     record: int = 0
     level_q8: int = 0
     largest: int = 0
+    register: int = MISSING
+    register_slot: int = -1
     busy: list[int] = field(default_factory=lambda: [0] * SIZES)
     repeats: list[int] = field(default_factory=lambda: [0] * SIZES)
     longest: list[int] = field(default_factory=lambda: [0] * SIZES)

@@ -18,6 +18,7 @@ from .zone import (
     NOON,
     SLOTS_PER_DAY,
     DayResult,
+    Fault,
     RuralZone,
     device_of,
     frozen_from,
@@ -108,11 +109,45 @@ def test_score__thief_beside_a_silent_meter__is_still_held() -> None:
     assert result.held() == {"bus-01"}
 
 
-def test_score__meter_stuck_at_rest__is_not_told_from_rest() -> None:
+def test_score__plant_stuck_at_rest__is_held_once_the_feeder_sees_its_sun() -> None:
     zone = RuralZone("summer", 4)
-    assert zone.true_day("bus-06")[3] == 0
-    zone.faults["bus-06"] = frozen_from(4, zone.true_day("bus-06"))
-    assert not zone.run().is_held("bus-06")
+    true_day = zone.true_day("bus-06")
+    dawn = next(slot for slot, true_wh in enumerate(true_day) if true_wh < -100)
+    zone.faults["bus-06"] = frozen_from(4, true_day)
+    result = zone.run()
+    scores = result.of("bus-06")
+    assert all(score.score_bps <= FLAG_SCORE_BPS for score in scores[:dawn])
+    assert result.held() == {"bus-06"}
+    assert channels_of(result.flagged("bus-06")) == {"residual"}
+
+
+def test_score__home_of_constant_power__is_not_called_frozen_where_the_feeder_bears_it_out() -> None:
+    zone = RuralZone("winter", 3)
+    alone = score_all(zone, (batch[:-1] for batch in zone.batches()))
+    told = [score for score in zone.run().of("bus-12") if score.reason.endswith("as the feeder confirms")]
+    assert "frozen" in channels_of(alone.flagged("bus-12"))
+    assert told and max(score.score_bps for score in told) == 9_000
+
+
+def scaled(pct: int) -> Fault:
+    return lambda slot, true_wh: true_wh * pct // 100 if slot >= NOON else true_wh
+
+
+def test_score__scaled_plant__is_held_by_what_it_exports_too_little() -> None:
+    result = RuralZone("summer", 4, {"bus-11": scaled(60)}).run()
+    assert result.held() == {"bus-11"}
+    at_noon = [score for score in result.of("bus-11")[NOON : NOON + 24] if score.score_bps > FLAG_SCORE_BPS]
+    assert at_noon[-1].reason == "reports about 60 % of what the feeder sees it use"
+
+
+def test_score__plant_that_claims_too_much__is_held() -> None:
+    result = RuralZone("summer", 4, {"bus-11": scaled(150)}).run()
+    assert result.held() == {"bus-11"}
+
+
+def test_score__two_thieves__are_both_held_and_nobody_else() -> None:
+    result = RuralZone("winter", 4, {"bus-02": reports_share(50), "bus-05": reports_share(60)}).run()
+    assert result.held() == {"bus-02", "bus-05"}
 
 
 def test_score__thief_in_a_zone_without_feeder__is_not_seen() -> None:

@@ -18,9 +18,9 @@ from gridwitness.scoring import DEFAULT_PARAMS, FLAG_SCORE_BPS, Scorer, profile_
 from .zone import HISTORY_DAYS, SLOTS_PER_DAY, RuralZone, energy_reading, frozen_from, reports_share
 
 TEST_DAY = HISTORY_DAYS * SLOTS_PER_DAY
-GOLDEN_SCORES = "d9a3eb96d268406f04243a0ce00069401ddbfc458310410335a38139cf8a2eb5"
-GOLDEN_STATE = "e29081cbc2d60653d48988f7723896fa8c4a435876e608e8e7292cd5d86e9fa2"
-GOLDEN_MODEL = "aa2caa8ae2cea3e43fa41b11f33daac5b8cedd60e04f5ef41ae1de2ed0aadcb6"
+GOLDEN_SCORES = "36b7e1d3131330bb1f4a3518604b7377e0654f0d880929277f969982a0f4a855"
+GOLDEN_STATE = "a3d4dc7fbacbebf2a1bc6cdd69cc8267e57cd7de85269324af85987bb77db3cc"
+GOLDEN_MODEL = "30c76d8c69297905524910c57e1e1f14cad7c17fd382f1330eb17e83dca0dbb8"
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +105,8 @@ def test_score__fleet_in_another_order__gives_the_same_state(
     assert (scores, scorer.state_hash) == (scored[0], scored[1].state_hash)
 
 
-def test_checkpoint__fourteen_meters_in_alarm__stays_below_40_kilobytes(scored: tuple[list[Score], Scorer]) -> None:
-    assert len(scored[1].checkpoint()) < 40_000
+def test_checkpoint__fourteen_meters_in_alarm__stays_below_50_kilobytes(scored: tuple[list[Score], Scorer]) -> None:
+    assert len(scored[1].checkpoint()) < 50_000
 
 
 def test_restore__checkpoint_of_another_model__raises() -> None:
