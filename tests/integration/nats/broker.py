@@ -74,7 +74,7 @@ class Broker:
             process.wait(timeout=30)
 
     async def connect(self, **options: Any) -> Client:
-        return await nats.connect(self.url, allow_reconnect=False, error_cb=_be_quiet, **options)
+        return await nats.connect(self.url, **{"allow_reconnect": False, "error_cb": _be_quiet, **options})
 
 
 async def _be_quiet(_: Exception) -> None:

@@ -12,7 +12,7 @@ from tests.integration.nats.conftest import MakeOracle, MakeWorker
 from tests.integration.nats.sending import Senders, check_log, sign_many
 from tests.integration.oracle.village import Village, eventually, start_all
 
-_READINGS = 1_200
+_READINGS = 600
 
 
 def _wait_for_some(senders: Senders, rng: random.Random) -> None:
@@ -32,7 +32,7 @@ def test_scale_out__killed_at_random_moments__every_reading_is_there_once(
     workers = [make_worker(f"worker-{number}") for number in (1, 2)]
     readings = sign_many(village, _READINGS)
     with Senders(oracle, readings) as senders:
-        for _ in range(4):
+        for _ in range(3):
             _wait_for_some(senders, rng)
             if victim == "worker":
                 killed = rng.choice(workers)

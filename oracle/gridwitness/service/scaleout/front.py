@@ -114,6 +114,10 @@ class Front:
             if not answer.done():
                 answer.set_result(Answer([], "the connection to the broker was lost"))
 
+    def under_way(self) -> int:
+        """Messages whose answers are awaited."""
+        return len(self._answers)
+
     async def verdicts(self, payloads: Sequence[ReadingPayload], source: str) -> list[Verdict]:
         """Verdicts in order. Raises Overloaded without a broker, if it is full, or if verdicts take too long."""
         if self._stream is None:

@@ -259,6 +259,18 @@ class Pull:
             await self._gather(taken)
         return taken
 
+    def rest(self) -> list[Msg]:
+        """What has come besides, maybe nothing."""
+        taken: list[Msg] = []
+        while not self._messages.empty():
+            item = self._messages.get_nowait()
+            if isinstance(item, NatsError):
+                self._messages.put_nowait(item)  # for the next `take`
+                break
+            if item.reply:
+                taken.append(item)
+        return taken
+
     async def _gather(self, taken: list[Msg]) -> None:
         async with asyncio.timeout(_PULL_S + _GRACE_S):
             item = await self._messages.get()

@@ -9,7 +9,7 @@ with a later time is another message: the broker lost its newest ones, or the st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -38,7 +38,10 @@ from gridwitness.service.scaleout.messages import (
 from gridwitness.service.scaleout.trust import Trust
 from gridwitness.store import Rejection
 
-_AT_ONCE = 32
+_AT_ONCE = 64
+# While others are under way, so long is waited for a transaction of so many messages: small ones cost thrice as much.
+_ENOUGH_MESSAGES = 8
+_GATHER_S = 0.1
 _LEAST_PAUSE_S, _MOST_PAUSE_S = 0.5, 30.0
 _SOURCE = "nats"
 _log = structlog.get_logger()
@@ -72,7 +75,11 @@ class _Delivery:
 class VerifiedLog:
     """Consumes the verified stream."""
 
-    def __init__(self, ingest: Ingest, decoder: Decoder, offsets: Offsets, trust: Trust) -> None:
+    def __init__(
+        self, ingest: Ingest, decoder: Decoder, offsets: Offsets, trust: Trust, under_way: Callable[[], int]
+    ) -> None:
+        """`under_way` says how many messages this oracle awaits."""
+        self._under_way = under_way
         self.counts = {"messages": 0, "skipped": 0, "missing": 0, "deferred": 0}
         self._ingest = ingest
         self._decoder = decoder
@@ -90,7 +97,7 @@ class VerifiedLog:
         received = 0
         while True:
             fresh: list[Msg] = []
-            for message in await pull.take():
+            for message in await self._gather(pull):
                 at, at_us = _place_of(message)
                 if received and at <= received:
                     continue  # its acknowledgement is under way, or comes after its transaction
@@ -106,6 +113,13 @@ class VerifiedLog:
                     fresh.append(message)
             if fresh:
                 await self._take(client, name, fresh)
+
+    async def _gather(self, pull: Pull) -> list[Msg]:
+        messages = await pull.take()
+        if len(messages) < min(_ENOUGH_MESSAGES, self._under_way()):
+            await asyncio.sleep(_GATHER_S)
+            messages += pull.rest()
+        return messages
 
     def _place(self, name: str) -> tuple[int, int]:
         return self._offsets.offset(name) or 0, self._offsets.offset(f"{name} µs") or 0

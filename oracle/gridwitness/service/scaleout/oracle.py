@@ -64,8 +64,8 @@ class ScaleOut:
         self._owner = owner
         self._connection_problem = "not connected yet"
         self._trust = Trust(domain, config.reverify_share)
-        self._log = VerifiedLog(ingest, decoder, offsets, self._trust)
         self._front = Front(ingest.settle_here, config.partitions, config.answer_timeout_s)
+        self._log = VerifiedLog(ingest, decoder, offsets, self._trust, self._front.under_way)
         self._lag: dict[str, object] = {}
         self._is_idle = False
         self.pulls_waiting = 0
