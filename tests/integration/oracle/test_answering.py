@@ -189,6 +189,7 @@ def test_answer__leaf_no_device_signed__is_not_answered_and_named(
 
 
 def test_examine__bonded_stream__says_what_is_at_stake(committee: list[Oracle], chain: Chain, bonded: bytes) -> None:
+    start_all(committee[1:])
     shown = gridwitness("doctor", "--config", str(committee[0].folder / "oracle.toml"))
     token = chain.manifest.address("EuroToken")
     assert shown.exit_code == 0, shown.output
