@@ -163,11 +163,13 @@ $(SOLC): .venv/.stamp-demo node_modules/.stamp toolchain/install_solc.py toolcha
 
 # Brokers that tests run come with the system; where they cannot be installed, the tests that need them fail.
 $(BROKERS):
-	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null || { \
-	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing mosquitto" && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; } || true
-	@PATH="$$PATH:/usr/sbin"; if command -v mosquitto >/dev/null; then mkdir -p $(@D) && touch $@; \
-	  else echo "tests of MQTT will fail for want of a broker; on Debian and Ubuntu: apt-get install mosquitto"; fi
+	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null && command -v nats-server >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing mosquitto and nats-server" && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	  mosquitto nats-server >/dev/null; } || true
+	@PATH="$$PATH:/usr/sbin"; if command -v mosquitto >/dev/null && command -v nats-server >/dev/null; then \
+	  mkdir -p $(@D) && touch $@; \
+	  else echo "tests of MQTT and NATS will fail for want of brokers; on Debian and Ubuntu: apt-get install mosquitto nats-server"; fi
 
 # Of Debian's Prometheus only the tool that checks rules: the package itself would start a server.
 $(PROMTOOL):
