@@ -211,10 +211,11 @@ class Chaos:
         return head is not None and head.number - depth > self.world.first_block
 
     async def _fill_disk(self, event: Event, record: Struck) -> None:
-        record.detail = self.world.honest[0].name
-        self.world.disk.fill()
+        member = self.world.honest[0]
+        record.detail = member.name
+        self.world.disk.fill(member.process)
         await asyncio.sleep(event.pause_s)
-        self.world.disk.free()
+        self.world.disk.free(member.process)
 
     async def _measure_return(self, record: Struck) -> None:
         """The chain is back: how long until somebody sends a transaction again, if one is due."""

@@ -19,7 +19,7 @@ from tests.chaos.world import World
 
 _EVERY_S = 0.15
 _STATUS_EVERY_S = 4.0
-_KEEP_EVERY_S = 1.5
+_KEEP_EVERY_S = 2.5
 _SENT = "eth_sendRawTransaction"
 
 
@@ -90,7 +90,7 @@ class Watcher:
             self.violations.append("a batch stands before one with a lower number")
 
     async def keep_state(self) -> None:
-        """Keep the chain's newest states."""
+        """Keep the chain's newest state."""
         while True:
             await asyncio.to_thread(self.world.anvil.keep)
             await asyncio.sleep(_KEEP_EVERY_S)

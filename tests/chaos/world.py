@@ -6,13 +6,17 @@ are taken and nothing ever answers. With a threshold of three, no honest oracle 
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,14 +49,15 @@ MAX_WAIT_S = 3
 VALIDITY_S = 45
 _STATES_KEPT = 48  # the deepest reorganisation, and the dozen blocks below it that an oracle looks back
 _DISK_MIB = 64
+_LEFT_BYTES = 96 << 10
 _WORKERS = 2
 SETTINGS: dict[str, Any] = {
     "grace_s": 0,
     "max_wait_s": MAX_WAIT_S,
     "poll_interval_s": 0.2,
     # Who comes next first asks what was begun: if the silent one took longer to be given up, votes would split.
-    "takeover_s": 0.9,
-    "peer_timeout_s": 0.7,
+    "takeover_s": 0.8,
+    "peer_timeout_s": 0.6,
     "batch_validity_s": VALIDITY_S,
     # A connection that hangs is noticed by these, so they bound how soon an oracle sends again.
     "rpc_head_timeout_s": 1,
@@ -67,17 +72,19 @@ _PATIENT = ("takeover_s", "peer_timeout_s", "rpc_head_timeout_s", "rpc_timeout_s
 
 
 class ChaosAnvil(Anvil):
-    """An anvil that makes a block a second and writes its state every other: killed, it comes back some seconds
-    older, like a node whose last blocks never left it. Time does not go back with it.
+    """An anvil that makes a block a second. Killed, it comes back from the state that was last kept, some blocks older,
+    like a node whose last blocks never left it. Time does not go back with it.
+
+    The states that anvil itself writes now and then would not do: it may be killed while it writes one, and one written
+    during a reorganisation lacks blocks and accounts. So they are asked for, while nothing else happens.
     """
 
     def __init__(self, folder: Path) -> None:
         self._state = folder / "state.json"
-        self._spares = [folder / "state-1.json", folder / "state-2.json"]
-        super().__init__(genesis_time=GENESIS_TIME, state_file=self._state, log_file=folder / "anvil.log")
-        self._arguments += ["--state-interval", "2", "--preserve-historical-states"]
-        self._arguments += ["--prune-history", str(_STATES_KEPT)]
+        super().__init__(genesis_time=GENESIS_TIME, log_file=folder / "anvil.log")
         self.head_time = GENESIS_TIME
+        self._kept = ""
+        self._lock = threading.Lock()
 
     def make_blocks(self) -> None:
         """One every `BLOCK_S` from now on; until then, one for each transaction."""
@@ -92,39 +99,38 @@ class ChaosAnvil(Anvil):
             process.wait()
 
     def keep(self) -> None:
-        """Keep copies of the state: anvil writes over it, and may be killed doing so."""
-        if self._state.exists():
-            if self._spares[0].exists():
-                self._spares[0].replace(self._spares[1])
-            shutil.copy(self._state, self._spares[0])
+        """Keep the state as of now; no block is made meanwhile."""
+        with self._lock, contextlib.suppress(GridwitnessError):  # killed at this moment
+            self.node.rpc("evm_setIntervalMining", 0)
+            self._kept = self.node.rpc("anvil_dumpState", True)
+            self.node.rpc("evm_setIntervalMining", BLOCK_S)
 
     def revive(self) -> None:
-        """Start again from the newest state that was written whole."""
-        newest = next(one for one in (self._state, *self._spares) if one.exists() and _is_whole(one))
-        if newest != self._state:
-            shutil.copy(newest, self._state)
-        if "--no-mining" not in self._arguments:
-            self._arguments.append("--no-mining")
-        self.start()
-        self.go_on()
-        self.make_blocks()
+        """Start again from the state kept."""
+        with self._lock:
+            self._state.write_text(json.dumps(_recent(json.loads(gzip.decompress(bytes.fromhex(self._kept[2:]))))))
+            if "--load-state" not in self._arguments:
+                self._arguments += ["--load-state", str(self._state), "--no-mining"]
+            self.start()
+            self.go_on()
+            self.make_blocks()
 
     def reorganise(self, depth: int) -> None:
         """Put empty blocks in the place of the last `depth`."""
-        self.node.rpc("anvil_reorg", depth, [])
-        self.go_on()
+        with self._lock:
+            self.node.rpc("anvil_reorg", depth, [])
+            self.go_on()
 
     def go_on(self) -> None:
         """Let time go on from the latest there was: on a real chain it does not go back, and anvil's does."""
         self.node.rpc("evm_setTime", max(self.head_time, self.node.head().time) + 1)
 
 
-def _is_whole(state: Path) -> bool:
-    try:
-        json.loads(state.read_bytes())
-    except ValueError:
-        return False
-    return True
+def _recent(state: dict[str, Any]) -> dict[str, Any]:
+    """A state without the historical states that nobody asks for."""
+    headers = sorted((block["header"] for block in state["blocks"]), key=lambda one: int(one["number"], 16))
+    wanted = {header["parentHash"] for header in headers[-_STATES_KEPT:]}
+    return state | {"historical_states": [one for one in state["historical_states"] or [] if one[0] in wanted]}
 
 
 @dataclass
@@ -142,10 +148,14 @@ class Member(Oracle):
     def start(self) -> None:
         command = [sys.executable, "-m", self.module, "run", "--config", str(self.folder / "oracle.toml")]
         environment = {**os.environ, **self.environment}
+        # Through a pipe, as to journald: its log must not count as its data where files are limited.
         with (self.folder / "log.jsonl").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment, preexec_fn=Anvil.die_with_parent
-            )
+            writer = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=log)
+        self.process = subprocess.Popen(
+            command, stdout=writer.stdin, stderr=writer.stdin, env=environment, preexec_fn=Anvil.die_with_parent
+        )
+        assert writer.stdin is not None
+        writer.stdin.close()
 
     def freeze(self) -> None:
         """From now on, answer nothing."""
@@ -155,7 +165,10 @@ class Member(Oracle):
 
 @dataclass
 class Disk:
-    """The folder of one oracle's data: a small file system of its own if this process may mount one."""
+    """The folder of one oracle's data: a small file system of its own, if this process may mount one.
+
+    Else the oracle's files may not grow while the disk is full: a limit of its process.
+    """
 
     folder: Path
     is_mounted: bool = False
@@ -167,14 +180,19 @@ class Disk:
         self.is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
         self.was_mounted = self.is_mounted
 
-    def fill(self) -> None:
+    def fill(self, process: subprocess.Popen[bytes] | None) -> None:
         """Take all that is left, but for what fits a few rows: the disk is full in the middle of a batch."""
-        free = shutil.disk_usage(self.folder).free
-        with (self.folder / "ballast").open("wb") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, max(free - (96 << 10), 4_096))
+        if self.is_mounted:
+            free = shutil.disk_usage(self.folder).free
+            with (self.folder / "ballast").open("wb") as ballast:
+                os.posix_fallocate(ballast.fileno(), 0, max(free - _LEFT_BYTES, 4_096))
+        else:
+            _limit_files(process, _LEFT_BYTES)
 
-    def free(self) -> None:
+    def free(self, process: subprocess.Popen[bytes] | None) -> None:
         (self.folder / "ballast").unlink(missing_ok=True)
+        if not self.is_mounted:
+            _limit_files(process, resource.RLIM_INFINITY)
 
     def unmount(self) -> None:
         """The files stay, in `folder` itself."""
@@ -185,6 +203,14 @@ class Disk:
             self.folder.rmdir()
             kept.rename(self.folder)
             self.is_mounted = False
+
+
+def _limit_files(process: subprocess.Popen[bytes] | None, size_bytes: int) -> None:
+    """How far a process may write into a file; Python's processes are told by an error."""
+    if process is not None:
+        with contextlib.suppress(ProcessLookupError):  # killed meanwhile
+            _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
 
 
 @dataclass
