@@ -5,8 +5,8 @@ is the oracle without its HTTP: it decodes, publishes, judges, writes and encode
 then two, verify; the broker is a real nats-server with file storage. What HTTP costs is measured by the part `http`.
 
 `nats_ratio` is raw verification against oracle and workers together, `nats_ratio_with_broker` against the broker too.
-Raw verification is timed while another process verifies as well, since the parts of the way over NATS run side by side:
-where two cores are one core's hyperthreads, each gets less done in a CPU second when both are busy. What it takes alone,
+Raw verification is timed while another process verifies as well, as the parts of the way over NATS run side by side:
+where two cores are one core's hyperthreads, each does less in a CPU second when both are busy. What it takes alone,
 and the ratio to that, stand beside it.
 `two_workers` is twice the readings that a CPU second of the workers verifies when there are two, over what it verifies
 when there is one: 2.0 if sharing the work costs nothing. Beside it stands what the wall clock saw, which needs as many

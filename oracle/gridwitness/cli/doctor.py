@@ -53,6 +53,7 @@ def _setup(settings: OracleSettings) -> Setup:
         runway_alarm_days=settings.runway_alarm_days,
         peers={peer.address: peer.url for peer in settings.peers},
         broker=settings.mqtt_url,
+        nats=settings.nats_config if settings.nats_url else None,
     )
 
 

@@ -114,9 +114,14 @@ class OracleSettings(ChainSettings):
             ),
         )
 
+    @property
+    def nats_config(self) -> NatsConfig:
+        """The workers' broker."""
+        return NatsConfig(self.nats_url, self.nats_user, self.nats_password_file, self.nats_ca_file)
+
     def _scale_out_config(self) -> ScaleOutConfig:
         return ScaleOutConfig(
-            nats=NatsConfig(self.nats_url, self.nats_user, self.nats_password_file, self.nats_ca_file),
+            nats=self.nats_config,
             partitions=self.partitions,
             max_bytes=self.nats_max_bytes,
             answer_timeout_s=self.nats_answer_timeout_s,

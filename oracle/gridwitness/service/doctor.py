@@ -37,6 +37,7 @@ from gridwitness.service.machine_checks import (
     check_secrets,
     is_clock_kept,
 )
+from gridwitness.service.scaleout.link import NatsConfig, check_broker
 
 CLOCK_LIMIT_S = 60
 PEER_CLOCK_LIMIT_S = 5
@@ -57,6 +58,7 @@ class Setup:
     """What is examined: the oracle's settings of the same names. `streams` are names in the manifest.
 
     `open_key` opens the key; `peers` maps addresses to URLs; `broker` is a URL, or empty.
+    `nats` is where workers are.
     """
 
     data_dir: Path
@@ -72,6 +74,7 @@ class Setup:
     runway_alarm_days: float
     peers: Mapping[str, str]
     broker: str = ""
+    nats: NatsConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class Examination:
             ("balance", self._balance),
             *((f"member {address[:8]}…", partial(self._member, address)) for address in setup.peers),
             *((("broker", self._broker),) if setup.broker else ()),
+            *((("workers' broker", partial(check_broker, setup.nats)),) if setup.nats else ()),
         )
         return [_find(name, check) for name, check in checks]
 

@@ -114,7 +114,13 @@ async def stay_connected(
 
 async def connect(config: NatsConfig, role: str, closed: Callable[[], Awaitable[None]] | None = None) -> Client:
     """One connection, which is not made anew when it is lost. Raises nats' errors and OSError."""
-    return await nats.connect(
+    is_connected = False
+
+    async def fail(error: Exception) -> None:
+        if not is_connected:
+            raise error  # or the library would try for two minutes by itself; later, calls raise what concerns them
+
+    client = await nats.connect(
         config.url,
         name=role,
         allow_reconnect=False,
@@ -124,9 +130,30 @@ async def connect(config: NatsConfig, role: str, closed: Callable[[], Awaitable[
         user=config.user or None,
         password=config.password(),
         tls=config.tls(),
-        error_cb=_be_quiet,
+        error_cb=fail,
         closed_cb=closed,
     )
+    is_connected = True
+    return client
+
+
+def check_broker(config: NatsConfig) -> str:
+    """Connect once, and say what was found. Raises ConfigError if nothing answers, or no JetStream."""
+
+    async def ask() -> str:
+        client = await connect(config, "oracle")
+        try:
+            info = await client.jetstream().account_info()
+        finally:
+            await client.close()
+        return f"{config.url} answers, with JetStream; {info.streams} streams"
+
+    config.check()
+    try:
+        return asyncio.run(ask())
+    except (NatsError, OSError, TimeoutError) as error:
+        message = f"{config.url}: {error or type(error).__name__}"
+        raise ConfigError(message, hint="start it with JetStream, or correct nats_url and nats_user") from error
 
 
 async def _once_connected(config: NatsConfig, role: str, session: Callable[[Client], Awaitable[None]]) -> None:
@@ -149,10 +176,6 @@ async def _once_connected(config: NatsConfig, role: str, session: Callable[[Clie
         await asyncio.gather(work, end, return_exceptions=True)
         with suppress(NatsError, OSError, TimeoutError):
             await client.close()
-
-
-async def _be_quiet(_: Exception) -> None:
-    """Errors come as exceptions too."""
 
 
 def _words(errors: BaseExceptionGroup[Exception]) -> str:
