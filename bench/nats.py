@@ -37,7 +37,7 @@ from bench.ingest import PLACE, raw_p256
 from bench.measuring import cpu_seconds, medians
 from bench.results import Figures, Goal
 from gridwitness.chain.anvil import free_port
-from gridwitness.encoding.keys import P256Key
+from gridwitness.encoding.keys import DeviceKey, P256Key
 from gridwitness.service.scaleout.link import NatsConfig
 from gridwitness.service.scaleout.oracle import ScaleOut, ScaleOutConfig
 
@@ -51,7 +51,7 @@ _REPEATS = 3
 _OWNER = "0x" + "33" * 20
 # Verifies one signature again and again, until it is ended.
 _COMPANY = """
-from gridwitness.encoding.keys import P256Key, is_signature_of
+from gridwitness.encoding.keys import DeviceKey, P256Key, is_signature_of
 key = P256Key(7)
 signature = key.sign(bytes(32))
 while is_signature_of(key.device_id, bytes(32), signature):
@@ -140,9 +140,9 @@ def _in_company(raw: Callable[[], None]) -> float:
 class _Bench:
     """A broker, workers, and the oracle's parts."""
 
-    def __init__(self, folder: Path, keys: Sequence[P256Key], bodies: Sequence[bytes]) -> None:
+    def __init__(self, folder: Path, keys: list[DeviceKey], bodies: Sequence[bytes]) -> None:
         self._folder = folder
-        self._keys = list(keys)
+        self._keys = keys
         self._bodies = bodies
         self._ingests = 0
         self._port = free_port()

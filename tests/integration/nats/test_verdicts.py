@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, SignedReading
 from gridwitness.domain.slots import slot_end, slot_start
@@ -169,11 +171,12 @@ async def test_scale_out__no_worker__says_so_and_a_later_one_does_the_work(tmp_p
 class _Mortal(Worker):
     """A worker that a certain message ends, as a crash of its process would: not acknowledged, nothing passed on."""
 
-    def examine(self, message):  # type: ignore[no-untyped-def]
+    async def _pass_on(self, stream: JetStreamContext, message: Msg) -> None:
         if message.metadata.num_delivered <= MOST_ATTEMPTS and b"poison" in message.data:
-            asyncio.get_running_loop().create_task(message.nak())  # in place of the wait until it is given out again
+            await message.nak()  # in place of ten seconds until it is given out again
+            await message._client.flush()
             raise OSError("killed by the message")
-        return super().examine(message)
+        await super()._pass_on(stream, message)
 
 
 async def test_scale_out__message_that_ends_workers__is_a_dead_letter_and_others_go_on(
@@ -193,7 +196,7 @@ async def test_scale_out__message_that_ends_workers__is_a_dead_letter_and_others
 class _Lying(Worker):
     """A worker that says every reading is signed by its device's own key."""
 
-    def examine(self, message):  # type: ignore[no-untyped-def]
+    def examine(self, message: Msg) -> Verified:
         honest = super().examine(message)
         signers = b"".join(
             home_key().device_id if honest.signers[start : start + 32] == NO_KEY else honest.signers[start : start + 32]
