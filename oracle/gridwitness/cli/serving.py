@@ -24,6 +24,9 @@ from gridwitness.errors import ConfigError
 # Told to stop, a service has so long for the step it is in, then requests for theirs; the process ends in any case.
 _STEP_S, _REQUESTS_S, STOP_S = 4.0, 3, 9.0
 HEAD_TIMEOUT_S = 10.0
+# A loop that was held up runs its timers before it looks at its sockets: before a connection ends it looks once more.
+_LAST_LOOK_S = 0.1
+_KEEP_ALIVE_S = 75
 _MAX_HEAD_BYTES = 32 << 10
 _log = structlog.get_logger()
 
@@ -59,17 +62,18 @@ class _BoundedHttp(HttpToolsProtocol):
 
     head_timeout_s: float
     body_timeout_s: float
+    _due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The head of a request is due."""
         super().connection_made(transport)
         self._head_bytes = 0
         self._is_in_head = True
-        self._due = self.loop.call_later(self.head_timeout_s, transport.close)
+        self._await(self.head_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is due any more."""
-        self._due.cancel()
+        self._cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -93,13 +97,24 @@ class _BoundedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Nothing is due until the next request begins."""
-        self._due.cancel()
+        self._cancel()
         self._head_bytes = 0
         super().on_message_complete()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """End an idle connection, unless a request has come meanwhile."""
+        self.timeout_keep_alive_task = self.loop.call_later(_LAST_LOOK_S, super().timeout_keep_alive_handler)
+
+    def _cancel(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+
     def _await(self, seconds: float) -> None:
-        self._due.cancel()
-        self._due = self.loop.call_later(seconds, self.transport.close)
+        self._cancel()
+        self._due = self.loop.call_later(seconds, self._look_again)
+
+    def _look_again(self) -> None:
+        self._due = self.loop.call_later(_LAST_LOOK_S, self.transport.close)
 
 
 async def serve(
@@ -129,6 +144,7 @@ async def serve(
         lifespan="off",
         limit_concurrency=most_connections,
         timeout_graceful_shutdown=_REQUESTS_S,
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
     server = _Server(config)
     stopping = asyncio.Event()

@@ -24,6 +24,7 @@ from gridwitness.sources.payloads import encode_body
 
 BATCH_READINGS = 500
 ATTEST_TIMEOUT_S = 120.0
+_ATTEMPTS = 3
 POLL_S = 0.02
 # An oracle closes a connection that was idle for five seconds; one about to be closed must not be used again.
 LIMITS = httpx.Limits(max_connections=24, keepalive_expiry=2)
@@ -104,7 +105,14 @@ class Delivery:
                 self.verdicts[next((v for v in verdicts if v not in _TAKEN), "accepted")] += 1
 
     async def _post_one(self, url: str, body: bytes) -> list[str]:
-        answer = await self._client.post(url, content=body, headers={"content-type": "application/json"})
+        # As a meter does: what was not acknowledged is sent again, over a connection that stands.
+        for attempt in range(_ATTEMPTS):
+            try:
+                answer = await self._client.post(url, content=body, headers={"content-type": "application/json"})
+                break
+            except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+                if attempt == _ATTEMPTS - 1:
+                    raise
         answer.raise_for_status()
         return [result["reason"] or result["status"] for result in answer.json()["results"]]
 
