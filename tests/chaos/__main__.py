@@ -38,6 +38,7 @@ _PROOFS = 300
 # Split votes may have to run out before the committee agrees again.
 _CALM_S = 2 * VALIDITY_S + 30
 _SAMPLE_EVERY_S = 0.5
+_TELL_EVERY_S = 20
 
 
 class Run:
@@ -137,12 +138,13 @@ class Run:
 
     async def _show(self) -> None:
         """A line of what is going on."""
-        console = Console()
+        console, told = Console(), 0.0
         with Live(console=console, refresh_per_second=2, transient=True) as live:
             while True:
                 live.update(Text(self._line()))
-                if not console.is_terminal and int(self.chaos.now_s) % 30 == 0:
-                    console.print(self._line())
+                if not console.is_terminal and time.monotonic() - told >= _TELL_EVERY_S:
+                    told = time.monotonic()
+                    console.print(self._line(), soft_wrap=True)
                 await asyncio.sleep(1)
 
     def _line(self) -> str:

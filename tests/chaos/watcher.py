@@ -19,7 +19,7 @@ from tests.chaos.world import World
 
 _EVERY_S = 0.15
 _STATUS_EVERY_S = 4.0
-_KEEP_EVERY_S = 2.5
+_KEEP_EVERY_S = 4.0
 _SENT = "eth_sendRawTransaction"
 
 

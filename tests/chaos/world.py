@@ -56,7 +56,7 @@ SETTINGS: dict[str, Any] = {
     "max_wait_s": MAX_WAIT_S,
     "poll_interval_s": 0.2,
     # Who comes next first asks what was begun: if the silent one took longer to be given up, votes would split.
-    "takeover_s": 0.8,
+    "takeover_s": 1.0,
     "peer_timeout_s": 0.6,
     "batch_validity_s": VALIDITY_S,
     # A connection that hangs is noticed by these, so they bound how soon an oracle sends again.
@@ -82,6 +82,7 @@ class ChaosAnvil(Anvil):
     def __init__(self, folder: Path) -> None:
         self._state = folder / "state.json"
         super().__init__(genesis_time=GENESIS_TIME, log_file=folder / "anvil.log")
+        self._arguments += ["--prune-history", str(_STATES_KEPT)]
         self.head_time = GENESIS_TIME
         self._kept = ""
         self._lock = threading.Lock()
@@ -102,8 +103,10 @@ class ChaosAnvil(Anvil):
         """Keep the state as of now; no block is made meanwhile."""
         with self._lock, contextlib.suppress(GridwitnessError):  # killed at this moment
             self.node.rpc("evm_setIntervalMining", 0)
-            self._kept = self.node.rpc("anvil_dumpState", True)
-            self.node.rpc("evm_setIntervalMining", BLOCK_S)
+            try:
+                self._kept = self.node.rpc("anvil_dumpState", True)
+            finally:
+                self.node.rpc("evm_setIntervalMining", BLOCK_S)
 
     def revive(self) -> None:
         """Start again from the state kept."""
