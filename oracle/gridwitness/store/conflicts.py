@@ -17,21 +17,27 @@ class Append(Enum):
     DUPLICATE = "duplicate"
 
 
-def readings_in_the_way(connection: sqlite3.Connection, row: ReadingRow) -> list[StoredReading]:
-    """Readings with a row's counter, or its metric and time, of its device."""
+_LAST_ID = (1 << 63) - 1
+
+
+def readings_in_the_way(
+    connection: sqlite3.Connection, row: ReadingRow, last_id: int = _LAST_ID
+) -> list[StoredReading]:
+    """Readings with a row's counter, or its metric and time, of its device; none stored after `last_id`."""
     device_id, counter, time, metric = row[:4]
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM signed_readings WHERE device_id = ?1 AND counter = ?2"  # noqa: S608 (constant columns)
-        f" UNION SELECT {COLUMNS} FROM signed_readings WHERE device_id = ?1 AND metric = ?3 AND time = ?4",
-        (device_id, counter, metric, time),
+        f"SELECT {COLUMNS} FROM signed_readings WHERE device_id = ?1 AND counter = ?2 AND id <= ?5"  # noqa: S608 (constant columns)
+        f" UNION SELECT {COLUMNS} FROM signed_readings"
+        " WHERE device_id = ?1 AND metric = ?3 AND time = ?4 AND id <= ?5",
+        (device_id, counter, metric, time, last_id),
     ).fetchall()
     return [stored_reading(row) for row in rows]
 
 
-def judge_conflict(connection: sqlite3.Connection, row: ReadingRow) -> Append | Rejection:
-    """Whether a row that could not be inserted is there already, or else why not."""
+def judge_conflict(connection: sqlite3.Connection, row: ReadingRow, last_id: int) -> Append | Rejection:
+    """Whether a row that could not be inserted after `last_id` was there already, or else why not."""
     new = Reading(*row[:5])
-    others = [other.signed.reading for other in readings_in_the_way(connection, row)]
+    others = [other.signed.reading for other in readings_in_the_way(connection, row, last_id)]
     if new in others:
         return Append.DUPLICATE
     old = next((other for other in others if other.counter == new.counter), others[0])

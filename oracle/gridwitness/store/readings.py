@@ -105,18 +105,19 @@ class ReadingLog:
             self._count_stored(connection, rows, at)
             return [Append.STORED] * len(rows)
         found = connection.execute(
-            "SELECT device_id, counter, time, metric, value FROM signed_readings WHERE id > ?", (before or 0,)
+            "SELECT device_id, counter, time, metric, value, id FROM signed_readings WHERE id > ?", (before or 0,)
         )
-        fresh = set(found.fetchall())
+        fresh = {tuple(fields): stored_id for *fields, stored_id in found.fetchall()}
+        last_id = before or 0
         outcomes: list[Append | Rejection] = []
         stored: list[ReadingRow] = []
         for row in rows:
             if row[:5] in fresh:
-                fresh.remove(row[:5])
+                last_id = fresh.pop(row[:5])
                 stored.append(row)
                 outcomes.append(Append.STORED)
             else:
-                outcomes.append(judge_conflict(connection, row))
+                outcomes.append(judge_conflict(connection, row, last_id))
         self._count_stored(connection, stored, at)
         return outcomes
 
