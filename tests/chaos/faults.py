@@ -183,14 +183,15 @@ class Chaos:
 
     async def _reorganise(self, event: Event, record: Struck) -> None:
         head = self.watcher.head
-        if head is None or not await until(lambda: self._is_deep_enough(event.depth), _PATIENCE_S):
+        if head is None or not await until(lambda: self._is_deep_enough(1), _PATIENCE_S):
             return
         head = self.watcher.head
         assert head is not None
-        record.detail = f"{event.depth} blocks"
-        lost = [batch for batch in self.watcher.attested if batch.block_number > head.number - event.depth]
+        depth = min(event.depth, head.number - self.world.oldest_fork)
+        record.detail = f"{depth} blocks"
+        lost = [batch for batch in self.watcher.attested if batch.block_number > head.number - depth]
         try:
-            self.world.anvil.reorganise(event.depth)
+            self.world.anvil.reorganise(depth)
             fork = self.world.anvil.node.head().number
         except GridwitnessError as error:  # another event has it down
             record.detail += f": {error.message}"
@@ -208,7 +209,7 @@ class Chaos:
 
     def _is_deep_enough(self, depth: int) -> bool:
         head = self.watcher.head
-        return head is not None and head.number - depth > self.world.first_block
+        return head is not None and head.number - depth >= self.world.oldest_fork
 
     async def _fill_disk(self, event: Event, record: Struck) -> None:
         member = self.world.honest[0]

@@ -85,6 +85,7 @@ class ChaosAnvil(Anvil):
         self._arguments += ["--prune-history", str(_STATES_KEPT)]
         self.head_time = GENESIS_TIME
         self._kept = ""
+        self.floor = 0  # states before this block came from a file, and anvil's lack what a reorganisation needs
         self._lock = threading.Lock()
 
     def make_blocks(self) -> None:
@@ -115,6 +116,7 @@ class ChaosAnvil(Anvil):
             if "--load-state" not in self._arguments:
                 self._arguments += ["--load-state", str(self._state), "--no-mining"]
             self.start()
+            self.floor = self.node.head().number
             self.go_on()
             self.make_blocks()
 
@@ -155,7 +157,12 @@ class Member(Oracle):
         with (self.folder / "log.jsonl").open("ab") as log:
             writer = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=log)
         self.process = subprocess.Popen(
-            command, stdout=writer.stdin, stderr=writer.stdin, env=environment, preexec_fn=Anvil.die_with_parent
+            command,
+            stdout=writer.stdin,
+            stderr=writer.stdin,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=Anvil.die_with_parent,
         )
         assert writer.stdin is not None
         writer.stdin.close()
@@ -233,6 +240,11 @@ class World:
     liar: int
     silent: int
     first_block: int
+
+    @property
+    def oldest_fork(self) -> int:
+        """The first block that a reorganisation can leave standing as its last."""
+        return max(self.first_block, self.anvil.floor) + 1
 
     @property
     def honest(self) -> list[Member]:
