@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from gridwitness.domain.devices import Device, DeviceStatus
+from gridwitness.errors import ChainError
 
 # A stranger who posts unknown devices must not make us ask the node for every one of them.
 _REFRESH_AT_MOST_EVERY_S = 0.1
@@ -41,6 +42,7 @@ class Fleet:
         self._registry = registry
         self._lock = asyncio.Lock()
         self._started_at = float("-inf")
+        self._failure: ChainError | None = None
 
     def device(self, device_id: bytes) -> Device | None:
         """A device of any zone; None if it was not registered at the last refresh."""
@@ -72,7 +74,14 @@ class Fleet:
         asked_at = time.monotonic()
         async with self._lock:
             if self._started_at >= asked_at:
+                if self._failure is not None:  # or devices would be refused as unknown because the node was away
+                    raise self._failure
                 return
             await asyncio.sleep(max(0.0, self._started_at + _REFRESH_AT_MOST_EVERY_S - time.monotonic()))
             self._started_at = time.monotonic()
-            await asyncio.to_thread(self._registry.sync)
+            try:
+                await asyncio.to_thread(self._registry.sync)
+                self._failure = None
+            except ChainError as error:
+                self._failure = error
+                raise
