@@ -44,8 +44,8 @@ _TELL_EVERY_S = 20
 class Run:
     """One run from start to verdict."""
 
-    def __init__(self, minutes: float, seed: int, patience: float = 1) -> None:
-        self.minutes, self.seed = minutes, seed
+    def __init__(self, minutes: float, seed: int, patience: float, *, is_timed: bool) -> None:
+        self.minutes, self.seed, self.is_timed = minutes, seed, is_timed
         self.folder = OUT / "chaos"
         self.ledger = Ledger()
         self.problems: list[str] = []
@@ -70,7 +70,9 @@ class Run:
             self.problems += self.world.stop()
         verdict.violations += self.problems + self.watcher.violations + self.chaos.violations
         verdict.violations += self.ledger.surprises
-        return report.Result(self.seed, self.minutes, self.world, self.ledger, self.watcher, self.chaos, verdict)
+        return report.Result(
+            self.seed, self.minutes, self.world, self.ledger, self.watcher, self.chaos, verdict, self.is_timed
+        )
 
     async def _storm(self) -> None:
         traffic = Traffic(self.world, self.ledger, self.fleet, self.seed, lambda: self.watcher.chain_time)
@@ -180,13 +182,14 @@ def _alone() -> Iterator[None]:
 def main(
     minutes: Annotated[float, typer.Option(min=1, help="How long faults are struck")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of faults and senders")] = 1,
+    timed: Annotated[bool, typer.Option(help="Whether a goal of time that is missed is a violation")] = True,
     patience: Annotated[float, typer.Option(min=1, help="How much longer oracles wait, on a busy machine")] = 1,
 ) -> None:
     """Strike a committee of five oracles for some minutes, and judge what became of every reading."""
     OUT.mkdir(exist_ok=True)
     with _alone():
         try:
-            result = Run(minutes, seed, patience).run()
+            result = Run(minutes, seed, patience, is_timed=timed).run()
         except GridwitnessError as error:
             typer.echo(f"the run broke off: {error.message}", err=True)
             raise typer.Exit(1) from error

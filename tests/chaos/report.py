@@ -28,10 +28,13 @@ class Result:
     watcher: Watcher
     chaos: Chaos
     verdict: Verdict
+    is_timed: bool = True
 
     def __post_init__(self) -> None:
         self._judge_members()
-        self._judge_goals()
+        self.missed = self._missed_goals()
+        if self.is_timed:
+            self.verdict.violations += self.missed
 
     def _judge_members(self) -> None:
         """The liar and the silent one must be named, and nobody else accused of lying."""
@@ -48,12 +51,15 @@ class Result:
             if accused:
                 self.verdict.violations.append(f"{member.name} is accused: {accused} {watcher.last_failures}")
 
-    def _judge_goals(self) -> None:
+    def _missed_goals(self) -> list[str]:
+        """How soon things went on, where that was too late."""
+        missed = []
         worst, blocks = max(self.backs, default=0.0), max(self.reorgs, default=0)
         if worst > BACK_GOAL_S:
-            self.verdict.violations.append(f"RPC back → next transaction took {worst:.2f} s; goal {BACK_GOAL_S:g} s")
+            missed.append(f"RPC back → next transaction took {worst:.2f} s; goal {BACK_GOAL_S:g} s")
         if blocks > REORG_GOAL_BLOCKS:
-            self.verdict.violations.append(f"a reorged attestation took {blocks} blocks; goal {REORG_GOAL_BLOCKS}")
+            missed.append(f"a reorged attestation took {blocks} blocks; goal {REORG_GOAL_BLOCKS}")
+        return missed
 
     @property
     def backs(self) -> list[float]:
@@ -100,6 +106,7 @@ class Result:
             "disk": "tmpfs" if self.world.disk.was_mounted else "file size limit",
             "passed": not verdict.violations,
             "violations": verdict.violations,
+            "missed_goals": self.missed,
         }
 
     def _disturbed(self) -> list[int]:
@@ -124,6 +131,7 @@ class Result:
             f"reorged → attested again: at most {blocks['max']} blocks ({blocks['count']} cases)",
             "passed" if document["passed"] else "FAILED:",
             *(f"  {one}" for one in document["violations"][:40]),
+            *(f"missed: {one}" for one in self.missed if not self.is_timed),
         ]
         return "\n".join(lines)
 
