@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -46,7 +46,6 @@ class Ledger:
     sent: Counter[str] = field(default_factory=Counter)
     retries: int = 0
     per_format: Counter[str] = field(default_factory=Counter)
-    _fresh: defaultdict[int, list[Key]] = field(default_factory=lambda: defaultdict(list))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def acknowledge(self, oracle: int, readings: Sequence[Reading], what: str) -> None:
@@ -80,8 +79,3 @@ class Ledger:
         """Something was sent."""
         with self._lock:
             self.sent[what] += 1
-
-    def oldest(self, attested: set[Key]) -> float | None:
-        """When (monotonic seconds) the first of those was acknowledged that are not attested."""
-        with self._lock:
-            return min((one.at for key, one in self.acknowledged.items() if key not in attested), default=None)

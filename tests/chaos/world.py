@@ -6,17 +6,13 @@ are taken and nothing ever answers. With a threshold of three, no honest oracle 
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,10 +28,11 @@ from gridwitness.domain.devices import DeviceKind, KeyType
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import DeviceKey
 from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, schema_of
-from gridwitness.errors import GridwitnessError
+from tests.chaos.disk import Disk
 from tests.chaos.proxy import RpcProxy
+from tests.chaos.struck_anvil import ChaosAnvil
 from tests.integration.chain.conftest import compiled, deploy, dev_account
-from tests.integration.chain.parties import GENESIS_TIME, register_batch
+from tests.integration.chain.parties import register_batch
 from tests.integration.nats.broker import Broker as NatsBroker
 from tests.integration.nats.broker import WorkerProcess
 from tests.integration.oracle.village import ZONE, Oracle, make_oracles
@@ -43,13 +40,9 @@ from tests.integration.sources.broker import Broker
 
 THRESHOLD = 3
 MEMBERS = 5
-BLOCK_S = 1
 MAX_WAIT_S = 3
 # Long enough that batches of the deepest reorganisation are still valid, and may be sent again as they are.
 VALIDITY_S = 45
-_STATES_KEPT = 48  # the deepest reorganisation, and the dozen blocks below it that an oracle looks back
-_DISK_MIB = 64
-_LEFT_BYTES = 96 << 10
 _WORKERS = 2
 SETTINGS: dict[str, Any] = {
     "grace_s": 0,
@@ -69,73 +62,6 @@ SETTINGS: dict[str, Any] = {
 
 
 _PATIENT = ("takeover_s", "peer_timeout_s", "rpc_head_timeout_s", "rpc_timeout_s", "rpc_connect_timeout_s")
-
-
-class ChaosAnvil(Anvil):
-    """An anvil that makes a block a second. Killed, it comes back from the state that was last kept, some blocks older,
-    like a node whose last blocks never left it. Time does not go back with it.
-
-    The states that anvil itself writes now and then would not do: it may be killed while it writes one, and one written
-    during a reorganisation lacks blocks and accounts. So they are asked for, while nothing else happens.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._state = folder / "state.json"
-        super().__init__(genesis_time=GENESIS_TIME, log_file=folder / "anvil.log")
-        self._arguments += ["--prune-history", str(_STATES_KEPT)]
-        self.head_time = GENESIS_TIME
-        self._kept = ""
-        self.floor = 0  # states before this block came from a file, and anvil's lack what a reorganisation needs
-        self._lock = threading.Lock()
-
-    def make_blocks(self) -> None:
-        """One every `BLOCK_S` from now on; until then, one for each transaction."""
-        self.node.rpc("evm_setAutomine", False)
-        self.node.rpc("evm_setIntervalMining", BLOCK_S)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-
-    def keep(self) -> None:
-        """Keep the state as of now; no block is made meanwhile."""
-        with self._lock, contextlib.suppress(GridwitnessError):  # killed at this moment
-            self.node.rpc("evm_setIntervalMining", 0)
-            try:
-                self._kept = self.node.rpc("anvil_dumpState", True)
-            finally:
-                self.node.rpc("evm_setIntervalMining", BLOCK_S)
-
-    def revive(self) -> None:
-        """Start again from the state kept."""
-        with self._lock:
-            self._state.write_text(json.dumps(_recent(json.loads(gzip.decompress(bytes.fromhex(self._kept[2:]))))))
-            if "--load-state" not in self._arguments:
-                self._arguments += ["--load-state", str(self._state), "--no-mining"]
-            self.start()
-            self.floor = self.node.head().number
-            self.go_on()
-            self.make_blocks()
-
-    def reorganise(self, depth: int) -> None:
-        """Put empty blocks in the place of the last `depth`."""
-        with self._lock:
-            self.node.rpc("anvil_reorg", depth, [])
-            self.go_on()
-
-    def go_on(self) -> None:
-        """Let time go on from the latest there was: on a real chain it does not go back, and anvil's does."""
-        self.node.rpc("evm_setTime", max(self.head_time, self.node.head().time) + 1)
-
-
-def _recent(state: dict[str, Any]) -> dict[str, Any]:
-    """A state without the historical states that nobody asks for."""
-    headers = sorted((block["header"] for block in state["blocks"]), key=lambda one: int(one["number"], 16))
-    wanted = {header["parentHash"] for header in headers[-_STATES_KEPT:]}
-    return state | {"historical_states": [one for one in state["historical_states"] or [] if one[0] in wanted]}
 
 
 @dataclass
@@ -171,56 +97,6 @@ class Member(Oracle):
         """From now on, answer nothing."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
-
-
-@dataclass
-class Disk:
-    """The folder of one oracle's data: a small file system of its own, if this process may mount one.
-
-    Else the oracle's files may not grow while the disk is full: a limit of its process.
-    """
-
-    folder: Path
-    is_mounted: bool = False
-    was_mounted: bool = False
-
-    def mount(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "gridwitness-chaos", str(self.folder)]
-        self.is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-        self.was_mounted = self.is_mounted
-
-    def fill(self, process: subprocess.Popen[bytes] | None) -> None:
-        """Take all that is left, but for what fits a few rows: the disk is full in the middle of a batch."""
-        if self.is_mounted:
-            free = shutil.disk_usage(self.folder).free
-            with (self.folder / "ballast").open("wb") as ballast:
-                os.posix_fallocate(ballast.fileno(), 0, max(free - _LEFT_BYTES, 4_096))
-        else:
-            _limit_files(process, _LEFT_BYTES)
-
-    def free(self, process: subprocess.Popen[bytes] | None) -> None:
-        (self.folder / "ballast").unlink(missing_ok=True)
-        if not self.is_mounted:
-            _limit_files(process, resource.RLIM_INFINITY)
-
-    def unmount(self) -> None:
-        """The files stay, in `folder` itself."""
-        if self.is_mounted:
-            kept = self.folder.with_name("kept")
-            shutil.copytree(self.folder, kept)
-            subprocess.run(["umount", str(self.folder)], check=False)
-            self.folder.rmdir()
-            kept.rename(self.folder)
-            self.is_mounted = False
-
-
-def _limit_files(process: subprocess.Popen[bytes] | None, size_bytes: int) -> None:
-    """How far a process may write into a file; Python's processes are told by an error."""
-    if process is not None:
-        with contextlib.suppress(ProcessLookupError):  # killed meanwhile
-            _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
 
 
 @dataclass
@@ -372,8 +248,3 @@ def _set(path: Path, values: dict[str, object]) -> None:
     """Put values in the place of those in a settings file, or before its first table."""
     kept = [line for line in path.read_text().splitlines() if line.partition(" =")[0] not in values]
     path.write_text("\n".join([*(f"{name} = {json.dumps(value)}" for name, value in values.items()), *kept]) + "\n")
-
-
-def is_down(error: BaseException) -> bool:
-    """Whether an error only says that the node is away at the moment."""
-    return isinstance(error, GridwitnessError | OSError)
