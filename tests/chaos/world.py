@@ -51,6 +51,8 @@ SETTINGS: dict[str, Any] = {
     # Who comes next first asks what was begun: if the silent one took longer to be given up, votes would split.
     "takeover_s": 1.0,
     "peer_timeout_s": 0.6,
+    # So that scoring what piled up takes less than a turn, or votes would split as well.
+    "max_readings": 600,
     "batch_validity_s": VALIDITY_S,
     # A connection that hangs is noticed by these, so they bound how soon an oracle sends again.
     "rpc_head_timeout_s": 1,
