@@ -66,6 +66,7 @@ class TomlSettings(BaseSettings):
             raise ConfigError(f"config {path} not found", hint=hint) from None
         except (OSError, ValueError) as error:
             raise ConfigError(f"config {path} cannot be read: {error}") from error
+        cls._refuse_secrets(path, values)
         for name, known in cls.model_fields.items():
             if known.annotation in (Path, Path | None) and isinstance(values.get(name), str):
                 values[name] = path.parent / values[name]
