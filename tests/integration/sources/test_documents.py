@@ -48,11 +48,14 @@ def attest_documents(committee: list[Oracle], village: Village) -> list[tuple[st
     readings = village.sign_slot(slot)
     time = slot * SLOT_SECONDS
     keys = [meter.key for meter in village.meters]
-    bodies = [(encode_body(readings[2:]), "application/json")]
-    for key in keys[:2]:  # P-256 and secp256k1
-        bodies.append((cose(key, senml_json(net_energy_record(411, time)), counter=900), "application/cose"))
+    # P-256 and secp256k1. Net energies come last: once all meters have reported theirs, the batch closes.
+    bodies = []
+    for key in keys[:2]:
         charger = ocmf(key, ocmf_reading(0.2596, TM=ocmf_time(time)), ocmf_reading(0.2597, TM=ocmf_time(time + 1)))
         bodies.append((charger, "application/x-ocmf"))
+    bodies.append((encode_body(readings[2:]), "application/json"))
+    for key in keys[:2]:
+        bodies.append((cose(key, senml_json(net_energy_record(411, time)), counter=900), "application/cose"))
     for oracle in committee:
         for body, content_type in bodies:
             assert {result["status"] for result in post(oracle, body, content_type)} <= {"accepted", "duplicate"}
