@@ -79,7 +79,11 @@ def send(contract: Any, call: bytes, sender: Any, gas: int = 150_000) -> None:
 
 @pytest.fixture
 def plain_chain(tmp_path: Path) -> Iterator[None]:
-    """An anvil of its own. Ape's records every step with its memory: 23 GB for one transaction of this size."""
+    """An anvil of its own. Ape's records every step with its memory: 23 GB for one transaction of this size.
+
+    Contracts get the addresses here that others have on the session's chain, and Ape keeps what is at an address for
+    all local chains together: so what it learns here it must forget again.
+    """
     log = tmp_path / "anvil.log"
     with log.open("w") as output, subprocess.Popen(["anvil", "--port", "0", *ANVIL], stdout=output) as node:
         try:
@@ -87,7 +91,10 @@ def plain_chain(tmp_path: Path) -> Iterator[None]:
                 assert node.poll() is None, log.read_text()
                 time.sleep(0.1)
             host = f"http://{listening[1]}"
-            with ape.networks.ethereum.local.use_provider("foundry", provider_settings={"host": host}):
+            with (
+                ape.networks.ethereum.local.use_provider("foundry", provider_settings={"host": host}),
+                ape.chain.contracts.use_temporary_caches(),
+            ):
                 assert ape.chain.provider.uri == host
                 ape.chain.provider.web3.provider = LeanProvider(host)
                 yield
