@@ -25,6 +25,7 @@ from gridwitness.scoring.streaming.state import (
     SLOW,
     SPREAD,
     WEEK_HOURS,
+    Calibrated,
     State,
 )
 
@@ -240,7 +241,7 @@ def combine(state: State, params: StreamParams, row: Sequence[int]) -> int:
     return max(isqrt(squares // 16) - (log2_q8(age) - 10 * 256) * params.age_percent // 100, 0)
 
 
-def is_record(state: State, params: StreamParams, evidence: int) -> bool:
+def is_record(state: Calibrated, params: StreamParams, evidence: int) -> bool:
     """Whether the evidence exceeds all of the last twentieth of the series, within the limits of the parameters."""
     seen, size = state.numbers[SEEN], len(state.evidence)
     reach = min(max(seen // params.record_share, params.record_min), size)
@@ -250,7 +251,7 @@ def is_record(state: State, params: StreamParams, evidence: int) -> bool:
     return True
 
 
-def calibrate(state: State, params: StreamParams, evidence: int) -> int:
+def calibrate(state: Calibrated, params: StreamParams, evidence: int) -> int:
     """Score in bps: the rank of the evidence among the series' own up to `rank_limit_bps`, above it only records.
 
     A record pays for every earlier record at least as strong: the budget, in which a record weighs half as much after

@@ -106,7 +106,10 @@ class StreamScorer:
 
         Raises InputError if one is no integer or out of range, or their numbers differ; then nothing is learned.
         """
-        own_times, own_values = _integers("time", times, 0, MAX_TIME), _integers("value", values, -MAX_FIXED, MAX_FIXED)
+        own_times, own_values = (
+            checked_integers("time", times, 0, MAX_TIME),
+            checked_integers("value", values, -MAX_FIXED, MAX_FIXED),
+        )
         if len(own_times) != len(own_values):
             raise InputError(f"{len(own_times)} times for {len(own_values)} values")
         scores = np.zeros(len(own_values), dtype=np.int64)
@@ -125,7 +128,7 @@ class StreamScorer:
         return State(*(cast(MutableSequence[int], np.array(field, dtype=np.int64)) for field in state))
 
 
-def _integers(name: str, given: Sequence[int] | NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
+def checked_integers(name: str, given: Sequence[int] | NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
     """Integers from low to high as int64 (n). Raises InputError if one is neither."""
     try:
         array = np.asarray(given)

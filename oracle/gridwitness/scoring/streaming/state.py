@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableSequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gridwitness.scoring.streaming.params import StreamParams
 
@@ -12,6 +12,30 @@ PEAK_BUCKETS = 512
 DAY_HOURS = 24
 WEEK_HOURS = 168
 SEEN, FAST, SLOW, SPREAD, RUN, LONGEST, REPEATS, PATH_END = range(8)
+
+
+class Calibrated(Protocol):
+    """What a state has for its evidence to be calibrated; `recent` tells how much is remembered."""
+
+    @property
+    def numbers(self) -> MutableSequence[int]:
+        """The first is the readings seen."""
+
+    @property
+    def recent(self) -> MutableSequence[int]:
+        """As long as the memory."""
+
+    @property
+    def evidence(self) -> MutableSequence[int]:
+        """Ring of the last evidence."""
+
+    @property
+    def evidences(self) -> MutableSequence[int]:
+        """Its counts by eighth of a bit, then their total."""
+
+    @property
+    def peaks(self) -> MutableSequence[int]:
+        """The counts of records."""
 
 
 class State(NamedTuple):

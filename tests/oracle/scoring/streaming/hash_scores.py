@@ -1,4 +1,4 @@
-"""Prints the golden hash of this process: run by tests in processes with other CPU features."""
+"""Prints the golden hashes of this process: run by tests in processes with other CPU features."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 import numpy as np
 
 from gridwitness.encoding.hashing import keccak
-from gridwitness.scoring.streaming import StreamScorer, StreamScores
+from gridwitness.scoring.streaming import JointScorer, JointScores, StreamScorer, StreamScores
 
-from .streams import troubled
+from .streams import power_and_voltage, troubled
 
 
-def hash_of(scores: list[StreamScores], scorer: StreamScorer) -> str:
+def hash_of(scores: list[StreamScores] | list[JointScores], scorer: StreamScorer | JointScorer) -> str:
     """Keccak-256 over scores, surprises, facts and the state's hash."""
     flat = [
         np.concatenate([getattr(part, name) for part in scores]).tolist()
@@ -24,4 +24,6 @@ def hash_of(scores: list[StreamScores], scorer: StreamScorer) -> str:
 
 if __name__ == "__main__":
     scorer = StreamScorer(compiled=True)
-    sys.stdout.write(hash_of([scorer.score(*troubled())], scorer))
+    together = JointScorer(["power", "voltage"], compiled=True)
+    hashes = [hash_of([scorer.score(*troubled())], scorer), hash_of([together.score(power_and_voltage())], together)]
+    sys.stdout.write(" ".join(hashes))

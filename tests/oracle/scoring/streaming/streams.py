@@ -35,3 +35,17 @@ def troubled(days: int = 21) -> tuple[list[int], list[int]]:
     values[15 * day + 68 : 15 * day + 84] = values[15 * day + 30 : 15 * day + 46]
     times = [time + 7_200 * (index > 17 * day) - 3_600 * (index > 18 * day) for index, time in enumerate(times)]
     return times, values
+
+
+def power_and_voltage(count: int = 700, fault: int = 600, seed: int = 1) -> list[list[int]]:
+    """Readings of (µW of a house, µV at its meter): what it draws lowers the voltage. From `fault` on twelve readings
+    have the voltage of 350 readings before, so that each metric by itself is as ever.
+    """
+    draws = noise(seed)
+    readings = []
+    for _ in range(count):
+        power = 100_000_000 + 2_000_000 * next(draws) if next(draws) < 400 else 150_000_000 + 40_000 * next(draws)
+        readings.append([power, 236_000_000 - power // 400 + 300 * next(draws)])
+    for index in range(fault, min(fault + 12, count)):
+        readings[index][1] = readings[index - 350][1]
+    return readings

@@ -21,11 +21,12 @@ from gridwitness.scoring.streaming import (
     StreamScorer,
     StreamScores,
 )
-from gridwitness.scoring.streaming.backend import compiled_kernel
+from gridwitness.scoring.streaming.backend import compiled_parts
 from gridwitness.scoring.streaming.reasons import explain
 
 from .hash_scores import hash_of
 from .streams import SLOTS_PER_DAY, household, troubled
+from .test_joint import GOLDEN_JOINT
 
 GOLDEN_MODEL = "210a37ce9f2eb03a50d6f299c8d5580b7d98cf5be393012cf53d27dfa9b032b1"
 GOLDEN_SCORES = "5e4319f30646f69368c9f2e80fa33499b16367656b9d2e8cb6232fab9c3d17e8"
@@ -53,7 +54,7 @@ def test_score__fixed_stream__gives_the_golden_hash(compiled: bool) -> None:
 
 
 # INV-O7
-def test_score__cpu_without_vector_instructions__gives_the_golden_hash() -> None:
+def test_score__cpu_without_vector_instructions__gives_the_golden_hashes() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.oracle.scoring.streaming.hash_scores"],
         cwd=Path(__file__).parents[4],
@@ -62,7 +63,7 @@ def test_score__cpu_without_vector_instructions__gives_the_golden_hash() -> None
         text=True,
         check=False,
     )
-    assert done.stdout == GOLDEN_SCORES, done.stderr
+    assert done.stdout == f"{GOLDEN_SCORES} {GOLDEN_JOINT}", done.stderr
 
 
 # INV-O7
@@ -235,10 +236,10 @@ def test_scorer__memories_that_do_not_fit__raises(params: StreamParams) -> None:
         StreamScorer(params)
 
 
-def test_compiled_kernel__without_numba__names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_parts__without_numba__names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(ConfigError, match="numba is not installed"):
-        compiled_kernel.__wrapped__()
+        compiled_parts.__wrapped__()
 
 
 def test_restore__checkpoint_of_another_model__raises(whole: tuple[StreamScores, StreamScorer]) -> None:
