@@ -47,7 +47,11 @@ def forecast_day_ahead(
         usual = usual_days(recent, np.zeros(len(recent) + 1, np.int64), params.daily_decay_fast)[-len(medians) :] / unit
         medians += params.usual_share * (usual - medians)
     median, errors = medians[-1], targets[-params.calibration_days :] - medians[:-1]
-    low, high = (median + _error_quantiles(errors, level) for level in (QUANTILES[0], QUANTILES[2]))
+    tail = QUANTILES[0] if weekday is None else params.tail_level
+    low, high = (median + _error_quantiles(errors, level) for level in (tail, 1 - tail))
+    if weekday is not None:
+        # Loads are skewed, and a line that follows many features from few days ends below their median.
+        median = median + params.bias_share * _error_quantiles(errors, QUANTILES[1])
     quantiles = np.sort(np.stack([low, median, high], -1), axis=-1)
     return np.where(quantiles < params.least_value, 0.0, quantiles) * unit
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gridwitness.encoding.hashing import keccak
 
 MODEL_NAME = "gridwitness-day-ahead"
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 
 
 class ForecastParams(NamedTuple):
@@ -23,6 +23,8 @@ class ForecastParams(NamedTuple):
     `more_iterations`   and in each later one, which starts where the one before ended
     `least_value`       quantiles below this share of the mean deviation are 0: plants rest at night, chargers by day
     `usual_share`       weight of the quickly following usual day in the median, where the week does not matter
+    `bias_share`        share of the median of its errors that is added to the median, where the week matters
+    `tail_level`        there, share of past errors outside each outer quantile: errors to come are a little larger
     `daily_decay_fast`  weight of the newest day in a usual day that follows quickly
     `daily_decay_slow`  and in one that follows slowly
     """
@@ -36,6 +38,8 @@ class ForecastParams(NamedTuple):
     more_iterations: int = 5
     least_value: float = 0.03
     usual_share: float = 0.5
+    bias_share: float = 1.0
+    tail_level: float = 0.08
     daily_decay_fast: float = 0.15
     daily_decay_slow: float = 0.03
 
