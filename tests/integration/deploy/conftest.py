@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from web3 import HTTPProvider, Web3
 
 from gridwitness.chain.anvil import Anvil
 from scripts._artefacts import Artefact, Artefacts, load_artefacts
+from tests.integration.deploy.forked_ape import ForkedApe
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"  # first account of anvil's mnemonic
@@ -26,7 +25,7 @@ DEPLOYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"  # first account of anvi
 class Outcome:
     """How a script ended."""
 
-    code: int
+    code: int | None
     output: str
 
     @property
@@ -45,27 +44,19 @@ class Console:
         self.url = url
         self.path = manifest
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a script in a process group of its own."""
-        ape_command = str(Path(sys.executable).with_name("ape"))
-        command = [ape_command, "run", *arguments]
+    def start(self, *arguments: str) -> ForkedApe:
+        """Start a script."""
+        command = ["run", *arguments]
         if "--network" not in arguments:
             command += ["--network", f"ethereum:local:{self.url}"]
-        return subprocess.Popen(
-            [*command, "--manifest", str(self.path)],
-            cwd=ROOT,
-            env=os.environ | {"COLUMNS": "500", "NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        environment = os.environ | {"COLUMNS": "500", "NO_COLOR": "1"}
+        return ForkedApe([*command, "--manifest", str(self.path)], ROOT, environment, self.path.with_suffix(".log"))
 
     def run(self, *arguments: str) -> Outcome:
         """Run a script to its end."""
-        process = self.start(*arguments)
-        output, _ = process.communicate()
-        return Outcome(process.returncode, output)
+        script = self.start(*arguments)
+        output, _ = script.communicate()
+        return Outcome(script.returncode, output)
 
     @property
     def manifest(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 from gridwitness.chain.anvil import Anvil
 from scripts._artefacts import Artefacts
 from tests.integration.deploy.conftest import DEPLOYER, Console
+from tests.integration.deploy.forked_ape import ForkedApe
 from tests.integration.deploy.test_deploy import TRANSACTIONS
 
 Moment = Literal["before it reaches the node", "after the node has it"]
@@ -31,7 +31,7 @@ class Trap:
     moment: Moment
     at: int = 1
     seen: int = 0
-    victim: subprocess.Popen[str] | None = None
+    victim: ForkedApe | None = None
     forwarded: list[str] = field(default_factory=list)
 
     def handle(self, body: bytes) -> bytes:

@@ -1,0 +1,47 @@
+"""`ape …` as a process of its own, forked from one that has imported Ape: importing costs more than most scripts do."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_server = multiprocessing.get_context("forkserver")
+_server.set_forkserver_preload(["ape", "ape._cli", "ape_run", "ape_foundry", "ape_solidity", "scripts._artefacts"])
+
+
+class ForkedApe:
+    """A running `ape`, with what one needs of `subprocess.Popen`."""
+
+    def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path) -> None:
+        """Start it in `folder` with these variables and no others; it writes to `output`, errors too."""
+        self._output = output
+        self._process = _server.Process(target=_ape, args=(list(arguments), folder, dict(environment), output))
+        self._process.start()
+        self.returncode: int | None = None
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+
+    def communicate(self) -> tuple[str, None]:
+        """Wait for its end; all it wrote."""
+        self._process.join()
+        self.returncode = self._process.exitcode
+        return self._output.read_text(encoding="utf-8"), None
+
+
+def _ape(arguments: list[str], folder: Path, environment: dict[str, str], output: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    with output.open("wb") as file:
+        for standard in (1, 2):
+            os.dup2(file.fileno(), standard)
+    sys.argv = ["ape", *arguments]
+
+    from ape._cli import cli
+
+    cli()
