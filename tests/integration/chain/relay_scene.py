@@ -72,6 +72,8 @@ class Scene:
     folder: Path
     market: Market
     keys: list[DeviceKey] = field(default_factory=list)
+    # Hash and the relay's receipts of each block from the first on, since hundreds of rounds of a test ask for them.
+    _seen_blocks: list[tuple[str, list[Any]]] = field(default_factory=list)
 
     def register(self, count: int, owner: LocalAccount | None = None) -> None:
         """Give an owner that many devices more."""
@@ -139,13 +141,20 @@ class Scene:
         return [read_receipt(receipt) for receipt in self._receipts()]
 
     def _receipts(self) -> list[Any]:
-        found = []
-        for number in range(self.chain.head_number() + 1):
-            block = self.chain.node.rpc("eth_getBlockByNumber", hex(number), True)
-            for transaction in block["transactions"]:
-                if transaction["from"] == dev_account(RELAY_KEY).address.lower():
-                    found.append(self.chain.node.rpc("eth_getTransactionReceipt", transaction["hash"]))
-        return found
+        if self._seen_blocks and self._block(len(self._seen_blocks) - 1)["hash"] != self._seen_blocks[-1][0]:
+            self._seen_blocks.clear()  # reorganised
+        for number in range(len(self._seen_blocks), self.chain.head_number() + 1):
+            block = self._block(number)
+            receipts = [
+                self.chain.node.rpc("eth_getTransactionReceipt", transaction["hash"])
+                for transaction in block["transactions"]
+                if transaction["from"] == dev_account(RELAY_KEY).address.lower()
+            ]
+            self._seen_blocks.append((block["hash"], receipts))
+        return [receipt for _, receipts in self._seen_blocks for receipt in receipts]
+
+    def _block(self, number: int) -> Any:
+        return self.chain.node.rpc("eth_getBlockByNumber", hex(number), True)
 
     def submitted(self) -> list[tuple[bytes, int]]:
         """Device and version of every schedule that the relay's transactions made stand."""

@@ -19,7 +19,7 @@ from gridwitness.service.proofs import reading_proof
 from tests.integration.chain.parties import Committee, scored_reading
 
 SCRIPT = Path(__file__).with_name("standard_merkle_tree.mjs")
-TREES = 60
+TREES = 20
 
 
 def ask_javascript(questions: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ from tests.integration.chain.relay_scene import (
 
 FIRST_GATE = DAY * SECONDS_PER_DAY - PARAMS.gate_lead_slots * SLOT_SECONDS
 # Prime, so that rounds of other lengths are killed at other points.
-KILL_STRIDE = 3
+KILL_STRIDE = 11
 BID = Order(Side.BID, 60, 100)
 
 
