@@ -44,7 +44,7 @@ _TELL_EVERY_S = 20
 class Run:
     """One run from start to verdict."""
 
-    def __init__(self, minutes: float, seed: int, patience: float, *, is_timed: bool) -> None:
+    def __init__(self, minutes: float, seed: int, patience: float, pace: float, *, is_timed: bool) -> None:
         self.minutes, self.seed, self.is_timed = minutes, seed, is_timed
         self.folder = OUT / "chaos"
         self.ledger = Ledger()
@@ -54,7 +54,9 @@ class Run:
         self.world = build(self.folder, seed, keys, patience)
         registry = self.world.chain.manifest.address("DeviceRegistry")
         self.fleet = make_fleet(keys, registry_domain(self.world.chain.chain_id, registry))
-        self.schedule: Schedule = draw(seed, minutes, Targets(oracles=3, brokers=2, workers=len(self.world.workers)))
+        self.schedule: Schedule = draw(
+            seed, minutes, Targets(oracles=3, brokers=2, workers=len(self.world.workers)), pace
+        )
         (self.folder / "schedule.json").write_text(json.dumps(self.schedule.document(), indent=1))
 
     def run(self) -> report.Result:
@@ -80,10 +82,12 @@ class Run:
         await until(lambda: self.watcher.head is not None, 10)
         sending = asyncio.create_task(traffic.run())
         self.state = "striking"
-        await self.chaos.run(self.schedule)
-        await asyncio.sleep(max(60 * self.minutes - self.chaos.now_s, 0))
+        try:
+            await self.chaos.run(self.schedule)
+            await asyncio.sleep(max(60 * self.minutes - self.chaos.now_s, 0))
+        finally:
+            traffic.stop()  # else threads of its own would outlive a run that broke off
         self.state = "calming down"
-        traffic.stop()
         try:
             await asyncio.wait_for(sending, _CALM_S)
         except TimeoutError:
@@ -184,12 +188,13 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of faults and senders")] = 1,
     timed: Annotated[bool, typer.Option(help="Whether a goal of time that is missed is a violation")] = True,
     patience: Annotated[float, typer.Option(min=1, help="How much longer oracles wait, on a busy machine")] = 1,
+    pace: Annotated[float, typer.Option(min=0.1, max=2, help="How much denser faults come than usual")] = 1,
 ) -> None:
     """Strike a committee of five oracles for some minutes, and judge what became of every reading."""
     OUT.mkdir(exist_ok=True)
     with _alone():
         try:
-            result = Run(minutes, seed, patience, is_timed=timed).run()
+            result = Run(minutes, seed, patience, pace, is_timed=timed).run()
         except GridwitnessError as error:
             typer.echo(f"the run broke off: {error.message}", err=True)
             raise typer.Exit(1) from error

@@ -10,7 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_DISK_MIB = 64
+# An hour's log takes some 150 MiB.
+_DISK_MIB = 512
 _LEFT_BYTES = 96 << 10
 
 

@@ -72,10 +72,10 @@ class Schedule:
         ]
 
 
-def draw(seed: int, minutes: float, targets: Targets) -> Schedule:
-    """The schedule of a run of `minutes`; the same for the same arguments."""
+def draw(seed: int, minutes: float, targets: Targets, pace: float = 1) -> Schedule:
+    """The schedule of a run of `minutes`, `pace` times as dense as usual; the same for the same arguments."""
     rng = random.Random(f"gridwitness chaos {seed}")
-    plagues = list(_plagues(minutes, targets))
+    plagues = list(_plagues(minutes * pace, targets))
     rng.shuffle(plagues)
     # The first seconds are left for traffic to begin, the last for the last event to pass.
     step_s = (60 * minutes - 20) / len(plagues)
@@ -87,7 +87,7 @@ def draw(seed: int, minutes: float, targets: Targets) -> Schedule:
 
 
 def _plagues(minutes: float, targets: Targets) -> Iterator[tuple[Plague, Kind | None]]:
-    """What is to be struck how often; each kind has its share, however few there are."""
+    """What is to be struck how often in that many minutes of usual pace; each kind has its share, however few."""
     kills = [Plague.KILL_ORACLE, Plague.KILL_ANVIL, Plague.KILL_ORACLE, Plague.KILL_BROKER, Plague.KILL_WORKER] * 2
     kills += [Plague.KILL_ANVIL]
     there = {Plague.KILL_BROKER: targets.brokers, Plague.KILL_WORKER: targets.workers}
