@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner, Result
 
+from gridwitness.cli import build_app
 from gridwitness.domain.readings import SignedReading
-from gridwitness.domain.slots import slot_start
+from gridwitness.domain.slots import SLOT_SECONDS, slot_start
 from gridwitness.errors import InputError, StoreError
 from gridwitness.service.archive import export, prune_all, prune_exported
 from gridwitness.sources.files import read_items
@@ -122,3 +126,55 @@ def test_prune__export_that_lacks_a_reading__is_refused(tmp_path: Path, database
     with pytest.raises(InputError, match="has 98 of the 100 readings to be pruned"):
         list(prune_exported(database.path, STREAM, BEFORE, [out]))
     assert ReadingLog(database).counts()["stored"] == 200
+
+
+@pytest.fixture
+def config(tmp_path: Path, database: Database) -> Path:
+    """Settings of the oracle whose log it is."""
+    manifest = {"chain_id": 1, "contracts": {}, "streams": {"readings": {"id": "0x" + STREAM.hex()}}}
+    (tmp_path / "1.json").write_text(json.dumps(manifest))
+    path = tmp_path / "oracle.toml"
+    path.write_text(
+        f'name = "o"\ndata_dir = "{database.path.parent}"\nrpc_url = "http://127.0.0.1:1"\nmanifest = "1.json"\n'
+        'zone = 1\nkeystore = "k"\npassword_file = "p"\n'
+    )
+    return path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(build_app(arguments), list(arguments))
+
+
+def test_log__exported_then_pruned_by_command__leaves_what_is_younger(
+    tmp_path: Path, database: Database, config: Path
+) -> None:
+    fill(database, attested_slots=100)
+    first_day = datetime.fromtimestamp(slot_start(FIRST_SLOT), UTC).date()
+    next_day = first_day + timedelta(days=1)
+    young = slot_start(FIRST_SLOT + 100) - int(datetime.combine(next_day, time(), UTC).timestamp())
+    younger = max(0, young // SLOT_SECONDS) * 2
+    out = tmp_path / "day.parquet"
+    common = ("--config", str(config))
+    told = run("log", "export", *common, "--from", str(first_day), "--to", str(next_day), "--out", str(out))
+    assert told.exit_code == 0, told.output
+    assert told.output.split()[0] == str(200 - younger)
+    pruned = run("log", "prune", *common, "--before", str(next_day), "--exported", str(out), "--bond-over")
+    assert pruned.exit_code == 0, pruned.output
+    assert f"{200 - younger} readings of before {next_day} are gone" in pruned.output.replace("\n", "")
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM readings").fetchone() == (younger,)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [(["--yes"], "can be challenged for every reading"), (["--bond-over"], "nothing says that these readings")],
+)
+def test_log__prune_without_a_safeguard__is_refused(
+    options: list[str], named: str, database: Database, config: Path
+) -> None:
+    fill(database)
+    refused = run("log", "prune", "--config", str(config), "--before", "2100-01-01", *options)
+    assert isinstance(refused.exception, InputError)
+    assert named in refused.exception.message
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM readings").fetchone() == (200,)
