@@ -19,6 +19,10 @@ State = tuple[dict[tuple[bytes, str], Series], dict[int, ZoneState], dict[tuple[
 _FORMAT = "gridwitness-scorer/2"
 
 
+class OtherModelError(InputError):
+    """A checkpoint that another model made: nothing is wrong with it, but this one cannot go on from it."""
+
+
 def encode_state(
     model_hash: bytes,
     series: Mapping[tuple[bytes, str], Series],
@@ -37,13 +41,13 @@ def encode_state(
 
 
 def decode_state(data: bytes, model_hash: bytes) -> State:
-    """Decode a checkpoint. Raises InputError if it is malformed, or was made by another model than `model_hash`."""
+    """Decode a checkpoint. Raises OtherModelError if not the model of `model_hash` made it, InputError if malformed."""
     try:
         state = json.loads(data)
         if state["format"] != _FORMAT:
-            raise InputError(f"checkpoint has format {state['format']!r}; this scorer reads {_FORMAT!r}")
+            raise OtherModelError(f"checkpoint has format {state['format']!r}; this scorer reads {_FORMAT!r}")
         if state["model"] != model_hash.hex():
-            raise InputError(
+            raise OtherModelError(
                 f"checkpoint was made by model {state['model'][:24]}; this scorer is {model_hash.hex()[:24]}",
                 hint="use the parameters the checkpoint was made with, or score again from the log",
             )

@@ -79,7 +79,7 @@ class Scorer:
 
     @classmethod
     def restore(cls, data: bytes, params: ScorerParams = DEFAULT_PARAMS) -> Scorer:
-        """A scorer in the state of a checkpoint. Raises InputError if it is malformed or of another model."""
+        """A scorer in the state of a checkpoint. Raises OtherModelError, or InputError if it is malformed."""
         scorer = cls(params)
         scorer._series, scorer._zones, scorer._chains = decode_state(data, scorer.model_hash)
         return scorer

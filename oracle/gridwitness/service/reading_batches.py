@@ -8,12 +8,12 @@ from dataclasses import replace
 from gridwitness.domain.batches import AttestedBatch, BatchMeta
 from gridwitness.domain.devices import Device, DeviceStatus
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Score, ScoredReading, SignedReading
-from gridwitness.domain.slots import SLOT_SECONDS
+from gridwitness.domain.slots import SECONDS_PER_DAY, SLOT_SECONDS
 from gridwitness.encoding.batched_keccak import load_in_background
 from gridwitness.encoding.leaves import reading_leaves
 from gridwitness.encoding.merkle import StandardMerkleTree
-from gridwitness.errors import InputError
-from gridwitness.scoring import FLAG_SCORE_BPS, Scorer
+from gridwitness.errors import InputError, StoreError
+from gridwitness.scoring import FLAG_SCORE_BPS, OtherModelError, Scorer
 from gridwitness.service.admission import interval_seconds
 from gridwitness.service.batching import (
     BatchRules,
@@ -31,6 +31,8 @@ from gridwitness.service.batching import (
 from gridwitness.service.fleet import Fleet
 from gridwitness.store import BatchLog, ReadingLog, StoredBatch, StoredReading
 
+# What a scorer of another model sees before it goes on, so that it need not judge strangers: more than its history.
+LEARNING_S = 7 * SECONDS_PER_DAY
 # A proposal with every reading attached has to pass as one message between oracles, which may have 8 MiB.
 _MAX_DOCUMENT_BYTES = 2 << 20
 # Where batches get this large, hashing them one by one would take a tenth of the time that verifying them takes.
@@ -114,7 +116,7 @@ class ReadingBatches:
             raise InputError(f"the batch holds {len(readings)} readings; it must hold 1 to {self._rules.max_readings}")
         if len({(one.reading.device_id, one.reading.counter) for one in readings}) != len(readings):
             raise InputError("the batch holds a reading twice")
-        readings.sort(key=lambda one: (one.reading.time, one.reading.device_id, one.reading.counter))
+        readings.sort(key=_canonical_order)
         absent = [hex32(device_id) for device_id in named.absent]
         scores, checkpoint, model_hash = self._score(seq, readings, absent)
         scored = tuple(ScoredReading(signed, score) for signed, score in zip(readings, scores, strict=True))
@@ -173,10 +175,47 @@ class ReadingBatches:
     def _score(
         self, seq: int, readings: Sequence[SignedReading], absent: Sequence[bytes]
     ) -> tuple[list[Score], bytes, bytes]:
-        checkpoint = self._batches.checkpoint(seq - 1)
-        scorer = Scorer() if checkpoint is None else Scorer.restore(checkpoint)
+        scorer = self._scorer_after(seq - 1)
         scores = scorer.score([one.reading for one in readings], self._devices(readings, absent))
         return scores, scorer.checkpoint(), scorer.model_hash
+
+    def _scorer_after(self, seq: int) -> Scorer:
+        checkpoint = self._batches.checkpoint(seq)
+        if checkpoint is None:
+            return Scorer()
+        try:
+            return Scorer.restore(checkpoint)
+        except OtherModelError:
+            scorer = self._learn_anew(seq)
+            self._batches.replace_checkpoint(seq, scorer.checkpoint())
+            return scorer
+
+    def _learn_anew(self, seq: int) -> Scorer:
+        """A scorer that has seen the batches of the days up to batch `seq`, which every member of the committee has."""
+        learnt: list[StoredBatch] = []
+        newest = self._stored(seq).batch.meta.time_to
+        while seq and (stored := self._stored(seq)).batch.meta.time_to > newest - LEARNING_S:
+            learnt.append(stored)
+            seq -= 1
+        scorer = Scorer()
+        for stored in reversed(learnt):
+            readings = self.readings_of(stored.keys)
+            if readings is None:
+                raise StoreError(
+                    f"{self.name}: the readings of batch {stored.batch.seq} are not in the log any more, and"
+                    f" a new scorer learns from {LEARNING_S // SECONDS_PER_DAY} days of them",
+                    hint="go on with the version before until readings of so many days are kept",
+                )
+            absent = [hex32(device_id) for device_id in decode_keys(stored.keys, ReadingKeys).absent]
+            readings.sort(key=_canonical_order)
+            scorer.score([one.reading for one in readings], self._devices(readings, absent))
+        return scorer
+
+    def _stored(self, seq: int) -> StoredBatch:
+        stored = self._batches.get(self.stream_id, seq)
+        if stored is None:
+            raise StoreError(f"{self.name}: batch {seq} is not in the log")
+        return stored
 
     def _devices(self, readings: Sequence[SignedReading], absent: Sequence[bytes]) -> dict[bytes, Device]:
         """The fleet as agreed on in the keys. A device retired since then still counts as it did."""
@@ -185,6 +224,10 @@ class ReadingBatches:
         for device_id in wanted - devices.keys():
             raise InputError(f"device 0x{device_id.hex()} is not registered")
         return {device_id: replace(device, status=DeviceStatus.ACTIVE) for device_id, device in devices.items()}
+
+
+def _canonical_order(signed: SignedReading) -> tuple[int, bytes, int]:
+    return signed.reading.time, signed.reading.device_id, signed.reading.counter
 
 
 def _meta(scored: Sequence[ScoredReading], model_hash: bytes) -> BatchMeta:

@@ -211,6 +211,13 @@ class BatchLog:
             raise StoreError(f"the checkpoint of batch {seq} was altered: its hash is not 0x{state_hash.hex()}")
         return bytes(state)
 
+    def replace_checkpoint(self, seq: int, checkpoint: bytes) -> None:
+        """Put another state of the scorer in the place of that after batch `seq`."""
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (seq, checkpoint, keccak(checkpoint))
+            )
+
     def vote(self, vote: Vote) -> None:
         """Record a vote, durably, before its signature leaves."""
         with self._database.write() as connection:

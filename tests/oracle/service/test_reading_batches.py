@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from gridwitness.domain.readings import Reading, SignedReading
@@ -180,6 +182,43 @@ def test_restore__altered_checkpoint__is_noticed(oracle: Parts) -> None:
         connection.execute("UPDATE checkpoints SET state = CAST(state || ' ' AS BLOB)")
     with pytest.raises(StoreError, match="checkpoint of batch 1 was altered"):
         oracle.batches.checkpoint(1)
+
+
+def _leave_to_another_model(oracle: Parts, seq: int) -> None:
+    """The scorer's state as a version with another model would have left it."""
+    state = oracle.batches.checkpoint(seq)
+    assert state is not None
+    model = json.loads(state)["model"].encode()
+    oracle.batches.replace_checkpoint(seq, state.replace(model, b"00" * 32))
+
+
+def test_prepare__checkpoint_of_another_model__learns_from_the_log_and_scores_as_if_it_had_never_been_away(
+    oracle: Parts, peer: Parts
+) -> None:
+    slots = range(FIRST_SLOT, FIRST_SLOT + 4)
+    for one in (oracle, peer):
+        for slot in slots:
+            one.append(_slot(one, slot, without=slot % 3 if slot % 2 else None), slot_end(slot))
+            one.attest(one.reading_batches, one.reading_batches.due(slot_end(slot) + RULES.grace_s) or "")
+    _leave_to_another_model(peer, len(slots))
+    for one in (oracle, peer):
+        one.append(_slot(one, slots.stop), slot_end(slots.stop))
+    keys = oracle.reading_batches.due(slot_end(slots.stop)) or ""
+    ours, theirs = (one.reading_batches.prepare(len(slots) + 1, keys, {}) for one in (oracle, peer))
+    assert (theirs.content, theirs.checkpoint) == (ours.content, ours.checkpoint)
+    assert peer.batches.checkpoint(len(slots)) == oracle.batches.checkpoint(len(slots))
+
+
+def test_prepare__checkpoint_of_another_model_and_no_readings_to_learn_from__says_what_to_do(oracle: Parts) -> None:
+    oracle.append(_slot(oracle, FIRST_SLOT), 0)
+    oracle.attest(oracle.reading_batches, oracle.reading_batches.due(slot_end(FIRST_SLOT)) or "")
+    _leave_to_another_model(oracle, 1)
+    with oracle.database.write() as connection:
+        connection.execute("DELETE FROM readings")
+    oracle.append(_slot(oracle, FIRST_SLOT + 1), 0)
+    with pytest.raises(StoreError, match="a new scorer learns from 7 days") as raised:
+        oracle.reading_batches.prepare(2, oracle.reading_batches.due(slot_end(FIRST_SLOT + 1)) or "", {})
+    assert "go on with the version before" in raised.value.hint
 
 
 def test_prepare__device_that_is_not_registered__is_refused(oracle: Parts) -> None:
