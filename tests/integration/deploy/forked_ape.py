@@ -9,7 +9,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["ape", "ape._cli", "ape_run", "ape_foundry", "ape_solidity", "scripts._artefacts"])
+_server.set_forkserver_preload(
+    [
+        "ape._cli",
+        "ape_run._cli",
+        "ape.managers.chain",
+        "ape_ethereum.ecosystem",
+        "ape_accounts.accounts",
+        "ape_test.accounts",
+        "ape_pm.project",
+        # Ape imports every provider there is to find the one that is meant.
+        "ape_test.provider",
+        "ape_node.provider",
+        "ape_foundry.provider",
+        "ape_solidity.compiler",
+        "scripts._steps",
+        "scripts._zone_steps",
+    ]
+)
 
 
 class ForkedApe:
