@@ -191,12 +191,18 @@ def test_show_example__javascript__verifies_the_proof(proof_folder: Path) -> Non
     assert (done.stdout.strip(), done.returncode) == ("true", 0), done.stderr
 
 
-def test_show_example__python__checks_the_proof(proof_folder: Path) -> None:
-    (block,) = code_blocks(ROOT / "docs/integrator.md", "python")
-    done = subprocess.run([sys.executable, "-c", block], cwd=proof_folder, capture_output=True, text=True, check=False)
+def test_show_example__python__runs(proof_folder: Path) -> None:
+    checking, scoring = code_blocks(ROOT / "docs/integrator.md", "python")
+    printed = run_python(checking, proof_folder)
+    assert "the device signed exactly this reading" in printed
+    assert "-414" in printed
+    assert run_python(f"{scoring}print(len(scores.score_bps), bool(state))", proof_folder) == "1 True\n"
+
+
+def run_python(block: str, folder: Path) -> str:
+    done = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "the device signed exactly this reading" in done.stdout
-    assert "-414" in done.stdout
+    return done.stdout
 
 
 def test_show_example__solidity__compiles() -> None:
