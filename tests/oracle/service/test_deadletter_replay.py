@@ -81,14 +81,31 @@ def test_replay__no_oracle__is_an_error_and_removes_nothing(oracle: Parts) -> No
     assert len(list_dead_letters(oracle.path, None)) == 1
 
 
-def test_list__json__is_one_line_each_with_the_body(tmp_path: Path, oracle: Parts) -> None:
-    oracle.readings.append([], 1, [Rejection("malformed", "no JSON", b"no JSON", "mqtt")])
-    config = tmp_path / "oracle.toml"
-    config.write_text(
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Settings of the oracle whose log it is."""
+    path = tmp_path / "oracle.toml"
+    path.write_text(
         f'name = "o"\ndata_dir = "{tmp_path}"\nrpc_url = "http://127.0.0.1:1"\nmanifest = "m"\nzone = 1\n'
         'keystore = "k"\npassword_file = "p"\n'
     )
     (tmp_path / "m").write_text("{}")
+    return path
+
+
+def test_replay__by_command__tells_verdicts_and_errors_in_a_line(config: Path, oracle: Parts) -> None:
+    oracle.readings.append([], 1, [Rejection("malformed", "long", b"x" * 5_000)])
+    command = ["deadletter", "replay", "--config", str(config), "--to", "nowhere"]
+    told = CliRunner().invoke(build_app(command), command)
+    assert (told.exit_code, told.output.split()) == (0, ["1", "cut_short"])
+    oracle.readings.append([], 1, [Rejection("unknown_device", "who?", b"{}")])
+    refused = CliRunner().invoke(build_app(command), command)
+    assert isinstance(refused.exception, GridwitnessError)
+    assert "no oracle answers at nowhere" in refused.exception.message
+
+
+def test_list__json__is_one_line_each_with_the_body(config: Path, oracle: Parts) -> None:
+    oracle.readings.append([], 1, [Rejection("malformed", "no JSON", b"no JSON", "mqtt")])
     command = ["deadletter", "list", "--config", str(config)]
     result = CliRunner().invoke(build_app(command), [*command, "--json"])
     assert result.exit_code == 0, result.output
