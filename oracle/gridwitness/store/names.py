@@ -19,6 +19,7 @@ class Names:
         self.pruned_counters: dict[bytes, int] = {}
         self._documents: dict[bytes, int] = {}
         self._pruned_before = 0
+        self._data_version: int | None = None
 
     def forget(self) -> None:
         """Start anew: what was entered last may not have been committed."""
@@ -52,15 +53,19 @@ class Names:
     def pruned_before(self, connection: sqlite3.Connection) -> int:
         """Time before which everything was pruned; brings `pruned_counters` up to date.
 
-        Pruning may be another process's work, and it may take documents away.
+        Pruning is another connection's work, and takes documents away even if it prunes no further than the one before:
+        so whenever another connection has written, what is remembered is looked up anew.
         """
-        (time,) = connection.execute("SELECT value FROM counters WHERE name = 'pruned_before'").fetchone()
-        if time != self._pruned_before:
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        if version != self._data_version:
+            (self._pruned_before,) = connection.execute(
+                "SELECT value FROM counters WHERE name = 'pruned_before'"
+            ).fetchone()
             rows = connection.execute("SELECT device_id, pruned_counter FROM devices WHERE pruned_counter >= 0")
             self.pruned_counters = dict(rows.fetchall())
             self._documents.clear()
-            self._pruned_before = time
-        return int(time)
+            self._data_version = version
+        return self._pruned_before
 
 
 def _number(connection: sqlite3.Connection, table: str, column: str, name: bytes | str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -95,6 +96,22 @@ def test_prune__counter_of_a_pruned_reading_used_again__is_refused(database: Dat
     assert outcomes[0].message == "counter 49 is not above 49, the highest that was pruned"
     assert outcomes[1] is Append.STORED
     assert log.adopt([reused], 9) == [reused]
+
+
+def test_prune__no_further_than_before__keeps_the_documents_of_what_comes_after(database: Database) -> None:
+    """A document that no reading has any more goes, and the log must not go on naming it."""
+    log = ReadingLog(database)
+    fill(database)
+    list(prune_all(database.path, STREAM, BEFORE))
+    first, instead, later = (net_energy(home_key(), 1_000 + n, FIRST_SLOT + 200 + n // 2, n) for n in range(3))
+    in_document = [replace(one, document=b"a signed document") for one in (first, later)]
+    log.append([row_of(in_document[0])], 9)
+    assert log.adopt([instead], 9) == []
+    list(prune_all(database.path, STREAM, BEFORE))
+    log.append([row_of(in_document[1])], 9)
+    (found,) = log.find([(later.reading.device_id, later.reading.counter)])
+    assert found is not None
+    assert found.signed == in_document[1]
 
 
 def test_prune__readings_that_wait__are_refused(database: Database) -> None:
