@@ -8,6 +8,7 @@ import {StreamChallenges} from "./attestation/StreamChallenges.sol";
 import {IDataAttestation} from "./interfaces/IDataAttestation.sol";
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {IStreamBonds} from "./interfaces/IStreamBonds.sol";
+import {IVersioned} from "./interfaces/IVersioned.sol";
 import {BatchHash} from "./libraries/BatchHash.sol";
 import {MerkleMountainRange} from "./libraries/MerkleMountainRange.sol";
 import {MerkleMultiproof} from "./libraries/MerkleMultiproof.sol";
@@ -53,6 +54,11 @@ contract DataAttestation is StreamChallenges, ERC165 {
         emit BatchAttested(batch.streamId, uint32(seq), batch.root, meta, digest, quorum.signerMask);
     }
 
+    /// @inheritdoc IVersioned
+    function version() external pure returns (string memory) {
+        return "1.0.0";
+    }
+
     /// @inheritdoc IDataAttestation
     function peak(bytes32 streamId, uint256 height) external view returns (bytes32) {
         return _streams[streamId].range.peak(height);
@@ -95,7 +101,8 @@ contract DataAttestation is StreamChallenges, ERC165 {
     /// @inheritdoc ERC165
     function supportsInterface(bytes4 interfaceId) public view override returns (bool) {
         return interfaceId == type(IDataAttestation).interfaceId || interfaceId == type(IStreamBonds).interfaceId
-            || interfaceId == type(IERC5267).interfaceId || super.supportsInterface(interfaceId);
+            || interfaceId == type(IVersioned).interfaceId || interfaceId == type(IERC5267).interfaceId
+            || super.supportsInterface(interfaceId);
     }
 
     function _supersede(StreamState storage state, Batch calldata batch) private {

@@ -7,6 +7,7 @@ import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
+import {IVersioned} from "./interfaces/IVersioned.sol";
 import {DeviceSignature} from "./libraries/DeviceSignature.sol";
 import {DeviceGovernance} from "./registry/DeviceGovernance.sol";
 import {DeviceRecord} from "./types/DeviceRecord.sol";
@@ -107,10 +108,15 @@ contract DeviceRegistry is DeviceGovernance {
         return (authorized, record.toDevice());
     }
 
+    /// @inheritdoc IVersioned
+    function version() external pure returns (string memory) {
+        return "1.0.0";
+    }
+
     /// @inheritdoc AccessControl
     function supportsInterface(bytes4 interfaceId) public view override returns (bool) {
-        return interfaceId == type(IDeviceRegistry).interfaceId || interfaceId == type(IERC5267).interfaceId
-            || super.supportsInterface(interfaceId);
+        return interfaceId == type(IDeviceRegistry).interfaceId || interfaceId == type(IVersioned).interfaceId
+            || interfaceId == type(IERC5267).interfaceId || super.supportsInterface(interfaceId);
     }
 
     /// @dev Whether a signature counts now, for a device that is active.

@@ -7,8 +7,10 @@ import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {IEnergyMarket} from "./interfaces/IEnergyMarket.sol";
 import {IMarketSettlement} from "./interfaces/IMarketSettlement.sol";
 import {IMarketZones} from "./interfaces/IMarketZones.sol";
+import {IVersioned} from "./interfaces/IVersioned.sol";
 import {BookClearing} from "./libraries/BookClearing.sol";
 import {DeliverySlots} from "./libraries/DeliverySlots.sol";
+import {SharedCode} from "./libraries/SharedCode.sol";
 import {TickBook} from "./libraries/TickBook.sol";
 import {ZoneParamsCheck} from "./libraries/ZoneParamsCheck.sol";
 import {MarketAccounts} from "./market/MarketAccounts.sol";
@@ -91,6 +93,11 @@ contract EnergyMarket is MarketOrders {
         _runExtension();
     }
 
+    /// @inheritdoc IMarketSettlement
+    function settlementOf(Schedule calldata, Metered calldata) external returns (Settlement memory) {
+        _runExtension();
+    }
+
     /// @inheritdoc IMarketZones
     function openZone(uint24, ZoneParams calldata) external onlyRole(ZONE_OPERATOR_ROLE) {
         _runExtension();
@@ -109,6 +116,11 @@ contract EnergyMarket is MarketOrders {
     /// @inheritdoc IMarketZones
     function setFeederCap(uint24, uint32[] calldata, uint32) external onlyRole(ZONE_OPERATOR_ROLE) {
         _runExtension();
+    }
+
+    /// @inheritdoc IVersioned
+    function version() external pure returns (string memory) {
+        return "1.1.0";
     }
 
     /// @inheritdoc IMarketZones
@@ -131,7 +143,7 @@ contract EnergyMarket is MarketOrders {
     function scheduleOf(bytes32 deviceId, uint24 day)
         external
         view
-        returns (ScheduleStatus status, uint32 version, bytes32 truncatedHash)
+        returns (ScheduleStatus status, uint32 scheduleVersion, bytes32 truncatedHash)
     {
         ScheduleRecord record = _recordOf(deviceId, day);
         if (record.day() == day) return (record.status(), record.version(), record.truncatedHash());
@@ -179,16 +191,7 @@ contract EnergyMarket is MarketOrders {
         clearing_.capWh = result.capWh();
     }
 
-    /// @dev Run the call as it came on this contract's storage, and end as it ends.
     function _runExtension() private {
-        address code = extension;
-        assembly ("memory-safe") {
-            let input := mload(0x40)
-            calldatacopy(input, 0, calldatasize())
-            let done := delegatecall(gas(), code, input, calldatasize(), 0, 0)
-            returndatacopy(input, 0, returndatasize())
-            if iszero(done) { revert(input, returndatasize()) }
-            return(input, returndatasize())
-        }
+        SharedCode.run(extension);
     }
 }

@@ -19,12 +19,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOT = ROOT / "toolchain" / "bytecode.json"
 DEPLOYED = {
+    "AssetFactory": "contracts/AssetFactory.sol",
     "DataAttestation": "contracts/DataAttestation.sol",
     "DeviceRegistry": "contracts/DeviceRegistry.sol",
     "EasMirror": "contracts/adapters/EasMirror.sol",
     "EnergyMarket": "contracts/EnergyMarket.sol",
     "EuroToken": "contracts/mocks/EuroToken.sol",
     "FeedAdapter": "contracts/adapters/FeedAdapter.sol",
+    "Passports": "contracts/Passports.sol",
+    "ShareMarket": "contracts/ShareMarket.sol",
 }
 # The settings of ape-config.yaml and foundry.toml; a test compares the outcome with what Ape makes.
 SETTINGS: dict[str, Any] = {

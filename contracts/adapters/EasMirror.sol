@@ -6,6 +6,7 @@ import {IDataAttestation} from "../interfaces/IDataAttestation.sol";
 import {IEas} from "../interfaces/IEas.sol";
 import {IEasMirror} from "../interfaces/IEasMirror.sol";
 import {ISchemaRegistry} from "../interfaces/ISchemaRegistry.sol";
+import {IVersioned} from "../interfaces/IVersioned.sol";
 
 contract EasMirror is IEasMirror, ReentrancyGuardTransient {
     string private constant SCHEMA = "bytes32 streamId,uint32 seq,uint40 latestTime,bytes32 rangeRoot";
@@ -26,6 +27,11 @@ contract EasMirror is IEasMirror, ReentrancyGuardTransient {
         bytes32 uid = keccak256(abi.encodePacked(SCHEMA, address(0), false));
         // Whoever registered it before made the same schema: its UID is the hash of all that it is.
         schemaUid = schemas.getSchema(uid).uid == uid ? uid : schemas.register(SCHEMA, address(0), false);
+    }
+
+    /// @inheritdoc IVersioned
+    function version() external pure returns (string memory) {
+        return "1.0.0";
     }
 
     /// @inheritdoc IEasMirror

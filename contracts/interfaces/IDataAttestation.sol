@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IVersioned} from "./IVersioned.sol";
+
 /// @title Roots of readings, co-signed by a committee of oracles.
 /// @notice Oracles score readings, put them in a Merkle tree (OpenZeppelin StandardMerkleTree) and co-sign its root.
 /// Roots enter a Merkle mountain range per stream, so every reading ever attested stays provable.
@@ -8,7 +10,7 @@ pragma solidity ^0.8.30;
 /// Mountain range after P. Todd / Grin: leaf `i` of `n` stands in the mountain whose height is the highest bit in which
 /// `i` and `n` differ; leaves are `keccak256(abi.encode(seq, root, meta))`, nodes `keccak256(left || right)`, and the
 /// lowest bit of every leaf and node is cleared (a stored peak uses it to say that a batch below it no longer stands).
-interface IDataAttestation {
+interface IDataAttestation is IVersioned {
     /// @notice Whether a batch counts. Only leaves of a `Standing` batch verify; the others stay visible.
     enum BatchStatus {
         Unknown,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IVersioned} from "./IVersioned.sol";
+
 /// @title Identities of devices that sign what they measure.
 /// @notice A device is named by its first public key and enters only with a signature of that key over every field of
 /// its registration, so nobody can register a key they do not hold, nor change a field on the way.
@@ -9,7 +11,7 @@ pragma solidity ^0.8.30;
 /// Device signatures are `x || y || r || s` (128 bytes, P-256, FIPS 186-5) or `r || s || v` (65 bytes, secp256k1); `s`
 /// must be low in both. Digests are EIP-712 under the domain ("Gridwitness DeviceRegistry", "1", chain id, this
 /// contract). Where a call takes an {Authorization}, anyone may carry it for the account that signed it.
-interface IDeviceRegistry {
+interface IDeviceRegistry is IVersioned {
     /// @notice Where a device is in its life. `Retired` is final; of a suspended device the owner can only rotate the
     /// key, or retire it.
     enum Status {

@@ -3,13 +3,14 @@ pragma solidity ^0.8.30;
 
 import {IDataAttestation} from "./IDataAttestation.sol";
 import {IEas} from "./IEas.sol";
+import {IVersioned} from "./IVersioned.sol";
 
 /// @title A stream's daily root as an attestation of the Ethereum Attestation Service (EAS).
 /// @notice Anyone mirrors a stream, once a UTC day at most, and only if it has grown. Each attestation refers to the
 /// stream's one before (`refUID`), has no recipient, never expires and cannot be revoked.
 /// @dev Trust an attestation of {schemaUid} only if its attester is this contract: anybody may attest by the schema.
 /// The root is over all batches, also those that no longer stand; whether one does, {IDataAttestation-batchStatus} says.
-interface IEasMirror {
+interface IEasMirror is IVersioned {
     /// @notice The newest attestation of a stream.
     /// @param uid its UID in EAS; zero if the stream was never mirrored
     /// @param seq batches under its root

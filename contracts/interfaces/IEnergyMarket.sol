@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {IDeviceRegistry} from "./IDeviceRegistry.sol";
 import {IMarketSettlement} from "./IMarketSettlement.sol";
 import {IMarketZones} from "./IMarketZones.sol";
+import {IVersioned} from "./IVersioned.sol";
 
 /// @title A uniform-price double auction per zone and delivery slot, settled on attested metered delivery.
 /// @notice Orders only add to sums per price tick, so clearing costs the same for ten orders and for ten thousand.
@@ -12,7 +13,7 @@ import {IMarketZones} from "./IMarketZones.sol";
 /// Books stand in a ring of 1,024 slots, results in one of 2,048. Orders are taken for slots whose gate is open, up to 287
 /// slots ahead. A slot can be cleared until 736 slots after it started, when its place in the ring may be ordered in again;
 /// its result is kept until the slot 2,048 later is cleared or capped.
-interface IEnergyMarket is IMarketZones, IMarketSettlement {
+interface IEnergyMarket is IMarketZones, IMarketSettlement, IVersioned {
     /// @notice A schedule with the signature of the device, its owner or a delegate (see IDeviceRegistry.verifySignature).
     struct SignedSchedule {
         Schedule schedule;
@@ -46,6 +47,7 @@ interface IEnergyMarket is IMarketZones, IMarketSettlement {
     }
 
     event Deposited(address indexed account, address indexed from, uint256 amount);
+    event PayeeConsented(address indexed payee, bytes32 indexed deviceId, bool consents);
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
     event ScheduleSubmitted(
         bytes32 indexed deviceId, uint24 indexed day, address indexed account, uint32 version, bytes32 scheduleHash
@@ -94,6 +96,16 @@ interface IEnergyMarket is IMarketZones, IMarketSettlement {
     /// @param amount token units
     /// @param to receiver
     function withdraw(uint256 amount, address to) external;
+
+    /// @notice Agree, or no longer agree, that schedules of a device are settled on the caller's account while the registry has
+    /// it as the device's payee. Who may trade for the device may then spend what is free in the account, as with an
+    /// owner's; schedules that stand are settled whatever is agreed later.
+    /// @param deviceId the device
+    /// @param consents whether the caller agrees
+    function consentAsPayee(bytes32 deviceId, bool consents) external;
+
+    /// @notice Whether an account agreed to be settled for a device as its payee.
+    function consentsAsPayee(address payee, bytes32 deviceId) external view returns (bool);
 
     /// @notice Submit many signed schedules; a row that cannot be accepted is skipped and reported.
     /// @dev Rows of one zone and day that stand together share their storage writes: sort them. A row without energy
@@ -161,7 +173,7 @@ interface IEnergyMarket is IMarketZones, IMarketSettlement {
     function scheduleOf(bytes32 deviceId, uint24 day)
         external
         view
-        returns (ScheduleStatus status, uint32 version, bytes32 truncatedHash);
+        returns (ScheduleStatus status, uint32 scheduleVersion, bytes32 truncatedHash);
 
     /// @notice Sums of bids and offers per book tick of a slot, in Wh. Once a slot's place is taken, its words give way one by one.
     function book(uint24 zone, uint32 slot)

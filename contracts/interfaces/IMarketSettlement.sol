@@ -16,7 +16,7 @@ interface IMarketSettlement {
     /// `orders` packs 96 orders of 32 bits, slot 0 in the most significant bits of orders[0]:
     /// side (1 bit, 1 = offer) | tick (7 bits) | energyWh (24 bits). Zero energy is no order.
     /// @param deviceId the device that delivers or consumes
-    /// @param account who pays and is paid; the device's owner when submitted
+    /// @param account who pays and is paid: when submitted, the device's owner, or its payee if that agreed
     /// @param zone the zone, which must be the device's
     /// @param day delivery day
     /// @param version strictly increasing per device and day, from 1; a higher one replaces
@@ -124,6 +124,7 @@ interface IMarketSettlement {
 
     error ScheduleNotOpen(bytes32 deviceId, uint24 day, ScheduleStatus status);
     error ScheduleMismatch(bytes32 deviceId, uint24 day);
+    error ScheduleNotFinal(bytes32 deviceId, uint24 day, ScheduleStatus status);
     /// @notice The run passed is not the one that stands.
     error RunMismatch(bytes32 deviceId, uint24 day, ScheduleStatus status);
     /// @notice An estimate is never final, so there is nothing to dispute.
@@ -187,4 +188,15 @@ interface IMarketSettlement {
 
     /// @notice Where profiles are proven.
     function attestation() external view returns (IDataAttestation);
+
+    /// @notice What a final schedule earns on a profile, computed anew. It is what its account got, unless the schedule ended
+    /// on another profile or on none.
+    /// @dev Changes nothing, yet is no view: settlement is code of its own, run on the market's storage. Results of slots are
+    /// kept for three weeks.
+    /// @param schedule a schedule that is final
+    /// @param metered proof of a profile of its device and day
+    /// @return settlement money and energy
+    function settlementOf(Schedule calldata schedule, Metered calldata metered)
+        external
+        returns (Settlement memory settlement);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity 0.8.37;
+pragma solidity ^0.8.30;
 
 /// @title Folding a leaf with the siblings on its path, in the two orders used here.
 /// @dev Assembly, because settlement folds thousands of levels in a transaction: some 110 and 120 gas a level, where

@@ -17,6 +17,7 @@ library OrderReserve {
     uint256 private constant RESERVE_ROUNDING = 3;
     uint256 private constant EXPOSURE_ROUNDING = 1;
     uint256 private constant DUST_WH = 96;
+    uint256 private constant SLOTS = 96;
 
     /// @notice What one Wh of an order weighs.
     function weightOf(uint256 order, OrderRules rules, bool green) internal pure returns (uint256) {
@@ -31,6 +32,22 @@ library OrderReserve {
             uint256 reserve = failure > limit + premium ? failure - limit : premium;
             return (reserve << RESERVE_SHIFT) | (green ? premium : 0);
         }
+    }
+
+    /// @notice Money of a schedule by its orders; nothing without energy.
+    function ofOrders(uint256[12] calldata orders, OrderRules rules, uint256 limitWh, bool green)
+        internal
+        pure
+        returns (uint256 reserve, uint256 exposure)
+    {
+        uint256 index = ScheduleOrders.firstWithEnergy(orders, 0, SLOTS);
+        if (index == SLOTS) return (0, 0);
+        uint256 weight;
+        for (; index < SLOTS; ++index) {
+            uint256 order = ScheduleOrders.orderAt(orders, index);
+            weight += ScheduleOrders.energyWh(order) * weightOf(order, rules, green);
+        }
+        return ofWeight(weight, rules, limitWh);
     }
 
     /// @notice Money of a schedule that has energy, by its day's sums.

@@ -11,6 +11,14 @@ import {ScheduleOrders} from "./ScheduleOrders.sol";
 library ScheduleRefusal {
     uint256 private constant SLOTS = 96;
 
+    /// @notice Revert with a refusal, if it is one.
+    function revertIf(bytes memory refused) internal pure {
+        if (refused.length == 0) return;
+        assembly ("memory-safe") {
+            revert(add(refused, 32), mload(refused))
+        }
+    }
+
     /// @notice The first order that the rules do not admit.
     function ofOrders(uint256[12] calldata orders, uint24 day, OrderRules rules) internal pure returns (bytes memory) {
         for (uint256 index; index < SLOTS; ++index) {

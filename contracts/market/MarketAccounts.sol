@@ -6,6 +6,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
 import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
 import {IMarketZones} from "../interfaces/IMarketZones.sol";
 import {AccountMoney, ZoneMoney, packAccountMoney, packZoneMoney} from "../types/MarketMoney.sol";
@@ -69,6 +70,17 @@ abstract contract MarketAccounts is MarketState, IEnergyMarket, AccessControl, R
     }
 
     /// @inheritdoc IEnergyMarket
+    function consentAsPayee(bytes32 deviceId, bool consents) external {
+        _payeeConsents[msg.sender][deviceId] = consents;
+        emit PayeeConsented(msg.sender, deviceId, consents);
+    }
+
+    /// @inheritdoc IEnergyMarket
+    function consentsAsPayee(address payee, bytes32 deviceId) external view returns (bool) {
+        return _payeeConsents[payee][deviceId];
+    }
+
+    /// @inheritdoc IEnergyMarket
     function token() external view returns (address) {
         return address(_token);
     }
@@ -83,6 +95,12 @@ abstract contract MarketAccounts is MarketState, IEnergyMarket, AccessControl, R
     function balanceOf(address account) external view returns (uint256 free, uint256 reserved) {
         AccountMoney money = _accounts[account];
         return (money.free(), money.reserved());
+    }
+
+    /// @dev Whether a schedule's account is paid for a device that others own, and agreed to.
+    function _isPayee(IDeviceRegistry registry_, Schedule calldata schedule) internal view returns (bool) {
+        (address account, bytes32 deviceId) = (schedule.account, schedule.deviceId);
+        return _payeeConsents[account][deviceId] && registry_.payeeOf(deviceId) == account;
     }
 
     function _deposit(address account, uint256 amount) private {

@@ -21,6 +21,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
     using BookPages for BookPages.Pages;
     using ScheduleOrders for Schedule;
     using ScheduleOrders for uint256[12];
+    using ScheduleRefusal for bytes;
     using TickBook for TickBook.Ring;
 
     /// @dev The zone and day that a call takes orders for.
@@ -90,12 +91,12 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         _open(session, schedule);
         Verdict memory verdict;
         verdict.hash = schedule.hash();
-        _revertIf(_zoneRefusal(session));
-        _revertIf(_signerRefusal(session, verdict, schedule, msg.data[:0], true));
-        _revertIf(_recordRefusal(schedule));
-        _revertIf(_dayRefusal(session));
+        _zoneRefusal(session).revertIf();
+        _signerRefusal(session, verdict, schedule, msg.data[:0], true).revertIf();
+        _recordRefusal(schedule).revertIf();
+        _dayRefusal(session).revertIf();
         _enter(session, verdict, schedule, 0);
-        _revertIf(_moneyRefusal(session, verdict, schedule));
+        _moneyRefusal(session, verdict, schedule).revertIf();
         _keep(session, schedule, verdict);
         _zones[session.zone] = session.money.exposed(session.exposed);
     }
@@ -109,12 +110,12 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         verdict.hash = schedule.hash();
         if (session.rules.isUnknown()) revert ZoneUnknown(schedule.zone);
         bool own = row.signature.length == 0 && msg.sender == schedule.account;
-        _revertIf(_signerRefusal(session, verdict, schedule, row.signature, own));
+        _signerRefusal(session, verdict, schedule, row.signature, own).revertIf();
         _requireReplaceable(schedule, previous);
         _requireOpenSlots(session, schedule, previous);
         _leave(session, previous, verdict.green);
         _enter(session, verdict, schedule, session.from);
-        _revertIf(_moneyRefusal(session, verdict, schedule));
+        _moneyRefusal(session, verdict, schedule).revertIf();
         _keep(session, schedule, verdict);
         _zones[session.zone] = session.money.exposed(session.exposed);
     }
@@ -204,7 +205,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         IDeviceRegistry.Device memory device;
         if (own) {
             device = registry.device(deviceId);
-            authorised = msg.sender == schedule.account;
+            authorised = msg.sender == device.owner;
         } else {
             if (block.timestamp > schedule.deadline) {
                 return abi.encodeWithSelector(SignatureExpired.selector, deviceId, schedule.deadline);
@@ -214,7 +215,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         if (device.status != IDeviceRegistry.Status.Active) {
             return abi.encodeWithSelector(DeviceNotActive.selector, deviceId, device.status);
         }
-        if (schedule.account != device.owner) {
+        if (schedule.account != device.owner && !_isPayee(registry, schedule)) {
             return abi.encodeWithSelector(NotAccountOwner.selector, deviceId, schedule.account, device.owner);
         }
         if (schedule.zone != device.zone) {
@@ -311,7 +312,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
     {
         uint256 from = session.from;
         uint256 closedAt = from == SLOTS ? SLOTS - 1 : schedule.orders.firstDifference(previous.orders, from);
-        if (closedAt < from) _revertIf(ScheduleRefusal.ofWindow(session.day, closedAt, from, SLOTS, session.rules));
+        if (closedAt < from) ScheduleRefusal.ofWindow(session.day, closedAt, from, SLOTS, session.rules).revertIf();
         bool isFixed = from != 0 && schedule.imbalanceLimitWh != previous.imbalanceLimitWh;
         if (isFixed && schedule.orders.firstWithEnergy(0, SLOTS) != SLOTS) {
             revert ImbalanceLimitFixed(schedule.deviceId, schedule.imbalanceLimitWh, previous.imbalanceLimitWh);
@@ -359,14 +360,14 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
     function _add(Session memory session, uint256 order, uint256 index, bool green) private {
         OrderRules rules = session.rules;
         if (index < session.from || index >= session.to) {
-            _revertIf(ScheduleRefusal.ofWindow(session.day, index, session.from, session.to, rules));
+            ScheduleRefusal.ofWindow(session.day, index, session.from, session.to, rules).revertIf();
         }
-        _revertIf(ScheduleRefusal.ofOrder(order, session.day, index, rules));
+        ScheduleRefusal.ofOrder(order, session.day, index, rules).revertIf();
         (uint256 word, uint256 lane) =
             TickBook.placeOf(ScheduleOrders.bookTick(order, rules, green), ScheduleOrders.isOffer(order));
         uint32 slot = DeliverySlots.firstOf(session.day) + uint32(index);
         if (!_books[session.zone].add(slot, word, lane, ScheduleOrders.energyWh(order))) {
-            _revertIf(ScheduleRefusal.ofOverflow(order, session.day, index));
+            ScheduleRefusal.ofOverflow(order, session.day, index).revertIf();
         }
     }
 
@@ -394,20 +395,6 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
     {
         OrderRules rules = _rulesOf(schedule.zone, schedule.day).orders;
         if (rules.isUnknown()) revert ZoneUnknown(schedule.zone);
-        uint256 weight;
-        uint256 index = schedule.orders.firstWithEnergy(0, SLOTS);
-        if (index == SLOTS) return (0, 0);
-        for (; index < SLOTS; ++index) {
-            uint256 order = schedule.orders.orderAt(index);
-            weight += ScheduleOrders.energyWh(order) * OrderReserve.weightOf(order, rules, green);
-        }
-        return OrderReserve.ofWeight(weight, rules, schedule.imbalanceLimitWh);
-    }
-
-    function _revertIf(bytes memory refused) private pure {
-        if (refused.length == 0) return;
-        assembly ("memory-safe") {
-            revert(add(refused, 32), mload(refused))
-        }
+        return OrderReserve.ofOrders(schedule.orders, rules, schedule.imbalanceLimitWh, green);
     }
 }

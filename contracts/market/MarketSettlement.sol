@@ -183,7 +183,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     }
 
     /// @dev Turn to the zone and day of `schedule`.
-    function _select(Day memory day, Schedule calldata schedule) private view {
+    function _select(Day memory day, Schedule calldata schedule) internal view {
         if (day.zone == schedule.zone && day.day == schedule.day) return;
         ZoneRules storage rules = _rulesOf(schedule.zone, schedule.day);
         day.zone = schedule.zone;
@@ -251,7 +251,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
     }
 
     /// @dev Demand the proof of a profile, and copy its energies to the schedule at hand.
-    function _requireProven(Day memory day, Schedule calldata schedule, Metered calldata metered) private view {
+    function _requireProven(Day memory day, Schedule calldata schedule, Metered calldata metered) internal view {
         uint256[12] memory energyWh = _copy(metered.energyWh);
         day.energyWh = energyWh;
         bytes32 energyHash;
@@ -290,13 +290,20 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         bytes32 hash,
         ScheduleRecord record
     ) private returns (int256 cash) {
-        _loadTerms(day, schedule.orders);
-        DayTally.Sums memory sums =
-            day.terms.tally(_copy(schedule.orders), day.energyWh, day.orders, _premiumOf(day, record));
-
+        DayTally.Sums memory sums = _tally(day, schedule, record);
         (SettlementRun memory run, Settlement memory settlement) = _runOf(day, schedule, sums, hash, record, profileSeq);
         _make(run, settlement, record);
         return _cashOf(run);
+    }
+
+    /// @dev Sums of a day under the terms of its slots.
+    function _tally(Day memory day, Schedule calldata schedule, ScheduleRecord record)
+        internal
+        view
+        returns (DayTally.Sums memory)
+    {
+        _loadTerms(day, schedule.orders);
+        return day.terms.tally(_copy(schedule.orders), day.energyWh, day.orders, _premiumOf(day, record));
     }
 
     function _runOf(
@@ -306,7 +313,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         bytes32 hash,
         ScheduleRecord record,
         uint32 profileSeq
-    ) private view returns (SettlementRun memory run, Settlement memory settlement) {
+    ) internal view returns (SettlementRun memory run, Settlement memory settlement) {
         bool green = record.isGreen();
         uint256 limitWh = schedule.imbalanceLimitWh;
         (uint256 reserve, uint256 exposure) = OrderReserve.ofSums(sums, day.orders, limitWh, green);

@@ -44,6 +44,7 @@ def mirrored_uid(mirror: Any, feed: Feed, carrier: Any) -> bytes:
 def test_deploy__mirror__registers_its_schema(mirror: Any, eas: Any, schemas: Any, attestation: Any) -> None:
     assert (mirror.schemaUid(), mirror.eas(), mirror.attestation()) == (SCHEMA_UID, eas, attestation)
     assert tuple(schemas.getSchema(SCHEMA_UID)) == (SCHEMA_UID, NO_RESOLVER, False, SCHEMA)
+    assert mirror.version() == "1.0.0"
 
 
 @pytest.mark.parametrize("batches", [1, 2, 3, 11])

@@ -59,7 +59,7 @@ def test_replace__other_orders__moves_energy_reserve_and_exposure(
     assert village.cash(home.owner) == before
     exposures = [village.market.exposureOf(schedule_args(schedule), False) for schedule in (new, other)]
     assert village.market.backstop(village.zone).exposure == sum(exposures)
-    assert village.market.scheduleOf(home.device_id, village.day).version == 9
+    assert village.market.scheduleOf(home.device_id, village.day).scheduleVersion == 9
     assert [event.version for event in receipt.events.filter(village.market.ScheduleSubmitted)] == [9]
 
 
@@ -116,7 +116,7 @@ def test_cancel__whole_schedule__frees_everything_for_good(village: Village, hom
     assert sum(village.market.book(village.zone, village.first_slot).bidsWh) == 0
     assert sum(village.market.book(village.zone, village.first_slot + 50).offersWh) == 0
     assert village.status(old) == NONE
-    assert village.market.scheduleOf(home.device_id, village.day).version == 2
+    assert village.market.scheduleOf(home.device_id, village.day).scheduleVersion == 2
 
 
 # INV-M12

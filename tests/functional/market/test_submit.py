@@ -44,7 +44,7 @@ def test_submit__signed_by_either_curve__enters_the_book(village: Village, home:
     assert village.market.book(village.zone, village.first_slot + 95).bidsWh[127] == 7
     for schedule in (buy, sell):
         kept = village.market.scheduleOf(schedule.device_id, village.day)
-        assert (kept.status, kept.version) == (OPEN, 1)
+        assert (kept.status, kept.scheduleVersion) == (OPEN, 1)
         assert kept.truncatedHash == schedule_struct_hash(schedule)[:24] + bytes(8)
 
 

@@ -190,7 +190,7 @@ class Village:
         if needed:
             self.fund(home.owner, needed)
         receipt = self.submit(self.sign(home, schedule))
-        assert not receipt.events.filter(self.market.ScheduleSkipped)
+        assert [event.refusal.hex() for event in receipt.events.filter(self.market.ScheduleSkipped)] == []
         return schedule
 
     def clear(self, indices: Iterable[int] = range(SLOTS_PER_DAY)) -> Any:

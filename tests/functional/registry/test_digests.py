@@ -101,13 +101,13 @@ def test_describe_domain__erc5267__names_chain_and_contract(registry: Any) -> No
 
 def test_support_interface__erc165__is_the_interface_and_no_more(registry: Any) -> None:
     access = {"DEFAULT_ADMIN_ROLE", "getRoleAdmin", "grantRole", "hasRole", "renounceRole", "revokeRole"}
-    inherited = {"supportsInterface", "eip712Domain"} | access
+    inherited = {"supportsInterface", "eip712Domain", "version"} | access
     abi = registry.contract_type
     own = 0
     for method in [*abi.view_methods, *abi.mutable_methods]:
         if method.name not in inherited:
             own ^= int.from_bytes(keccak(method.selector.encode())[:4], "big")
     assert registry.supportsInterface(own.to_bytes(4, "big"))
-    for known in ("01ffc9a7", "84b0196e", "7965db0b"):  # ERC-165, ERC-5267, IAccessControl
+    for known in ("01ffc9a7", "84b0196e", "7965db0b", "54fd4d50"):  # ERC-165, ERC-5267, IAccessControl, IVersioned
         assert registry.supportsInterface(bytes.fromhex(known))
     assert not registry.supportsInterface(bytes.fromhex("ffffffff"))

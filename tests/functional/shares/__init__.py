@@ -1,0 +1,1 @@
+"""Tests of passports, shares of assets, their factory and their market."""
