@@ -19,25 +19,36 @@ from ape.managers.project import LocalProject
 from gridwitness.errors import ConfigError
 
 Abi = list[dict[str, Any]]
+TIMELOCK = "TimelockController"
 
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """ABI and creation bytecode (0x-hex) of a contract."""
+    """ABI, creation and runtime bytecode (0x-hex, immutables zero) of a contract.
+
+    `package` is name@version of the npm package whose own build this is; empty for what is compiled here.
+    """
 
     name: str
     abi: Abi
     creation: str
+    runtime: str
+    package: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Artefacts:
-    """All contracts of one compile; hashes are sha256 hex of the compiler settings and of settings plus sources."""
+    """All contracts of one compile; hashes are sha256 hex of the compiler settings and of settings plus sources.
 
-    solc: str
+    `compiler` is what decides on the bytecode: solc, evm_version, via_ir, optimizer. `source_commit` is empty outside
+    of git; `source_dirty` says that contracts/ differs from it.
+    """
+
+    compiler: Mapping[str, Any]
     settings_hash: str
     source_hash: str
     source_commit: str
+    source_dirty: bool
     contracts: Mapping[str, Artefact]
 
     def __getitem__(self, name: str) -> Artefact:
@@ -60,13 +71,35 @@ def load_artefacts(project: LocalProject) -> Artefacts:
         draft = cache.with_suffix(".new")
         draft.write_text(json.dumps(contracts), encoding="utf-8")
         draft.replace(cache)
+    solidity = project.config.solidity
+    commit, dirty = _commit(project.path)
     return Artefacts(
-        solc=str(project.config.solidity.version),
+        compiler={
+            "evm_version": str(solidity.evm_version),
+            "optimizer": {"enabled": bool(solidity.optimize), "runs": int(solidity.optimization_runs)},
+            "solc": str(solidity.version),
+            "via_ir": bool(solidity.via_ir),
+        },
         settings_hash=hashlib.sha256(settings.encode()).hexdigest(),
         source_hash=source_hash,
-        source_commit=_commit(project.path),
-        contracts={name: Artefact(**fields) for name, fields in contracts.items()},
+        source_commit=commit,
+        source_dirty=dirty,
+        contracts={
+            **{name: Artefact(**fields) for name, fields in contracts.items()},
+            TIMELOCK: _packaged(project.path / "node_modules", "@openzeppelin/contracts", TIMELOCK),
+        },
     )
+
+
+def _packaged(modules: Path, package: str, name: str) -> Artefact:
+    """A contract as an npm package built it. Raises ConfigError if it is not installed."""
+    folder = modules / package
+    try:
+        build = json.loads((folder / "build" / "contracts" / f"{name}.json").read_text(encoding="utf-8"))
+        version = json.loads((folder / "package.json").read_text(encoding="utf-8"))["version"]
+    except FileNotFoundError as error:
+        raise ConfigError(f"{error.filename} is missing", hint="run `make setup`") from error
+    return Artefact(name, build["abi"], build["bytecode"], build["deployedBytecode"], f"{package}@{version}")
 
 
 def _hash_files(settings: str, root: Path, paths: Iterable[Path]) -> str:
@@ -82,19 +115,24 @@ def _compile(project: LocalProject) -> dict[str, Artefact]:
     artefacts = {}
     for name, container in project.load_contracts(use_cache=False).items():
         contract = container.contract_type
-        bytecode = contract.deployment_bytecode.bytecode if contract.deployment_bytecode else None
+        creation, runtime = contract.deployment_bytecode, contract.runtime_bytecode
         abi = [entry.model_dump(mode="json", by_alias=True, exclude_none=True) for entry in contract.abi]
-        artefacts[name] = Artefact(name, abi, str(bytecode or "0x"))
+        artefacts[name] = Artefact(
+            name,
+            abi,
+            creation=str((creation and creation.bytecode) or "0x"),
+            runtime=str((runtime and runtime.bytecode) or "0x"),
+        )
     if not artefacts:
         raise ConfigError(f"{project.contracts_folder} did not compile", hint="see what `ape compile` says")
     return artefacts
 
 
-def _commit(root: Path) -> str:
-    """Commit of the checkout, with `+` if the contracts differ from it; empty outside of git."""
+def _commit(root: Path) -> tuple[str, bool]:
+    """Commit of the checkout, and whether the contracts differ from it; empty outside of git."""
 
     def git(*arguments: str) -> str:
         command = ["git", *arguments]
         return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
 
-    return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", "contracts") else "")
+    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", "contracts"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import json
 import os
@@ -18,8 +19,9 @@ Entry = dict[str, Any]
 class ManifestFile:
     """A manifest being written.
 
-    Beside what stands, it holds at most one `pending` transaction: its signed bytes and what to record once it is
-    mined. It is there before the transaction leaves, so a killed script knows what it may have done.
+    Beside what stands, it holds at most one `pending` transaction: every signed attempt at it, and what to record once
+    one is mined. They are there before they leave, so a killed script knows what it may have done. The bytes of those
+    that were mined stay under `sent` until the script has ended well, so that a reorganisation loses none.
     """
 
     def __init__(self, path: Path, data: Entry) -> None:
@@ -27,10 +29,19 @@ class ManifestFile:
         self._data = data
 
     @classmethod
-    def open(cls, path: Path, chain_id: int, network: str) -> ManifestFile:
-        """Read the manifest, or begin an empty one. Raises ConfigError if it is of another chain or not JSON."""
-        if not path.exists():
-            return cls(path, {"chain_id": chain_id, "network": network})
+    def open(
+        cls, path: Path, chain_id: int, network: str, genesis_hash: str = "", *, fresh: bool = False
+    ) -> ManifestFile:
+        """Read the manifest, or begin an empty one, if `fresh` whatever the file has.
+
+        `genesis_hash` is empty if the node has no first block any more. Raises ConfigError if the file is of another
+        chain or not JSON.
+        """
+        chain: Entry = {"chain_id": chain_id, "network": network}
+        if genesis_hash:
+            chain["genesis_hash"] = genesis_hash
+        if fresh or not path.exists():
+            return cls(path, chain)
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             recorded = data["chain_id"]
@@ -41,7 +52,16 @@ class ManifestFile:
                 f"manifest {path} is of chain {recorded}, the node is chain {chain_id}",
                 hint="choose another --network or another --manifest",
             )
-        return cls(path, data)
+        return cls(path, {**chain, **data})
+
+    @property
+    def genesis_hash(self) -> str:
+        """Hash of the chain's first block as recorded; empty if it never was."""
+        return str(self._data.get("genesis_hash", ""))
+
+    def draft(self) -> ManifestFile:
+        """A copy that is never written."""
+        return _Draft(self.path, copy.deepcopy(self._data))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -71,29 +91,41 @@ class ManifestFile:
             entry = entry.get(key) if isinstance(entry, Mapping) else None
         return entry
 
+    @property
+    def sent(self) -> list[Entry]:
+        """Transactions mined since a script last ended well, oldest first: their bytes and what records them."""
+        return list(self._data.get("sent", []))
+
     def begin(self, pending: Entry) -> None:
-        """Note a transaction before it leaves."""
+        """Note a transaction, or another attempt at it, before it leaves."""
         self._data["pending"] = pending
         self._save()
 
     def record(self, keys: tuple[str, ...], entry: Any) -> None:
-        """Set an entry; what was pending is thereby done."""
-        self._data.pop("pending", None)
+        """Set an entry."""
         table = self._data
         for key in keys[:-1]:
             table = table.setdefault(key, {})
-        if table.get(keys[-1]) != entry or not self.path.exists():
-            table[keys[-1]] = entry
+        table[keys[-1]] = entry
         self._save()
+
+    def finish(self, sent: Entry, keys: tuple[str, ...], entry: Any) -> None:
+        """What was pending is mined: set its entry, unless that is None, and keep its bytes for the time being."""
+        del self._data["pending"]
+        self._data["sent"] = [*self.sent, sent]
+        if entry is None:
+            self._save()
+        else:
+            self.record(keys, entry)
+
+    def settle(self) -> None:
+        """A script has ended well and what it sent is where it should be: forget the bytes."""
+        if self._data.pop("sent", None) is not None:
+            self._save()
 
     def drop_pending(self) -> None:
         """Forget a transaction that left nothing to record, or can no longer be mined."""
         del self._data["pending"]
-        self._save()
-
-    def clear(self) -> None:
-        """Forget everything but the chain: for local chains that were started anew."""
-        self._data = {"chain_id": self._data["chain_id"], "network": self._data["network"]}
         self._save()
 
     def _save(self) -> None:
@@ -105,3 +137,10 @@ class ManifestFile:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self.path)
+
+
+class _Draft(ManifestFile):
+    """For a rehearsal: kept in memory alone."""
+
+    def _save(self) -> None:
+        """Leave the file as it is."""

@@ -1,7 +1,8 @@
 """What to deploy: deployments/params/<network>.yaml, checked against the ABIs before anything is sent.
 
-A value `$name` refers to another part: `$deployer`, `$admin`, `$token`, a contract of the file above the line, or a
-stream (its id). Numbers are raw integers in the units of contracts/interfaces. JSON is YAML, so a program may write it.
+A value `$name` refers to another part: `$deployer`, `$token`, a contract of the file above the line, or a stream (its
+id). Numbers are raw integers in the units of contracts/interfaces. `extends: <file>` takes what another file has and
+puts this one's values in its place, key by key. JSON is YAML, so a program may write it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ape.api import NetworkAPI
 
+from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.packing import metric_bytes
 from gridwitness.errors import ConfigError, InputError
 from scripts._abi import AbiChecker, constructor_inputs, role_names, tuple_fields
-from scripts._artefacts import Artefacts
+from scripts._artefacts import TIMELOCK, Artefacts
+from scripts._shares import written_out
 from scripts._zone_rules import check_limits, with_kind_bits
 
 MAX_MEMBERS = 31
@@ -25,7 +29,12 @@ ATTESTATION = "DataAttestation"
 FEED = "FeedAdapter"
 REGISTRY = "DeviceRegistry"
 TEST_TOKEN = "EuroToken"  # noqa: S105 (a contract's name)
-_SECTIONS = ("admin", "chain_id", "contracts", "feeds", "roles", "streams", "token", "zones")
+ANYONE = "anyone"
+ZERO_ADDRESS = "0x" + "0" * 40
+_SECTIONS = (
+    "chain_id", "contracts", "create2", "feeds", "governance", "roles", "salt", "shares", "streams", "token", "zones",
+)  # fmt: skip
+_OPTIONAL = {"create2": "auto", "feeds": None, "governance": None, "shares": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +48,27 @@ class StreamParams:
 
 
 @dataclass(frozen=True, slots=True)
+class GovernanceParams:
+    """Who is to hold DEFAULT_ADMIN_ROLE at last: an address or `$TimelockController`, with its constructor's values."""
+
+    admin: str
+    timelock: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Params:
     """A checked parameter file. `token` is an address, or empty if the test token is to be deployed.
 
+    `salt` is 32 bytes for CREATE2, None if it is not to be used; without `governance` the deployer stays the admin.
+    What a file's `shares` stand for is among `contracts` and `roles`.
     Argument, feed and zone values are ABI values, or references (`$name`) to what has no address or id until it stands.
     """
 
     source: str
     chain_id: int
     token: str
-    admin: str
+    salt: bytes | None
+    governance: GovernanceParams | None
     contracts: Mapping[str, Mapping[str, Any]]
     roles: Mapping[str, Mapping[str, tuple[str, ...]]]
     streams: Mapping[str, StreamParams]
@@ -74,17 +94,11 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_number)
 
 
 def read_params(path: Path, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Parse the file and set `KEY=VALUE` overrides (dotted key, YAML value). Raises ConfigError."""
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"no parameters at {path}", hint="deployments/params/ has examples; or give --params"
-        ) from None
-    except (OSError, yaml.YAMLError, ConfigError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: holds no keys; expected {', '.join(_SECTIONS)}")
+    """Parse the file and what it extends, and set `KEY=VALUE` overrides (dotted key, YAML value).
+
+    Raises ConfigError.
+    """
+    data = _read_extended(path, ())
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
@@ -99,29 +113,93 @@ def read_params(path: Path, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     return data
 
 
+def _read_extended(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in extending:
+        raise ConfigError(f"{extending[-1]}: extends is {path.name}, which extends that file itself")
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no parameters at {path}", hint="deployments/params/ has examples; or give --params"
+        ) from None
+    except (OSError, yaml.YAMLError, ConfigError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: holds no keys; expected {', '.join(_SECTIONS)}")
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: extends is {base!r}; expected a file beside it")
+    return _merged(_read_extended(path.parent / base, (*extending, path.resolve())), data)
+
+
+def _merged(base: dict[Any, Any], own: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Tables key by key; anything else, lists too, is replaced as a whole."""
+    merged = dict(base)
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
 def check_params(
     data: Mapping[str, Any], source: str, artefacts: Artefacts, *, deployer: str, is_mainnet: bool
 ) -> Params:
     """Check everything against the ABIs. Raises ConfigError of one line that names file, key, value and limit."""
-    known = {"deployer": deployer}
-    check = AbiChecker(source, known)
-    data = {"feeds": None, **data}  # a file need not have any
+    check = AbiChecker(source, {"deployer": deployer})
+    data = {**_OPTIONAL, **data}
     check.keys(data, "", required=_SECTIONS)
-    known["admin"] = admin = check.value("address", data["admin"], "admin")
-    check.refer("admin", "address", "admin")
     check.refer("token", "address", "token")
+    data = written_out(check, data)
     return Params(
         source=source,
         chain_id=check.value("uint64", data["chain_id"], "chain_id"),
         token=_token(check, data["token"], is_mainnet),
-        admin=admin,
+        salt=_salt(check, data["create2"], data["salt"]),
         # Streams come before contracts: their names must not be taken by a contract, and zones refer to them.
         streams=_streams(check, data["streams"]),
         contracts=_contracts(check, data["contracts"], artefacts),
         roles=_roles(check, data["roles"], artefacts),
         feeds=_feeds(check, data["feeds"], artefacts),
         zones=_zones(check, data["zones"], artefacts),
+        governance=_governance(check, data["governance"]),
     )
+
+
+def _salt(check: AbiChecker, create2: Any, salt: Any) -> bytes | None:
+    if create2 not in ("auto", "never"):
+        raise check.error("create2", create2, "auto uses CREATE2 where the chain has its factory, never does not")
+    text = check.value("string", salt, "salt")
+    return keccak(text.encode()) if create2 == "auto" else None
+
+
+def _governance(check: AbiChecker, governance: Any) -> GovernanceParams | None:
+    if governance is None:
+        return None
+    given = check.table(governance, "governance")
+    timelock = given.get("timelock")
+    table = check.keys({"timelock": None, **given}, "governance", required=("admin", "timelock"))
+    if timelock is None:
+        return GovernanceParams(check.value("address", table["admin"], "governance.admin"), None)
+    if table["admin"] != "$timelock":
+        raise check.error("governance.admin", table["admin"], "with governance.timelock it is $timelock")
+    key = "governance.timelock"
+    fields = check.keys(timelock, key, required=("executors", "minDelaySeconds", "proposers"))
+    arguments = {
+        "minDelay": check.value("uint32", fields["minDelaySeconds"], f"{key}.minDelaySeconds"),
+        "proposers": check.value("address[]", fields["proposers"], f"{key}.proposers"),
+        # The zero address as executor stands for everybody (TimelockController.onlyRoleOrOpenRole).
+        "executors": [ZERO_ADDRESS]
+        if fields["executors"] == ANYONE
+        else check.value("address[]", fields["executors"], f"{key}.executors"),
+        # Nobody but the timelock itself changes who proposes and executes.
+        "admin": ZERO_ADDRESS,
+    }
+    for name in ("proposers", "executors"):
+        if not arguments[name]:
+            raise check.error(f"{key}.{name}", arguments[name], "expected one at least, or nothing could be done ever")
+    return GovernanceParams(f"${TIMELOCK}", arguments)
 
 
 def _token(check: AbiChecker, token: Any, is_mainnet: bool) -> str:
@@ -217,6 +295,7 @@ def zone_fields(artefacts: Artefacts) -> list[dict[str, Any]]:
     return tuple_fields(artefacts[f"I{MARKET}"].abi, "openZone", "params")
 
 
-def params_path(root: Path, network: str) -> Path:
-    """Where a network's parameters stand unless --params says otherwise."""
-    return root / "deployments" / "params" / f"{network}.yaml"
+def params_path(root: Path, network: NetworkAPI) -> Path:
+    """Where a network's parameters stand unless --params says otherwise: local.yaml, base-sepolia.yaml and so on."""
+    name = "local" if network.is_local else f"{network.ecosystem.name}-{network.name}"
+    return root / "deployments" / "params" / f"{name}.yaml"

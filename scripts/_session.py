@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,38 +11,54 @@ from typing import Any
 import ape
 import click
 from ape.api import AccountAPI, ProviderAPI
-from ape.cli import ConnectedProviderCommand, account_option
-from ape.exceptions import Abort, ApeException
-from ape_node.provider import NodeSoftwareNotInstalledError
 from eth_utils.address import to_checksum_address
 from web3 import Web3
 from web3.contract import Contract
+from web3.exceptions import Web3Exception
 
-from gridwitness.errors import ChainError, ConfigError, GridwitnessError
+from gridwitness.errors import ChainError, ConfigError
 from scripts._artefacts import Abi, Artefacts, load_artefacts
 from scripts._manifest import ManifestFile
+from scripts._node import be_patient
 from scripts._params import TEST_TOKEN, Params, check_params, params_path, read_params
-from scripts._sender import Sender
+from scripts._sender import Sends
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One run of a script."""
+    """One run of a script.
+
+    `deployer` is whom `$deployer` means: the account that deployed, or the one given if nothing stands. `actor` sends;
+    None if the script only reads. `is_rehearsal`: all of it happens on a throw-away fork. `assume_yes`: do not ask.
+    """
 
     provider: ProviderAPI
-    account: AccountAPI
+    web3: Web3
+    deployer: str
     params: Params
     artefacts: Artefacts
     manifest: ManifestFile
-    sender: Sender
+    account: AccountAPI | None = None
+    actor: Sends | None = None
+    is_rehearsal: bool = False
+    assume_yes: bool = False
 
     @property
-    def web3(self) -> Web3:
-        """The node."""
-        web3: Web3 = self.provider.web3
-        return web3
+    def sender(self) -> Sends:
+        """Who carries out what the script decides. Raises ConfigError if it only reads."""
+        if self.actor is None:
+            raise ConfigError("this script sends nothing")
+        return self.actor
 
-    def contract(self, name: str, place: tuple[str, str] | None = None) -> Contract:
+    def confirm(self, question: str) -> None:
+        """Ask, unless --yes was given. Raises ConfigError without a terminal, Abort after a no."""
+        if self.assume_yes or self.is_rehearsal:
+            return
+        if not sys.stdin.isatty():
+            raise ConfigError("there is no terminal to ask on", hint="--yes goes ahead without")
+        click.confirm(question, abort=True)
+
+    def contract(self, name: str, place: tuple[str, ...] | None = None) -> Contract:
         """A contract that stands, at its own place in the manifest or at `place`.
 
         Raises ConfigError if the manifest has none and ChainError if there is no code any more.
@@ -51,10 +68,9 @@ class Session:
         if address is None:
             raise ConfigError(f"{self.manifest.path}: {'.'.join(keys)} is missing", hint="ape run deploy comes first")
         if not self.web3.eth.get_code(address):
-            hint = "; after a restart of the node use `ape run deploy --fresh`" if self.provider.network.is_dev else ""
             raise ChainError(
                 f"{self.manifest.path} has {name} at {address}, where chain {self.params.chain_id} has no code",
-                hint=f"is this the node the manifest was written for?{hint}",
+                hint="if a reorganisation took it, `ape run deploy` makes it again; or is the node behind?",
             )
         return contract_at(self.web3, address, self.artefacts[name].abi)
 
@@ -73,21 +89,56 @@ class Session:
             return identity
         return self.contract(name).address
 
+    @property
+    def network(self) -> str:
+        """The network as `--network` names it."""
+        return network_name(self.provider)
 
-class SessionCommand(ConnectedProviderCommand):
-    """A command on a network. Errors meant for a person, Ape's included, become one line with exit code 1."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except GridwitnessError as error:
-            raise Abort(f"{error.message} ({error.hint})" if error.hint else error.message) from error
-        except NodeSoftwareNotInstalledError as error:
-            raise Abort("no node answers there (start one: anvil --hardfork osaka --port PORT)") from error
-        except ApeException as error:
-            raise Abort(" ".join(str(error).split())) from error
-        except (ConnectionError, TimeoutError) as error:
-            raise Abort(f"the node went away: {error} (run the same command again)") from error
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What all scripts are told at the command line."""
+
+    account: AccountAPI | None
+    params: Path | None
+    manifest: Path | None
+    settings: tuple[str, ...]
+
+
+def open_session(provider: ProviderAPI, options: Options, *, fresh: bool = False) -> Session:
+    """Check parameters, chain and manifest, which `fresh` begins anew. Sends nothing.
+
+    Raises ConfigError and ChainError.
+    """
+    web3: Web3 = provider.web3
+    be_patient(web3)
+    path = options.params or params_path(Path(), provider.network)
+    data = read_params(path, options.settings)
+    chain_id = web3.eth.chain_id
+    if isinstance(data.get("chain_id"), int) and chain_id != data["chain_id"]:
+        raise ChainError(
+            f"the node is chain {chain_id}, {path} is for chain {data['chain_id']}",
+            hint="choose another --network or other --params",
+        )
+    genesis_hash = _genesis_hash(web3)
+    target = options.manifest or Path("deployments") / f"{chain_id}.json"
+    manifest = ManifestFile.open(target, chain_id, network_name(provider), genesis_hash, fresh=fresh)
+    deployer = _recorded_deployer(manifest) or (options.account and options.account.address)
+    if deployer is None:
+        raise ConfigError(
+            f"$deployer is unknown: {target} has no contract, and --account was not given",
+            hint="`ape accounts generate ALIAS` makes one, `ape accounts list` shows those you have",
+        )
+    artefacts = load_artefacts(ape.project)
+    is_mainnet = provider.network.is_mainnet
+    params = check_params(data, str(path), artefacts, deployer=str(deployer), is_mainnet=is_mainnet)
+    _require_genesis(manifest, genesis_hash, provider)
+    return Session(provider, web3, str(deployer), params, artefacts, manifest, options.account)
+
+
+def network_name(provider: ProviderAPI) -> str:
+    """The network as `--network` names it."""
+    return f"{provider.network.ecosystem.name}:{provider.network.name}"
 
 
 def contract_at(web3: Web3, address: str, abi: Abi) -> Contract:
@@ -96,68 +147,29 @@ def contract_at(web3: Web3, address: str, abi: Abi) -> Contract:
     return contract
 
 
-def session_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Options every script shares; `function` gets a Session."""
-
-    def run(
-        account: AccountAPI | None, params: Path | None, manifest: Path | None, settings: tuple[str, ...], **own: Any
-    ) -> None:
-        session = open_session(ape.networks.provider, account, params, manifest, settings)
-        with session.manifest.locked():
-            session.sender.resume()
-            function(session, **own)
-
-    run.__name__, run.__doc__ = function.__name__, function.__doc__
-    run = click.option(
-        "--set",
-        "settings",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="Set a parameter, e.g. streams.readings.threshold=3.",
-    )(run)
-    run = click.option(
-        "--manifest", type=click.Path(path_type=Path), help="Manifest to write [default: deployments/<chain-id>.json]."
-    )(run)
-    run = click.option(
-        "--params", type=click.Path(path_type=Path), help="Parameters [default: deployments/params/<network>.yaml]."
-    )(run)
-    return account_option(prompt=False)(run)  # type: ignore[no-any-return]
+def _recorded_deployer(manifest: ManifestFile) -> str | None:
+    """Who deployed what stands; the pending transaction may be the first."""
+    contracts: Mapping[str, Any] = manifest.get("contracts") or {}
+    pending = manifest.pending or {}
+    known = [entry["deployer"] for entry in contracts.values() if "deployer" in entry]
+    known += [pending["from"]] if pending.get("keys", [""])[0] == "contracts" else []
+    return next(iter(known), None)
 
 
-def open_session(
-    provider: ProviderAPI,
-    account: AccountAPI | None,
-    params: Path | None,
-    manifest: Path | None,
-    settings: tuple[str, ...],
-) -> Session:
-    """Check parameters, chain and manifest. Sends nothing. Raises ConfigError and ChainError."""
-    project = ape.project
-    account = account or _dev_account(provider)
-    path = params or params_path(Path(), provider.network.name)
-    data = read_params(path, settings)
-    artefacts = load_artefacts(project)
-    is_mainnet = provider.network.is_mainnet
-    checked = check_params(data, str(path), artefacts, deployer=account.address, is_mainnet=is_mainnet)
-    chain_id = provider.web3.eth.chain_id
-    if chain_id != checked.chain_id:
+def _genesis_hash(web3: Web3) -> str:
+    """Hash of the chain's first block; empty where nodes have dropped it."""
+    try:
+        return "0x" + bytes(web3.eth.get_block(0)["hash"]).hex()
+    except (Web3Exception, KeyError):
+        return ""
+
+
+def _require_genesis(manifest: ManifestFile, genesis_hash: str, provider: ProviderAPI) -> None:
+    """Tell chains of the same id apart. Raises ChainError."""
+    if genesis_hash and manifest.genesis_hash and manifest.genesis_hash != genesis_hash:
         raise ChainError(
-            f"the node is chain {chain_id}, {path} is for chain {checked.chain_id}",
-            hint="choose another --network or other --params",
+            f"{manifest.path} is of a chain that began with {manifest.genesis_hash}, the node's with {genesis_hash}",
+            hint="the node was started anew: use `ape run deploy --fresh`"
+            if provider.network.is_dev
+            else "choose another --network or another --manifest",
         )
-    file = ManifestFile.open(
-        manifest or Path("deployments") / f"{chain_id}.json",
-        chain_id,
-        f"{provider.network.ecosystem.name}:{provider.network.name}",
-    )
-    return Session(provider, account, checked, artefacts, file, Sender(provider, account, file))
-
-
-def _dev_account(provider: ProviderAPI) -> AccountAPI:
-    """First account of a development chain; elsewhere an account has to be named."""
-    if not provider.network.is_dev:
-        raise ConfigError(
-            f"network {provider.network.name} needs --account ALIAS",
-            hint="`ape accounts generate ALIAS` makes one, `ape accounts list` shows those you have",
-        )
-    return ape.accounts.test_accounts[0]

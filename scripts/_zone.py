@@ -88,10 +88,11 @@ class Zone:
         rules = {name: self.session.resolve(params[name]) for name in self._rule_names()}
         return {**rules, "profileStream": rules["profileStream"].lower()}
 
-    def send(self, function: str, *arguments: Any) -> TxReceipt:
+    def send(self, what: str, function: str, *arguments: Any) -> TxReceipt:
         """Call a function of the market for this zone. The chain keeps what it does, the manifest nothing."""
         data = self.market.encode_abi(function, [self.number, *arguments])
-        return self.session.sender.send(("zones", str(self.number), function), None, data, self.market.address)
+        keys = ("zones", str(self.number), function)
+        return self.session.sender.send(keys, None, data, self.market.address, what=what)
 
     def _rules_on(self, day: int) -> Rules:
         values = self.market.functions.zoneParams(self.number, day).call()

@@ -28,11 +28,11 @@ def ensure_zone(session: Session, number: int, params: Rules) -> None:
         click.echo(f"· zone {number} is open")
         return
     data = zone.market.encode_abi("openZone", [number, tuple(rules.values())])
-    receipt = session.sender.send(("zones", str(number)), {"params": rules}, data, zone.market.address)
-    click.echo(f"✓ zone {number} opened, {receipt['gasUsed']:,} gas")
+    keys, entry = ("zones", str(number)), {"params": rules}
+    session.sender.send(keys, entry, data, zone.market.address, what=f"open zone {number}")
 
 
-def announce_rules(session: Session, number: int, params: Rules, from_day: int | None, *, confirmed: bool) -> None:
+def announce_rules(session: Session, number: int, params: Rules, from_day: int | None) -> None:
     """Announce other rules for delivery days from one on, the earliest by default, once what changes is confirmed.
 
     Raises ConfigError if the notice is too short or other rules are to come already, ChainError without the role.
@@ -58,11 +58,9 @@ def announce_rules(session: Session, number: int, params: Rules, from_day: int |
         )
     click.echo(f"zone {number} from {date_of(first)} on (the earliest day is {date_of(earliest)}):")
     _echo_changes(zone.rules, rules)
-    if not confirmed:
-        click.confirm("Announce these rules?", abort=True)
-    receipt = zone.send("announceParams", first, tuple(rules.values()))
+    session.confirm("Announce these rules?")
+    zone.send(f"announce rules of zone {number}", "announceParams", first, tuple(rules.values()))
     _note_rules(Zone(session, number))
-    click.echo(f"✓ rules of zone {number} announced, {receipt['gasUsed']:,} gas")
 
 
 def pause_orders(session: Session, number: int, *, paused: bool) -> None:
@@ -73,8 +71,7 @@ def pause_orders(session: Session, number: int, *, paused: bool) -> None:
     if zone.backstop.paused == paused:
         click.echo(f"· {state}")
         return
-    receipt = zone.send("pauseOrders", paused)
-    click.echo(f"✓ {state} from now on, {receipt['gasUsed']:,} gas")
+    zone.send(f"{state} from now on", "pauseOrders", paused)
 
 
 def cap_feeder(session: Session, number: int, first: int, end: int, cap_wh: int) -> None:
@@ -91,9 +88,9 @@ def cap_feeder(session: Session, number: int, first: int, end: int, cap_wh: int)
     if not first < end <= now + HORIZON_SLOTS:
         latest = time_of(now + HORIZON_SLOTS)
         raise ConfigError(f"--until is {time_of(end)}; it must be after --from and {latest} at the latest")
-    receipt = zone.send("setFeederCap", list(range(first, end)), cap_wh)
     slots = f"{end - first} slots from {time_of(first)}"
-    click.echo(f"✓ zone {number} matches at most {cap_wh:,} Wh in {slots} on, {receipt['gasUsed']:,} gas")
+    what = f"zone {number} matches at most {cap_wh:,} Wh in {slots} on"
+    zone.send(what, "setFeederCap", list(range(first, end)), cap_wh)
 
 
 def fund_backstop(session: Session, number: int, up_to: int) -> None:
@@ -108,14 +105,15 @@ def fund_backstop(session: Session, number: int, up_to: int) -> None:
         click.echo(f"· the backstop of zone {number} holds {euro(zone.backstop.balance)}")
         return
     token = contract_at(session.web3, session.resolve("$token"), session.artefacts[TEST_TOKEN].abi)
-    held = token.functions.balanceOf(session.account.address).call()
+    account = session.sender.address
+    held = token.functions.balanceOf(account).call()
     if held < missing:
-        raise ConfigError(f"{session.account.address} holds {euro(held)}; {euro(missing)} are missing in zone {number}")
-    if token.functions.allowance(session.account.address, zone.market.address).call() < missing:
+        raise ConfigError(f"{account} holds {euro(held)}; {euro(missing)} are missing in zone {number}")
+    if token.functions.allowance(account, zone.market.address).call() < missing:
         data = token.encode_abi("approve", [zone.market.address, missing])
-        session.sender.send(("zones", str(number), "approve"), None, data, token.address)
-    receipt = zone.send("fundBackstop", missing)
-    click.echo(f"✓ {euro(missing)} paid into the backstop of zone {number}, {receipt['gasUsed']:,} gas")
+        what = f"allow the market to take {euro(missing)}"
+        session.sender.send(("zones", str(number), "approve"), None, data, token.address, what=what)
+    zone.send(f"pay {euro(missing)} into the backstop of zone {number}", "fundBackstop", missing)
 
 
 def withdraw_backstop(session: Session, number: int, down_to: int, receiver: str) -> None:
@@ -126,8 +124,7 @@ def withdraw_backstop(session: Session, number: int, down_to: int, receiver: str
     if spare <= 0:
         click.echo(f"· the backstop of zone {number} holds {euro(zone.backstop.balance)}")
         return
-    receipt = zone.send("withdrawBackstop", spare, receiver)
-    click.echo(f"✓ {euro(spare)} of zone {number} paid to {receiver}, {receipt['gasUsed']:,} gas")
+    zone.send(f"pay {euro(spare)} of zone {number} to {receiver}", "withdrawBackstop", spare, receiver)
 
 
 def show_zone(session: Session, number: int) -> None:

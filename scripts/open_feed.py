@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import click
 
-from gridwitness.errors import ConfigError
-from scripts._params import FEED
-from scripts._session import Session, SessionCommand, session_options
-from scripts._steps import ensure_contract
+from scripts._command import SessionCommand, transaction_options
+from scripts._contracts import ensure_feed
+from scripts._session import Session
 
 
 @click.command(cls=SessionCommand)
 @click.argument("name")
-@session_options
+@transaction_options
 def cli(session: Session, name: str) -> None:
     """Deploy the feed NAME as the parameters have it; its stream must be open. Nobody owns a feed.
 
@@ -22,7 +21,4 @@ def cli(session: Session, name: str) -> None:
     In the parameters: `feeds: {townhall: {attestation: $DataAttestation, streamId: $readings, deviceId: "0x…",
     metric: "1-0:16.29.0", decimals: 3, intervalSeconds: 900, maxScoreBps: 9_900, description: "town hall / kWh"}}`
     """
-    if name not in session.params.feeds:
-        known = ", ".join(session.params.feeds) or "none"
-        raise ConfigError(f"{session.params.source}: feeds.{name} is missing; there are {known}")
-    ensure_contract(session, FEED, session.params.feeds[name], ("feeds", name))
+    ensure_feed(session, name)

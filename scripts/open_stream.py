@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from gridwitness.errors import ConfigError
-from scripts._session import Session, SessionCommand, session_options
-from scripts._steps import ensure_stream
+from scripts._command import SessionCommand, transaction_options
+from scripts._session import Session
+from scripts._streams import ensure_stream
 
 
 @click.command(cls=SessionCommand)
 @click.argument("name")
-@session_options
+@transaction_options
 def cli(session: Session, name: str) -> None:
     """Open the stream NAME as the parameters have it; the account becomes its owner.
 

@@ -11,7 +11,8 @@ import click
 from gridwitness.domain.market import EUR
 from gridwitness.errors import ConfigError
 from scripts._abi import AbiChecker
-from scripts._session import Session, SessionCommand, session_options
+from scripts._command import SessionCommand, session_options, transaction_options
+from scripts._session import Session
 from scripts._zone import DAY_SECONDS, SLOT_SECONDS, Rules
 from scripts._zone_steps import (
     announce_rules,
@@ -76,7 +77,7 @@ def _rules(session: Session, number: int) -> Rules:
 
 @cli.command("open", cls=SessionCommand)
 @zone_number
-@session_options
+@transaction_options
 def open_zone(session: Session, number: int) -> None:
     """Open the zone NUMBER as the parameters have it."""
     ensure_zone(session, number, _rules(session, number))
@@ -85,20 +86,19 @@ def open_zone(session: Session, number: int) -> None:
 @cli.command(cls=SessionCommand)
 @zone_number
 @click.option("--from-day", type=click.DateTime(["%Y-%m-%d"]), help="First delivery day [default: the earliest].")
-@click.option("--yes", "confirmed", is_flag=True, help="Do not ask.")
-@session_options
-def announce(session: Session, number: int, from_day: datetime | None, confirmed: bool) -> None:
+@transaction_options
+def announce(session: Session, number: int, from_day: datetime | None) -> None:
     """Announce the rules that the parameters have for the zone NUMBER, a week ahead or more.
 
     Shows what changes and asks first. Once announced, rules cannot be taken back, only followed by others.
     """
     day = None if from_day is None else int(from_day.replace(tzinfo=UTC).timestamp()) // DAY_SECONDS
-    announce_rules(session, number, _rules(session, number), day, confirmed=confirmed)
+    announce_rules(session, number, _rules(session, number), day)
 
 
 @cli.command(cls=SessionCommand)
 @zone_number
-@session_options
+@transaction_options
 def pause(session: Session, number: int) -> None:
     """Refuse new orders of the zone NUMBER; what stands is cleared, settled and paid all the same."""
     pause_orders(session, number, paused=True)
@@ -106,7 +106,7 @@ def pause(session: Session, number: int) -> None:
 
 @cli.command(cls=SessionCommand)
 @zone_number
-@session_options
+@transaction_options
 def resume(session: Session, number: int) -> None:
     """Take orders of the zone NUMBER again."""
     pause_orders(session, number, paused=False)
@@ -117,7 +117,7 @@ def resume(session: Session, number: int) -> None:
 @click.option("--from", "first", type=Slot(), required=True, help="Start of the first slot (UTC).")
 @click.option("--until", "end", type=Slot(), required=True, help="End of the last slot (UTC).")
 @click.option("--wh", "cap_wh", type=click.IntRange(0, MAX_CAP_WH), required=True, help="Most energy of each slot.")
-@session_options
+@transaction_options
 def cap(session: Session, number: int, first: int, end: int, cap_wh: int) -> None:
     """Cap the energy matched in slots of the zone NUMBER whose gate is open.
 
@@ -130,7 +130,7 @@ def cap(session: Session, number: int, first: int, end: int, cap_wh: int) -> Non
 @cli.command(cls=SessionCommand)
 @zone_number
 @click.option("--up-to", type=Euros(), required=True, help="What the backstop shall hold.")
-@session_options
+@transaction_options
 def fund(session: Session, number: int, up_to: int) -> None:
     """Pay into the backstop of the zone NUMBER what it lacks."""
     fund_backstop(session, number, up_to)
@@ -140,10 +140,10 @@ def fund(session: Session, number: int, up_to: int) -> None:
 @zone_number
 @click.option("--down-to", type=Euros(), required=True, help="What the backstop shall keep.")
 @click.option("--to", "receiver", metavar="ADDRESS", help="Who receives it [default: the account].")
-@session_options
+@transaction_options
 def withdraw(session: Session, number: int, down_to: int, receiver: str | None) -> None:
     """Take out of the backstop of the zone NUMBER what it does not need to keep."""
-    address = AbiChecker("the command line", {}).value("address", receiver or session.account.address, "--to")
+    address = AbiChecker("the command line", {}).value("address", receiver or session.sender.address, "--to")
     withdraw_backstop(session, number, down_to, address)
 
 
@@ -151,5 +151,6 @@ def withdraw(session: Session, number: int, down_to: int, receiver: str | None) 
 @zone_number
 @session_options
 def show(session: Session, number: int) -> None:
-    """Show rules and money of the zone NUMBER."""
-    show_zone(session, number)
+    """Show rules and money of the zone NUMBER, and bring the manifest up to date."""
+    with session.manifest.locked():
+        show_zone(session, number)

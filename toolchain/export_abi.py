@@ -1,13 +1,18 @@
 """Write the ABIs the Python package carries, straight from the compiler: `oracle/gridwitness/chain/abi/*.json`.
 
 Only ABIs are asked of the compiler, so this takes seconds. `--check` writes nothing and fails if a file is out of date.
+Beside them `toolchain/interfaces.json` keeps, for each contract, the version its `version()` gives and the hash of the
+ABI that had it: an ABI that changes must come with a new version.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import solcx
@@ -21,6 +26,12 @@ SOURCES = {
     "IEnergyMarket": "contracts/interfaces/IEnergyMarket.sol",
     "IFeedAdapter": "contracts/interfaces/IFeedAdapter.sol",
     "IEasMirror": "contracts/interfaces/IEasMirror.sol",
+    "IPassports": "contracts/interfaces/IPassports.sol",
+    "IAssetShares": "contracts/interfaces/IAssetShares.sol",
+    "IAssetGovernance": "contracts/interfaces/IAssetGovernance.sol",
+    "IAssetRevenue": "contracts/interfaces/IAssetRevenue.sol",
+    "IAssetFactory": "contracts/interfaces/IAssetFactory.sol",
+    "IShareMarket": "contracts/interfaces/IShareMarket.sol",
     "EuroToken": "contracts/mocks/EuroToken.sol",
     # What the contracts may also revert with, so that every revert can be named.
     "IAccessControl": "node_modules/@openzeppelin/contracts/access/IAccessControl.sol",
@@ -28,6 +39,19 @@ SOURCES = {
     "SafeCast": "node_modules/@openzeppelin/contracts/utils/math/SafeCast.sol",
     "ReentrancyGuard": "node_modules/@openzeppelin/contracts/utils/ReentrancyGuard.sol",
 }
+VERSIONS = ROOT / "toolchain" / "interfaces.json"
+# Interfaces with a `version()`, and the contract that answers it. A feed's is a number, set by AggregatorV3Interface.
+VERSIONED = {
+    "IDeviceRegistry": "contracts/DeviceRegistry.sol",
+    "IDataAttestation": "contracts/DataAttestation.sol",
+    "IEnergyMarket": "contracts/EnergyMarket.sol",
+    "IEasMirror": "contracts/adapters/EasMirror.sol",
+    "IPassports": "contracts/Passports.sol",
+    "IAssetShares": "contracts/AssetShares.sol",
+    "IAssetFactory": "contracts/AssetFactory.sol",
+    "IShareMarket": "contracts/ShareMarket.sol",
+}
+VERSION = re.compile(r'function version\(\) external pure returns \(string memory\) \{\s*return "(\d+\.\d+\.\d+)";')
 
 
 def compile_abis() -> dict[str, str]:
@@ -49,6 +73,24 @@ def compile_abis() -> dict[str, str]:
     return texts
 
 
+def read_versions(abis: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Version and sha256 of the ABI (hex) of each versioned interface."""
+    versions = {}
+    for name, path in VERSIONED.items():
+        (version,) = VERSION.findall((ROOT / path).read_text(encoding="utf-8"))
+        versions[name] = {"abi_sha256": hashlib.sha256(abis[f"{name}.json"].encode()).hexdigest(), "version": version}
+    return versions
+
+
+def unversioned_changes(fresh: Mapping[str, dict[str, str]], known: Mapping[str, dict[str, str]]) -> list[str]:
+    """Interfaces whose ABI is another than the one that had this version."""
+    return [
+        name
+        for name, entry in fresh.items()
+        if name in known and known[name]["version"] == entry["version"] and known[name] != entry
+    ]
+
+
 def stale_files(folder: Path = FOLDER) -> list[str]:
     """Names of ABI files in `folder` that differ from a fresh compile, are missing, or belong to no source."""
     fresh = compile_abis()
@@ -62,12 +104,20 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     if parser.parse_args().check:
         stale = stale_files()
+        if json.loads(VERSIONS.read_text(encoding="utf-8")) != read_versions(compile_abis()):
+            stale.append(VERSIONS.name)
         if stale:
             sys.exit(f"out of date: {', '.join(stale)}; run `python toolchain/export_abi.py`")
         return
+    abis = compile_abis()
+    versions = read_versions(abis)
+    known = json.loads(VERSIONS.read_text(encoding="utf-8")) if VERSIONS.exists() else {}
+    if changed := unversioned_changes(versions, known):
+        sys.exit(f"the ABI of {', '.join(changed)} has changed: give the contract's `version()` a new number first")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, text in compile_abis().items():
+    for name, text in abis.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    VERSIONS.write_text(json.dumps(versions, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

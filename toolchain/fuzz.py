@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST_CALLS = {"MarketHandler": 200_000}
+LEAST_CALLS = {"MarketHandler": 200_000, "SharesHandler": 200_000}
 MOST_REVERTS = 0.5
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Iterator
+import pickle
+import pty
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,15 @@ from web3 import HTTPProvider, Web3
 
 from gridwitness.chain.anvil import Anvil
 from scripts._artefacts import Artefact, Artefacts, load_artefacts
+from scripts._parts import PARTS
+from scripts._verify_compile import Compiled, compile_clean
 from tests.integration.deploy.forked_ape import ForkedApe
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"  # first account of anvil's mnemonic
+DEPLOYED = (
+    "AssetFactory", "DataAttestation", "DeviceRegistry", "EnergyMarket", "EuroToken", "Passports", "ShareMarket",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,22 +48,38 @@ class Outcome:
 class Console:
     """Runs `ape run …` against a node, with a manifest of its own."""
 
-    def __init__(self, url: str, manifest: Path) -> None:
+    def __init__(self, url: str, manifest: Path, network: str = "ethereum:local") -> None:
         self.url = url
         self.path = manifest
+        self.network = network
+        self.log = manifest.parent
 
-    def start(self, *arguments: str) -> ForkedApe:
-        """Start a script."""
+    def start(self, *arguments: str, terminal: str | None = None) -> ForkedApe:
+        """Start a script; `terminal` is a device it reads answers from."""
         command = ["run", *arguments]
         if "--network" not in arguments:
-            command += ["--network", f"ethereum:local:{self.url}"]
+            command += ["--network", f"{self.network}:{self.url}"]
         environment = os.environ | {"COLUMNS": "500", "NO_COLOR": "1"}
-        return ForkedApe([*command, "--manifest", str(self.path)], ROOT, environment, self.path.with_suffix(".log"))
+        self.log.mkdir(exist_ok=True)
+        output = self.log / f"{self.path.stem}.log"
+        return ForkedApe([*command, "--manifest", str(self.path)], ROOT, environment, output, terminal)
 
     def run(self, *arguments: str) -> Outcome:
         """Run a script to its end."""
         script = self.start(*arguments)
         output, _ = script.communicate()
+        return Outcome(script.returncode, output)
+
+    def run_at_terminal(self, typed: str, *arguments: str) -> Outcome:
+        """Run a script to its end with a person who types."""
+        person, terminal = pty.openpty()
+        try:
+            os.write(person, typed.encode())
+            script = self.start(*arguments, terminal=os.ttyname(terminal))
+            output, _ = script.communicate()
+        finally:
+            os.close(person)
+            os.close(terminal)
         return Outcome(script.returncode, output)
 
     @property
@@ -94,6 +118,19 @@ def artefacts() -> Artefacts:
     return load_artefacts(ape.project)
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Compiled]:
+    """All that is deployed as a clean compile makes it; made once a test run, since the npm solc takes minutes."""
+    own = tmp_path_factory.getbasetemp()
+    kept = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "clean-compile"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            made = compile_clean(ape.project, [*DEPLOYED, "FeedAdapter", *(part.name for part in PARTS)])
+            kept.write_bytes(pickle.dumps(made))
+    return pickle.loads(kept.read_bytes())
+
+
 @pytest.fixture
 def node() -> Iterator[Anvil]:
     """A chain where nothing stands."""
@@ -108,7 +145,7 @@ def console(node: Anvil, tmp_path: Path, artefacts: Artefacts) -> Console:
 
 
 @pytest.fixture(scope="module")
-def village(tmp_path_factory: pytest.TempPathFactory, artefacts: Artefacts) -> Iterator[Console]:
+def standing(tmp_path_factory: pytest.TempPathFactory, artefacts: Artefacts) -> Iterator[Console]:
     """A chain where everything of local.yaml stands, shared by a module's tests."""
     with Anvil(genesis_time=1_700_000_000) as anvil:
         console = Console(anvil.url, tmp_path_factory.mktemp("village") / "31337.json")

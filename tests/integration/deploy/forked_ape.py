@@ -23,7 +23,8 @@ _server.set_forkserver_preload(
         "ape_node.provider",
         "ape_foundry.provider",
         "ape_solidity.compiler",
-        "scripts._steps",
+        "scripts._contracts",
+        "scripts._streams",
         "scripts._zone_steps",
     ]
 )
@@ -32,10 +33,21 @@ _server.set_forkserver_preload(
 class ForkedApe:
     """A running `ape`, with what one needs of `subprocess.Popen`."""
 
-    def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path) -> None:
-        """Start it in `folder` with these variables and no others; it writes to `output`, errors too."""
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        output: Path,
+        terminal: str | None = None,
+    ) -> None:
+        """Start it in `folder` with these variables and no others; it writes to `output`, errors too.
+
+        It reads from the device `terminal`, or from nothing.
+        """
         self._output = output
-        self._process = _server.Process(target=_ape, args=(list(arguments), folder, dict(environment), output))
+        arguments = list(arguments)
+        self._process = _server.Process(target=_ape, args=(arguments, folder, dict(environment), output, terminal))
         self._process.start()
         self.returncode: int | None = None
 
@@ -50,13 +62,15 @@ class ForkedApe:
         return self._output.read_text(encoding="utf-8"), None
 
 
-def _ape(arguments: list[str], folder: Path, environment: dict[str, str], output: Path) -> None:
+def _ape(arguments: list[str], folder: Path, environment: dict[str, str], output: Path, terminal: str | None) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     with output.open("wb") as file:
         for standard in (1, 2):
             os.dup2(file.fileno(), standard)
+    if terminal is not None:
+        sys.stdin = Path(terminal).open(encoding="utf-8")  # noqa: SIM115 (for as long as the process lives)
     sys.argv = ["ape", *arguments]
 
     from ape._cli import cli

@@ -29,34 +29,36 @@ def setting(**changes: Any) -> str:
     return f"feeds.townhall={json.dumps(FEED | changes)}"
 
 
-def test_open_feed__twice__deploys_once_and_answers(village: Console, artefacts: Artefacts) -> None:
-    sent = village.transactions
+def test_open_feed__twice__deploys_once_and_answers(standing: Console, artefacts: Artefacts) -> None:
+    sent = standing.transactions
     for _ in range(2):
-        outcome = village.run("open_feed", "townhall", "--set", setting())
+        outcome = standing.run("open_feed", "townhall", "--set", setting())
         assert outcome.code == 0, outcome.output
-        assert village.transactions == sent + 1
-    entry = village.manifest["feeds"]["townhall"]
-    feed = village.web3.eth.contract(address=entry["address"], abi=artefacts["FeedAdapter"].abi)
+        assert standing.transactions == sent + 1
+    entry = standing.manifest["feeds"]["townhall"]
+    feed = standing.web3.eth.contract(address=entry["address"], abi=artefacts["FeedAdapter"].abi)
     assert feed.functions.description().call() == FEED["description"]
     assert feed.functions.metric().call() == b"1-0:16.29.0".ljust(32, b"\0")
-    assert feed.functions.streamId().call().hex() == village.manifest["streams"]["readings"]["id"].removeprefix("0x")
-    assert feed.functions.attestation().call() == village.manifest["contracts"]["DataAttestation"]["address"]
+    assert feed.functions.streamId().call().hex() == standing.manifest["streams"]["readings"]["id"].removeprefix("0x")
+    assert feed.functions.attestation().call() == standing.manifest["contracts"]["DataAttestation"]["address"]
 
-    other = village.run("open_feed", "townhall", "--set", setting(decimals=0))
+    other = standing.run("open_feed", "townhall", "--set", setting(decimals=0))
     assert other.code == 1
     assert "townhall stands at" in other.error
-    assert village.transactions == sent + 1
+    assert standing.transactions == sent + 1
 
 
-def test_open_feed__of_profiles__carries_the_contract_s_error(village: Console) -> None:
-    outcome = village.run("open_feed", "townhall2", "--set", setting(streamId="$profiles").replace("hall=", "hall2="))
+def test_open_feed__of_profiles__carries_the_contract_s_error(standing: Console) -> None:
+    outcome = standing.run("open_feed", "townhall2", "--set", setting(streamId="$profiles").replace("hall=", "hall2="))
     assert outcome.code == 1
     assert "SchemaUnexpected" in outcome.error
-    assert "townhall2" not in village.manifest.get("feeds", {})
+    assert "townhall2" not in standing.manifest.get("feeds", {})
 
 
-def test_open_feed__not_in_the_parameters__names_those_that_are(village: Console) -> None:
-    assert "feeds.cellar is missing; there are townhall" in village.run("open_feed", "cellar", "--set", setting()).error
+def test_open_feed__not_in_the_parameters__names_those_that_are(standing: Console) -> None:
+    assert (
+        "feeds.cellar is missing; there are townhall" in standing.run("open_feed", "cellar", "--set", setting()).error
+    )
 
 
 def test_open_feed__before_its_stream__says_what_comes_first(console: Console) -> None:

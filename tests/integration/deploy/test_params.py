@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import ConfigError
 from scripts._artefacts import Artefacts
 from scripts._params import check_params, read_params
@@ -16,6 +18,16 @@ from tests.integration.deploy.conftest import DEPLOYER, ROOT
 PARAMS = ROOT / "deployments" / "params"
 ANYONE = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 DROP = object()
+SHIPPED = sorted(PARAMS.glob("*.yaml"))
+CHAIN_IDS = {
+    "arbitrum-sepolia": 421_614,
+    "base-sepolia": 84_532,
+    "ethereum-sepolia": 11_155_111,
+    "local": 31_337,
+    "optimism-sepolia": 11_155_420,
+    "polygon-amoy": 80_002,
+}
+TIMELOCK = {"minDelaySeconds": 172_800, "proposers": [ANYONE], "executors": "anyone"}
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +52,38 @@ def altered(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return changed
 
 
-@pytest.mark.parametrize("path", sorted(PARAMS.glob("*.yaml")), ids=lambda path: path.name)
+def bases() -> set[Path]:
+    """Files that others extend: what they hold is checked with those."""
+    named = [re.findall(r"^extends: (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE) for path in SHIPPED]
+    return {PARAMS / name for names in named for name in names}
+
+
+def test_check__files_that_are_extended__are_all_there_and_for_no_chain() -> None:
+    assert {path.name for path in bases()} == {"common.yaml", "testnet.yaml"}
+    assert all("chain_id" not in read_params(path) for path in bases())
+
+
+@pytest.mark.parametrize("path", sorted(set(SHIPPED) - bases()), ids=lambda path: path.name)
 def test_check__every_file_that_we_ship__passes(path: Path, artefacts: Artefacts) -> None:
     params = check(read_params(path), artefacts)
+    assert params.chain_id == CHAIN_IDS[path.stem]
     assert set(params.streams) == {"readings", "profiles"}
     assert params.zones[1]["profileStream"] == "$profiles"
-    assert params.admin == DEPLOYER
+    assert params.salt == keccak(b"gridwitness")
+    assert params.governance is None
+
+
+def test_check__shares__are_contracts_and_a_role_and_nothing_if_left_out(
+    good: dict[str, Any], artefacts: Artefacts
+) -> None:
+    params = check(altered(good, "shares.registrars", [ANYONE]), artefacts)
+    assert params.contracts["Passports"] == {"admin": DEPLOYER}
+    assert params.contracts["AssetFactory"] == params.contracts["ShareMarket"] == {}
+    assert params.roles["Passports"] == {"REGISTRAR_ROLE": (ANYONE,)}
+    for absent in (None, DROP):
+        left_out = check(altered(good, "shares", absent), artefacts)
+        assert set(left_out.contracts) == {"DeviceRegistry", "DataAttestation", "EnergyMarket"}
+        assert set(left_out.roles) == {"DeviceRegistry", "EnergyMarket"}
 
 
 def test_check__members_in_any_order__come_out_ascending(good: dict[str, Any], artefacts: Artefacts) -> None:
@@ -90,9 +128,11 @@ FAULTS = {
     "reference of a wrong type": ("contracts.EnergyMarket.token", "$profiles", "is '$profiles'; address wanted"),
     "reference to later": ("contracts.EnergyMarket.registry", "$EnergyMarket", "address wanted; defined above are"),
     "short bytes32": ("zones.1.profileStream", "0xabcd", "is '0xabcd'; bytes32 is 0x and 64 hex digits"),
-    "address not checksummed": ("admin", ANYONE.lower(), f"not checksummed (EIP-55); {ANYONE} would be"),
-    "address too short": ("admin", ANYONE[:-2], "expected an address: 0x and 40 hex digits"),
-    "zero address": ("admin", "0x" + "0" * 40, "the zero address is nobody's"),
+    "address not checksummed": (
+        "contracts.DeviceRegistry.admin", ANYONE.lower(), f"not checksummed (EIP-55); {ANYONE} would be",
+    ),
+    "address too short": ("contracts.DeviceRegistry.admin", ANYONE[:-2], "expected an address: 0x and 40 hex digits"),
+    "zero address": ("contracts.DeviceRegistry.admin", "0x" + "0" * 40, "the zero address is nobody's"),
     "unknown role": ("roles.EnergyMarket.CLERK_ROLE", [ANYONE], "EnergyMarket has the roles DEFAULT_ADMIN_ROLE, ZONE_"),
     "role for one account, not a list": ("roles.EnergyMarket.ZONE_OPERATOR_ROLE", ANYONE, "expected a list of address"),
     "threshold zero": ("streams.readings.threshold", 0, "threshold is 0; 3 members allow 1 to 3"),
@@ -101,9 +141,25 @@ FAULTS = {
     "a member twice": ("streams.readings.members", [ANYONE, ANYONE], "expected 1 to 31 different addresses"),
     "a dynamic leaf type": ("streams.readings.leaf", ["bytes32", "string"], "leaf[1] is 'string'; expected a static"),
     "a stream named as a contract": ("streams.token", {}, "streams.token is missing; expected"),
-    "unknown section": ("zone", {}, "zone is not known; expected admin, chain_id"),
-    "no section": ("token", DROP, "token is missing; expected admin, chain_id"),
+    "unknown section": ("zone", {}, "zone is not known; expected chain_id, contracts"),
+    "no section": ("token", DROP, "token is missing; expected chain_id, contracts"),
+    "neither auto nor never": ("create2", True, "create2 is True; auto uses CREATE2 where the chain has its factory"),
+    "no salt": ("salt", "", "salt is ''; expected a line of text"),
+    "governance without an admin": ("governance", {"timelock": TIMELOCK}, "governance.admin is missing"),
+    "an admin beside a timelock": (
+        "governance", {"admin": ANYONE, "timelock": TIMELOCK}, "with governance.timelock it is $timelock",
+    ),
+    "a timelock that is not there": ("governance", {"admin": "$timelock"}, "governance.admin is '$timelock'; address"),
+    "nobody to propose": (
+        "governance", {"admin": "$timelock", "timelock": {**TIMELOCK, "proposers": []}}, "proposers is []; expected",
+    ),
+    "a delay for ever": (
+        "governance", {"admin": "$timelock", "timelock": {**TIMELOCK, "minDelaySeconds": 2**32}}, "Seconds is 4294967",
+    ),
     "token of no kind": ("token", {"deploy": "Dollar"}, "expected {address: 0x…} or, on a test network"),
+    "shares without a registrar": ("shares", {}, "shares.registrars is missing; expected registrars"),
+    "a registrar that is none": ("shares.registrars", ["$readings"], "shares.registrars[0] is '$readings'; address"),
+    "a contract of shares twice": ("contracts.Passports", {"admin": ANYONE}, "contracts.Passports is {'admin': "),
     "a list for a table": ("zones", [1], "zones is [1]; expected a table of keys"),
 }  # fmt: skip
 
@@ -142,6 +198,36 @@ def test_read__key_given_twice__is_refused(tmp_path: Path) -> None:
     path.write_text("zones:\n  1: {}\n  1: {}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"params\.yaml: key 1 is given twice \(line 2"):
         read_params(path)
+
+
+def test_read__file_that_extends_another__merges_tables_and_replaces_lists(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "salt: a\nzones: {1: {x: 1, y: 2}}\nroles: {A: {B: [1, 2]}}\n", encoding="utf-8"
+    )
+    (tmp_path / "own.yaml").write_text(
+        "extends: base.yaml\nzones: {1: {y: 3}}\nroles: {A: {B: [3]}}\n", encoding="utf-8"
+    )
+    assert read_params(tmp_path / "own.yaml") == {
+        "salt": "a",
+        "zones": {1: {"x": 1, "y": 3}},
+        "roles": {"A": {"B": [3]}},
+    }
+
+
+def test_read__file_that_extends_itself_by_another__is_refused(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.yaml").write_text(f"extends: {other}.yaml\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"b\.yaml: extends is a\.yaml, which extends that file itself"):
+        read_params(tmp_path / "a.yaml")
+
+
+def test_check__timelock__gets_the_constructor_s_values_and_no_admin_of_its_own(
+    good: dict[str, Any], artefacts: Artefacts
+) -> None:
+    governance = check({**good, "governance": {"admin": "$timelock", "timelock": TIMELOCK}}, artefacts).governance
+    assert governance.admin == "$TimelockController"
+    nobody = "0x" + "0" * 40
+    assert governance.timelock == {"minDelay": 172_800, "proposers": [ANYONE], "executors": [nobody], "admin": nobody}
 
 
 def test_read__broken_yaml__is_one_line_naming_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The rehearsal of a deployment on two real nodes: `python -m tests.rehearsal`."""
