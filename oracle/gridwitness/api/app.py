@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from prometheus_client import CollectorRegistry
 
 from gridwitness.api.bodies import (
@@ -17,34 +17,46 @@ from gridwitness.api.bodies import (
     content_type,
     read_body,
 )
+from gridwitness.api.describing import Documents, problem_responses
 from gridwitness.api.health import health_routes
 from gridwitness.api.metrics import metrics_routes
 from gridwitness.api.problems import ProblemError, install_problem_handlers
-from gridwitness.api.protocols import Oracle
+from gridwitness.api.protocols import Oracle, Verdicts
 from gridwitness.api.requests import Endpoint, install_request_context
+from gridwitness.api.rights import OpenToAll, Rights
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 
 MAX_PAGE = 1_000
 _MAX_INTEGER = (1 << 63) - 1
 _QueryInteger = Annotated[int, Query(ge=0, le=_MAX_INTEGER)]
 _PathInteger = Annotated[int, Path(ge=0, le=_MAX_INTEGER)]
-
-
+_OPEN = OpenToAll()
 _READING_BODIES = ("application/json", "application/cbor", "application/cose", "application/x-ocmf")
 
 
 def create_app(
-    oracle: Oracle, *, registry: CollectorRegistry | None = None, body_timeout_s: float = BODY_TIMEOUT_S
+    oracle: Oracle,
+    *,
+    registry: CollectorRegistry | None = None,
+    body_timeout_s: float = BODY_TIMEOUT_S,
+    rights: Rights = _OPEN,
+    has_portal: bool = False,
 ) -> FastAPI:
-    """The HTTP interface of `oracle`. /metrics shows `registry`, with the durations of requests beside what it has."""
+    """The HTTP interface of `oracle`. /metrics shows `registry`, with the durations of requests beside what it has.
+
+    With a portal beside it, readings and proofs are for the portal to answer (`install_portal`).
+    """
     app = FastAPI(title="Gridwitness oracle", version="1", docs_url="/docs", redoc_url=None)
     registry = registry or CollectorRegistry()
-    post_readings = _intake(oracle, body_timeout_s)
+    documents = Documents(app)
+    post_readings = _intake(oracle, rights, body_timeout_s)
     app.include_router(health_routes(oracle))
     app.include_router(metrics_routes(registry))
-    app.include_router(_reading_routes(oracle, post_readings))
-    app.include_router(_proof_routes(oracle))
-    app.include_router(_committee_routes(oracle, body_timeout_s))
+    app.include_router(_intake_routes(post_readings, documents))
+    if not has_portal:
+        app.include_router(_reading_routes(oracle, rights))
+        app.include_router(_proof_routes(oracle, rights))
+    app.include_router(_committee_routes(oracle, rights, body_timeout_s))
     install_problem_handlers(app)
     install_request_context(app, registry, {("POST", "/v1/readings"): post_readings})
     return app
@@ -60,22 +72,31 @@ def _found(body: bytes | None, what: str) -> Response:
     return Response(body, media_type="application/json")
 
 
-def _intake(oracle: Oracle, body_timeout_s: float) -> Endpoint:
+def _intake(oracle: Oracle, rights: Rights, body_timeout_s: float) -> Endpoint:
     async def post_readings(request: Request) -> Response:
         """Post one signed reading, an array of at most 1,000, or a signed document of readings. Answers once all
         accepted ones are durable, with a verdict for each in order; a reading that was sent before is a duplicate,
         which is as good as accepted.
         """
+        await rights.may_post(request)
         body = await read_body(request, timeout_s=body_timeout_s)
         return _json({"results": await oracle.ingest(body, content_type(request))})
 
     return post_readings
 
 
-def _reading_routes(oracle: Oracle, post_readings: Endpoint) -> APIRouter:
+def _intake_routes(post_readings: Endpoint, documents: Documents) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["readings"])
     body = {"required": True, "content": {media_type: {} for media_type in _READING_BODIES}}
-    routes.post("/readings", openapi_extra={"requestBody": body})(post_readings)
+    responses = documents.answers(Verdicts, 403, 408, 413, 415, 507, has_tag=False)["responses"]
+    routes.post("/readings", openapi_extra={"requestBody": body}, responses=responses, operation_id="post_readings")(
+        post_readings
+    )
+    return routes
+
+
+def _reading_routes(oracle: Oracle, rights: Rights) -> APIRouter:
+    routes = APIRouter(prefix="/v1", tags=["readings"], dependencies=[Depends(rights.may_read)])
 
     @routes.get("/readings")
     async def get_readings(
@@ -95,13 +116,8 @@ def _reading_routes(oracle: Oracle, post_readings: Endpoint) -> APIRouter:
     return routes
 
 
-def _proof_routes(oracle: Oracle) -> APIRouter:
-    routes = APIRouter(prefix="/v1", tags=["proofs"])
-
-    @routes.get("/batches/{stream}/{seq}")
-    async def batch(stream: str, seq: _PathInteger) -> Response:
-        """An attested batch: what stands on chain, the keys of its content, and the signed readings."""
-        return _found(await oracle.batch(bytes32("stream", stream), seq), f"batch {seq} of stream {stream}")
+def _proof_routes(oracle: Oracle, rights: Rights) -> APIRouter:
+    routes = APIRouter(prefix="/v1", tags=["proofs"], dependencies=[Depends(rights.may_read)])
 
     @routes.get("/proofs/readings")
     async def reading_at(device: str, time: _QueryInteger, metric: str = NET_ENERGY_METRIC) -> Response:
@@ -121,9 +137,12 @@ def _proof_routes(oracle: Oracle) -> APIRouter:
     return routes
 
 
-def _committee_routes(oracle: Oracle, body_timeout_s: float) -> APIRouter:
-    """Open to all: a signature is worth nothing but for exactly the batch it covers, and that is the committee's."""
+def _committee_routes(oracle: Oracle, rights: Rights, body_timeout_s: float) -> APIRouter:
+    """Asking for a signature is open to all: it is worth nothing but for exactly the batch it covers, and that is the
+    committee's. What was voted for and attested holds signed readings.
+    """
     routes = APIRouter(prefix="/v1/committee", tags=["committee"])
+    problems = problem_responses(400, 401, 403, 404, 422)
 
     @routes.post("/sign")
     async def sign(request: Request) -> Response:
@@ -133,9 +152,14 @@ def _committee_routes(oracle: Oracle, body_timeout_s: float) -> APIRouter:
         status = HTTPStatus.OK if reply.signed else HTTPStatus.CONFLICT
         return Response(reply.body, status_code=int(status), media_type="application/json")
 
-    @routes.get("/votes/{stream}/{seq}")
+    @routes.get("/votes/{stream}/{seq}", dependencies=[Depends(rights.may_cosign)], responses=problems)
     async def votes(stream: str, seq: _PathInteger) -> Response:
         """The content this oracle last voted for, so that a proposer can take it over."""
         return _found(await oracle.voted_content(bytes32("stream", stream), seq), f"a vote for batch {seq}")
+
+    @routes.get("/batches/{stream}/{seq}", dependencies=[Depends(rights.may_cosign)], responses=problems)
+    async def attested(stream: str, seq: _PathInteger) -> Response:
+        """An attested batch: what stands on chain, the keys of its content, and the signed readings."""
+        return _found(await oracle.batch(bytes32("stream", stream), seq), f"batch {seq} of stream {stream}")
 
     return routes

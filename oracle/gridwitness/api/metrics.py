@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -13,7 +14,7 @@ def metrics_routes(registry: CollectorRegistry) -> APIRouter:
     """/metrics of a registry, in Prometheus' text format."""
     routes = APIRouter(tags=["health"])
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """What Prometheus scrapes."""
         # Collectors ask the log, which blocks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from gridwitness.errors import (
     ChainError,
@@ -37,14 +39,20 @@ _STATUS: tuple[tuple[type[GridwitnessError], HTTPStatus], ...] = (
 )
 
 
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+
 class ProblemError(Exception):
     """A problem that a route found by itself; `is_last` if what else the client sends is not to be read."""
 
-    def __init__(self, status: HTTPStatus, detail: str, *, is_last: bool = False) -> None:
+    def __init__(
+        self, status: HTTPStatus, detail: str, *, is_last: bool = False, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.is_last = is_last
+        self.headers = headers or {}
 
 
 def problem(status: HTTPStatus, detail: str, **members: object) -> Response:
@@ -53,13 +61,18 @@ def problem(status: HTTPStatus, detail: str, **members: object) -> Response:
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if request_id is not None:
         body["instance"] = "urn:request:" + quote(request_id, safe="")
-    return Response(msgspec.json.encode(body), status_code=int(status), media_type="application/problem+json")
+    # Caches may keep a 404 by themselves, and what one may not see another may.
+    headers = {"cache-control": "no-store"}
+    return Response(
+        msgspec.json.encode(body), status_code=int(status), media_type="application/problem+json", headers=headers
+    )
 
 
 def problem_of(error: GridwitnessError | ProblemError) -> Response:
     """The answer to an error that is no fault of ours."""
     if isinstance(error, ProblemError):
         response = problem(error.status, error.detail)
+        response.headers.update(error.headers)
         if error.is_last:
             response.headers["connection"] = "close"
         return response
@@ -80,9 +93,13 @@ def install_problem_handlers(app: FastAPI) -> None:
         assert isinstance(error, GridwitnessError | ProblemError)
         return problem_of(error)
 
-    async def http(_: Request, error: Exception) -> Response:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem(HTTPStatus(error.status_code), str(error.detail))
+        response = problem(HTTPStatus(error.status_code), str(error.detail))
+        response.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["allow"] = ", ".join(_methods_of(request))
+        return response
 
     async def validation(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -94,3 +111,14 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, own)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, validation)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Methods that this path has: routes of one path may be several, and each knows its own alone."""
+    scope = dict(request.scope)
+    found = []
+    for method in _METHODS:
+        scope["method"] = method
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            found.append(method)
+    return found

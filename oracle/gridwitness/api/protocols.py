@@ -21,6 +21,12 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     message: str = ""
 
 
+class Verdicts(msgspec.Struct, frozen=True, gc=False):
+    """What became of each reading posted, in order."""
+
+    results: list[Verdict]
+
+
 @dataclass(frozen=True, slots=True)
 class CommitteeReply:
     """Answer to a peer: signed, or refused with the problem named in the body."""

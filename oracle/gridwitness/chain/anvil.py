@@ -41,8 +41,13 @@ class Anvil:
         genesis_time: int | None = None,
         state_file: Path | None = None,
         log_file: Path | None = None,
+        fork_url: str | None = None,
     ) -> None:
-        """`port` 0 takes a free one; `genesis_time` is unix seconds; `state_file` is read at start, written at stop."""
+        """`port` 0 takes a free one; `genesis_time` is unix seconds; `state_file` is read at start, written at stop.
+
+        `fork_url` is of a node of the same chain: this one goes on from that one's newest block, and that one sees
+        nothing of it.
+        """
         self.port = port
         self.chain_id = chain_id
         self._arguments = ["--accounts", str(accounts)]
@@ -50,6 +55,9 @@ class Anvil:
             self._arguments += ["--timestamp", str(genesis_time)]
         if state_file is not None:
             self._arguments += ["--state", str(state_file)]
+        if fork_url is not None:
+            # Its cache on disk goes by chain id and block, and chains started anew have the same ones.
+            self._arguments += ["--fork-url", fork_url, "--no-storage-caching"]
         self._log_file = log_file
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
 from web3.contract import Contract
@@ -101,12 +102,16 @@ class Chain:
         except Web3Exception as error:
             raise ChainError(f"{function.fn_name}: {error}") from error
 
-    def call_many(self, functions: Sequence[ContractFunction]) -> list[Json]:
-        """Values of many views, asked in few exchanges; structs are tuples. Raises the first error."""
+    def call_many(self, functions: Sequence[ContractFunction], *, block_hash: bytes | None = None) -> list[Json]:
+        """Values of many views, asked in few exchanges; structs are tuples. Raises the first error.
+
+        At the newest block, or at the one of a hash (EIP-1898), so that all are of one state.
+        """
+        block = "latest" if block_hash is None else {"blockHash": "0x" + block_hash.hex()}
         values: list[Json] = []
         for start in range(0, len(functions), _SEND_CHUNK):
             batch = functions[start : start + _SEND_CHUNK]
-            requests = [("eth_call", ({"to": f.address, "data": "0x" + calldata(f).hex()}, "latest")) for f in batch]
+            requests = [("eth_call", ({"to": f.address, "data": "0x" + calldata(f).hex()}, block)) for f in batch]
             answers = _raise_first(self.node.rpc_batch(requests))
             values += (_decode_output(f, bytes.fromhex(raw[2:])) for f, raw in zip(batch, answers, strict=True))
         return values
@@ -228,7 +233,10 @@ def _call(sender: str, function: ContractFunction) -> dict[str, str]:
 
 def _decode_output(function: ContractFunction, data: bytes) -> Json:
     outputs: Any = function.abi["outputs"]
-    values = decode([canonical_type(output) for output in outputs], data)
+    try:
+        values = decode([canonical_type(output) for output in outputs], data)
+    except (DecodingError, ValueError) as error:  # no contract there, or another
+        raise ChainError(f"{function.address} does not answer {function.fn_name} as its ABI has it") from error
     return values[0] if len(values) == 1 else values
 
 

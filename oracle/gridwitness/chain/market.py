@@ -201,6 +201,11 @@ class Market:
         bids_wh, offers_wh = self._chain.call(self._contract.functions.book(zone, slot))
         return tuple(bids_wh), tuple(offers_wh)
 
+    def books(self, zone: int, slots: Sequence[int]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """{book} for many slots."""
+        answers = self._chain.call_many([self._contract.functions.book(zone, slot) for slot in slots])
+        return [(tuple(bids_wh), tuple(offers_wh)) for bids_wh, offers_wh in answers]
+
     def made_runs(self) -> list[MadeRun]:
         """All runs so far, in chain order."""
         return [MadeRun(_run(event), Settlement(*event.args["settlement"])) for event in self._events("RunMade")]

@@ -15,6 +15,7 @@ _ERROR_EXIT_CODE = 2
 _COMMANDS = {
     "demo": "demo",
     "run": "run",
+    "serve": "serve",
     "worker": "worker",
     "replay": "replay",
     "prove": "proof",
@@ -24,6 +25,8 @@ _COMMANDS = {
     "outbox": "outbox",
     "agent": "agent",
     "relay": "relay",
+    "asset": "asset",
+    "apikey": "apikey",
     "deadletter": "deadletter",
     "log": "log",
     "compare": "compare",
@@ -38,11 +41,13 @@ def _options(
 
     \b
     Start here:  gridwitness demo            a day of a community, on a chain of its own
+                 gridwitness serve           its web page again, when it has ended
                  gridwitness run --help      operate an oracle; `worker` verifies for a large one
                  gridwitness prove --help    get the proof of a reading; `verify` checks it
                  gridwitness agent --help    make a day's orders from a meter's history
                  gridwitness bench --help    measure the scoring on your own data
                  gridwitness relay --help    submit signed schedules for others, many at once
+                 gridwitness asset --help    make an asset in shares, pay its holders, make their statements
     """
 
 

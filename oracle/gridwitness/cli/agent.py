@@ -16,7 +16,6 @@ from gridwitness.chain.keystore import load_account
 from gridwitness.chain.manifest import Manifest
 from gridwitness.cli.proof import parse_device_id
 from gridwitness.cli.trading import (
-    HistoryDaysOption,
     ManifestOption,
     RpcOption,
     RulesOption,
@@ -39,6 +38,9 @@ History = Annotated[Path, typer.Option(help="CSV or Parquet, or a folder: slot_s
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Delivery day (UTC)")]
 Device = Annotated[str, typer.Option(help="The device's id: 0x and 64 hex digits")]
 Owner = Annotated[str, typer.Option(help="Account that pays and is paid: the device's owner")]
+AllHistoryOption = Annotated[
+    int | None, typer.Option("--history-days", min=1, help="Days to learn from; else a year if it is there, or three")
+]
 Meter = Annotated[str | None, typer.Option(help="Meter of the history, if it has several")]
 Version = Annotated[int, typer.Option(min=1, max=(1 << 32) - 1, help="A higher one replaces the last")]
 StrategyOption = Annotated[Strategy, typer.Option(help="What to do with the forecast")]
@@ -63,7 +65,7 @@ def agent(
     rules: RulesOption = None,
     manifest: ManifestOption = None,
     rpc: RpcOption = None,
-    history_days: HistoryDaysOption = 3,
+    history_days: AllHistoryOption = None,
     battery: BatteryFile = None,
     prices: Prices = None,
     key: Key = None,
@@ -73,6 +75,7 @@ def agent(
 ) -> None:
     """Turn a meter's history into a schedule: one order for each quarter hour of a day.
 
+    The forecast is the day-ahead model's with 112 days of history or more, and else made from the last three days.
     truthful trades the median forecast at the grid's prices. hedged limits each order to what it is worth, given how
     sure the forecast is. battery plans a battery first, and then hedges. The file is unsigned unless --key is given:
     the owner's, a delegate's, or the device's own. It is good until the gate of the last slot ordered in closes.

@@ -198,15 +198,12 @@ def faults(
     Example: gridwitness bench faults --community data/simbench-rural1 --seed 1 --out out/faults
     """
     from gridwitness.service.bench.faults import bench_faults
-    from gridwitness.service.bench.faults_report import summary_of, write_cases, write_picture
+    from gridwitness.service.bench.faults_report import summary_of, write_report
 
     result = bench_faults(community, seed, scenes, own_life, told=lambda line: typer.echo(line, err=True))
     summary = summary_of(result, seed, matters_wh)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_cases(out / "faults.csv", result.cases)
-        write_picture(out / "faults.png", result, matters_wh)
-        (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        write_report(out, result, summary, matters_wh)
     if as_json:
         typer.echo(json.dumps(summary))
         return

@@ -7,13 +7,22 @@ import signal
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import available_timezones
 
 import typer
 from rich.console import Console
 
+from gridwitness.errors import ConfigError
+
 # A held schedule takes the place of those of its device that come 16 days later.
 MAX_DAYS = 16
 COMMUNITY = Path(__file__).resolve().parents[3] / "data" / "simbench-rural1"
+
+
+def _known_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ConfigError(f"{name!r} is no IANA time zone", hint="such as Europe/Berlin")
+    return name
 
 
 def demo(
@@ -25,6 +34,9 @@ def demo(
     start: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day to trade (UTC); else the sunniest stretch")
     ] = None,
+    time_zone: Annotated[
+        str, typer.Option(help="IANA time zone of the community, for the web page", callback=_known_time_zone)
+    ] = "Europe/Berlin",
     out: Annotated[Path, typer.Option(help="Folder for the report, the tables and all state")] = Path("out/demo"),
     port: Annotated[
         int | None,
@@ -36,7 +48,8 @@ def demo(
 
     Starts anvil in the data's own time, deploys the contracts, registers every meter, lets agents trade the next
     day, and has each meter sign its readings for three oracles, who score, co-sign and attest them. Slots are
-    cleared and settled on what was proven. Two meters misbehave; nobody is told which.
+    cleared and settled on what was proven. Twelve holders own a home's plant in shares: they trade them, and are
+    paid what it earned. Two meters misbehave; nobody is told which.
 
     Example: gridwitness demo --days 2 --seed 7
     Example: gridwitness demo --community my-street/ --keep
@@ -48,13 +61,15 @@ def demo(
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console()
     with make_progress() as progress:
-        run = Demo(DemoOptions(community, out, days, seed, start.date() if start else None, port), progress)
+        run = Demo(DemoOptions(community, out, days, seed, start.date() if start else None, port, time_zone), progress)
         with run.world() as world:
             result = run.play(world)
             progress.stop()
             print_summary(result, console)
             console.print(f"report: {out / 'report.html'}")
-            if keep:
+            if not keep:
+                console.print(f"web page: gridwitness serve --data {out}", soft_wrap=True)
+            else:
                 _keep(console, world.ports.rpc_url, world.ports.oracle_urls[0], world.manifest_path, out)
 
 
@@ -64,6 +79,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _keep(console: Console, rpc_url: str, oracle_url: str, manifest: Path, out: Path) -> None:
+    console.print(f"web page: {oracle_url}/", soft_wrap=True)
     console.print(f"chain at {rpc_url}, first oracle at {oracle_url}; try, in another terminal:")
     console.print(f"  gridwitness verify {out / 'proof.json'} --rpc {rpc_url} --manifest {manifest}", soft_wrap=True)
     console.print(f"  gridwitness status --url {oracle_url}", soft_wrap=True)

@@ -26,6 +26,9 @@ def prove(
     metric: Annotated[str, typer.Option(help="What was measured; the default is net energy")] = NET_ENERGY_METRIC,
     profile: Annotated[bool, typer.Option("--profile", help="Prove the device's whole UTC day instead")] = False,
     out: Annotated[Path, typer.Option(help="File to write")] = Path("proof.json"),
+    key_file: Annotated[
+        Path | None, typer.Option(help="File with an API key of the scope read, where data is not open to all")
+    ] = None,
 ) -> None:
     """Get the proof that a reading was attested.
 
@@ -36,10 +39,11 @@ def prove(
     Example: gridwitness prove --url http://127.0.0.1:8101 --device 0x… --time 2016-07-20T12:00Z
     """
     device_id, instant = parse_device_id(device), _unix_time(time)
+    key = read_key(key_file) if key_file is not None else ""
     if profile:
-        file = request_profile_proof(url, device_id, instant)
+        file = request_profile_proof(url, device_id, instant, key=key)
     else:
-        file = request_reading_proof(url, device_id, instant, metric)
+        file = request_reading_proof(url, device_id, instant, metric, key=key)
     for _ in check_offline(file):  # an oracle is not trusted to hand out what holds
         pass
     file.save(out)
@@ -89,6 +93,14 @@ def _describe(file: ProofFile, console: Console) -> None:
     console.print(Text(f"{file.kind}: {', '.join(words)}"), soft_wrap=True)
     if file.explanation:
         console.print(Text(f"  the oracles' words: {file.explanation}"), soft_wrap=True)
+
+
+def read_key(path: Path) -> str:
+    """The API key in a file. Raises InputError if it cannot be read."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise InputError(f"key file {path} cannot be read: {error}") from error
 
 
 def parse_device_id(text: str) -> bytes:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
+from fastapi import FastAPI
 
 from gridwitness.api import create_app
-from gridwitness.cli.serving import listening, serve
+from gridwitness.api.portal.access import Access
+from gridwitness.api.portal.limits import RequestLimits, RequestRates
+from gridwitness.api.rights import OpenToAll
+from gridwitness.cli.serving import Service, listening, serve
 from gridwitness.cli.settings import OracleSettings, load_settings
 from gridwitness.cli.structured_logs import log_json, secrets_of
 from gridwitness.service.node import OracleNode
+from gridwitness.service.sign_in import SiteKeys
+from gridwitness.store.api_keys import KEY_FILE_NAME, ApiKeyFile
 
 
 def run(
@@ -44,10 +52,10 @@ def run(
         address = "0x…"
         url = "http://127.0.0.1:8102"
 
-    Other settings: readings_stream, profiles_stream, clock ("system" or "chain"), poll_interval_s, grace_s,
-    max_wait_s, max_readings, profile_grace_s, takeover_s, batch_validity_s, peer_timeout_s, confirmations,
-    most_connections, body_timeout_s, and for MQTT mqtt_url, mqtt_topics, mqtt_group, mqtt_client_id, mqtt_user,
-    mqtt_password_file, mqtt_ca_file, mqtt_receive_maximum, mqtt_session_expiry_s; for verification by
+    Other settings: readings_stream, profiles_stream, open_data, site, peer_keys_file, clock ("system" or "chain"),
+    poll_interval_s, grace_s, max_wait_s, max_readings, profile_grace_s, takeover_s, batch_validity_s, peer_timeout_s,
+    confirmations, most_connections, body_timeout_s, and for MQTT mqtt_url, mqtt_topics, mqtt_group, mqtt_client_id,
+    mqtt_user, mqtt_password_file, mqtt_ca_file, mqtt_receive_maximum, mqtt_session_expiry_s; for verification by
     workers (see `gridwitness worker --help`) nats_url, nats_user, nats_password_file, nats_ca_file, partitions,
     nats_max_bytes, nats_answer_timeout_s, reverify_share; what is taken in at once and kept:
     verify_workers, max_waiting_readings, max_waiting_bytes, device_readings_per_s, device_burst, device_buckets,
@@ -63,14 +71,46 @@ def run(
 
 
 async def _serve(node: OracleNode, listener: socket.socket, settings: OracleSettings) -> None:
-    app = create_app(node, registry=node.registry, body_timeout_s=settings.body_timeout_s)
+    keys = ApiKeyFile(settings.data_dir / KEY_FILE_NAME)
+    limits = RequestLimits(RequestRates())
+    site_keys = SiteKeys(keys)
+    rights = Access(site_keys, limits, is_open_data=settings.open_data, is_secure_cookie=False)
+    app = create_app(
+        node,
+        registry=node.registry,
+        body_timeout_s=settings.body_timeout_s,
+        rights=OpenToAll() if settings.open_data else rights,
+        has_portal=settings.site is not None,
+    )
     try:
-        await serve(
-            app,
-            node,
-            listener,
-            most_connections=settings.most_connections,
-            body_timeout_s=settings.body_timeout_s,
-        )
+        with _site_beside(node, app, site_keys, settings) as service:
+            await serve(
+                app,
+                service,
+                listener,
+                most_connections=settings.most_connections,
+                body_timeout_s=settings.body_timeout_s,
+            )
     finally:
         await node.close()
+        keys.close()
+
+
+@contextmanager
+def _site_beside(node: OracleNode, app: FastAPI, keys: SiteKeys, settings: OracleSettings) -> Iterator[Service]:
+    """The oracle, with its site's page and API on the same application if the settings name a site."""
+    if settings.site is None:
+        yield node
+        return
+    # Imported here: an oracle without a page needs nothing of markets and bills.
+    from gridwitness.api.portal.app import install_portal
+    from gridwitness.cli.site_service import SiteService, load_site, open_portal
+
+    site = load_site(settings)
+    portal = open_portal(settings, site, settings.open_chain(), node.not_ready)
+    try:
+        is_secure = site.public_url.startswith("https:")
+        install_portal(app, portal, keys, is_secure_cookie=is_secure, public_url=site.public_url, rates=site.rates)
+        yield SiteService(portal, site.refresh_s, node)
+    finally:
+        portal.close()

@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from gridwitness.cli.chain_settings import Address, ChainSettings
 from gridwitness.cli.toml_settings import Listen, NatsUrl, host_and_port
+from gridwitness.errors import ConfigError
 from gridwitness.service.batching import BatchRules
 from gridwitness.service.ingest import IngestLimits
 from gridwitness.service.node import NodeConfig
@@ -43,6 +44,9 @@ class OracleSettings(ChainSettings):
     profiles_stream: str = "profiles"
     listen: Listen = "127.0.0.1:8101"
     peers: tuple[Peer, ...] = ()
+    peer_keys_file: Path | None = None
+    open_data: bool = False
+    site: Path | None = None
     poll_interval_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
     grace_s: Annotated[int, Field(ge=0)] = 300
     max_wait_s: Annotated[int, Field(ge=1)] = 900
@@ -94,6 +98,7 @@ class OracleSettings(ChainSettings):
             readings_stream=self.readings_stream,
             profiles_stream=self.profiles_stream,
             peers={peer.address: peer.url for peer in self.peers},
+            peer_keys=self._peer_keys(),
             clock=self.clock,
             poll_interval_s=self.poll_interval_s,
             takeover_s=self.takeover_s,
@@ -113,6 +118,23 @@ class OracleSettings(ChainSettings):
                 DeviceRate(self.device_readings_per_s, self.device_burst, self.device_buckets),
             ),
         )
+
+    def _peer_keys(self) -> dict[str, str]:
+        """API keys that other members made for this oracle, from lines of address and key. Raises ConfigError."""
+        if self.peer_keys_file is None:
+            return {}
+        try:
+            lines = self.peer_keys_file.read_text(encoding="utf-8").split("\n")
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"peer_keys_file {self.peer_keys_file} cannot be read: {error}") from error
+        entries = [line.split() for line in lines if line.strip()]
+        known = {peer.address for peer in self.peers}
+        for number, entry in enumerate(entries, 1):
+            if len(entry) != 2 or entry[0] not in known:  # a key is never shown
+                raise ConfigError(
+                    f"peer_keys_file {self.peer_keys_file}: entry {number} is not a peer's address and a key"
+                )
+        return dict(entries)
 
     @property
     def nats_config(self) -> NatsConfig:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
+from gridwitness.domain.assets import Ask
 from gridwitness.domain.batches import Batch
 from gridwitness.domain.devices import Registration, Rotation
 from gridwitness.domain.market import Schedule
@@ -38,6 +39,11 @@ _BATCH_TYPE = keccak(
 _SCHEDULE_TYPE = keccak(
     b"Schedule(bytes32 deviceId,address account,uint24 zone,uint24 day,uint32 version,uint40 deadline,"
     b"uint32 imbalanceLimitWh,uint256[12] orders)"
+)
+
+_ASK_TYPE = keccak(
+    b"Ask(address shares,address seller,address buyer,address cash,uint64 amount,uint64 pricePerShare,"
+    b"uint64 number,uint40 expiresAt)"
 )
 
 
@@ -223,3 +229,20 @@ def schedule_struct_hash(schedule: Schedule) -> bytes:
 def schedule_digest(domain: Domain, schedule: Schedule) -> bytes:
     """Digest a device, its owner or a delegate signs for a schedule."""
     return domain.digest(schedule_struct_hash(schedule))
+
+
+def share_market_domain(chain_id: int, market: str) -> Domain:
+    """Domain of ShareMarket at address `market`."""
+    return _domain("Gridwitness ShareMarket", chain_id, market)
+
+
+def ask_preimage(domain: Domain, ask: Ask) -> bytes:
+    """What is hashed to the digest that a seller signs for an ask: for signers that hash what they are given."""
+    addresses = b"".join(_address(one) for one in (ask.shares, ask.seller, ask.buyer, ask.cash))
+    numbers = b"".join(_uint(one) for one in (ask.amount, ask.price_per_share, ask.number, ask.expires_at))
+    return domain.preimage(keccak(_ASK_TYPE + addresses + numbers))
+
+
+def ask_digest(domain: Domain, ask: Ask) -> bytes:
+    """Digest a seller signs for an ask."""
+    return keccak(ask_preimage(domain, ask))

@@ -49,7 +49,7 @@ def decode_state(data: bytes, model_hash: bytes) -> State:
         if state["model"] != model_hash.hex():
             raise OtherModelError(
                 f"checkpoint was made by model {state['model'][:24]}; this scorer is {model_hash.hex()[:24]}",
-                hint="use the parameters the checkpoint was made with, or score again from the log",
+                hint="use the parameters the checkpoint was made with, or learn anew from readings",
             )
         series = {(bytes.fromhex(device), metric): _series_of(row) for device, metric, row in state["series"]}
         zones = {number: _zone_of(row) for number, row in state["zones"]}

@@ -19,7 +19,8 @@ from gridwitness.encoding.eip712 import market_domain, schedule_digest
 from gridwitness.errors import ConfigError, GridwitnessError, InputError
 from gridwitness.market.agents import Strategy, imbalance_limit_wh, make_orders
 from gridwitness.market.battery import Battery, BatteryPlan, market_prices, plan_battery, tariff_prices
-from gridwitness.market.forecast import Forecast, forecast_day, whole_days
+from gridwitness.market.forecast import Forecast, whole_days
+from gridwitness.service.net_forecast import LEAST_DAYS, MOST_DAYS, forecast_net_day
 from gridwitness.service.relay.messages import encode_row, to_message, to_row
 from gridwitness.sources.community import load_community
 from gridwitness.sources.community_data import date_of, time_text
@@ -27,6 +28,7 @@ from gridwitness.sources.prices import load_expected_prices
 
 FORMAT = "gridwitness schedule 2"
 _TIMEOUT_S = 30.0
+_FEW_DAYS = 3
 
 
 class _Problem(msgspec.Struct):
@@ -66,8 +68,10 @@ class Seal:
     signature: bytes
 
 
-def forecast_meter(history: Path, meter: str | None, day: int, history_days: int) -> Forecast:
-    """Forecast a day from the days before it. Raises CommunityError or InputError if the history does not allow it."""
+def forecast_meter(history: Path, meter: str | None, day: int, history_days: int | None) -> Forecast:
+    """Forecast a day from the `history_days` before it; with None from a year and more if there are LEAST_DAYS, or else
+    from the last three. Raises CommunityError or InputError if the history does not allow it.
+    """
     community = load_community(history)
     if meter is None:
         if len(community.meters) > 1:
@@ -75,7 +79,10 @@ def forecast_meter(history: Path, meter: str | None, day: int, history_days: int
                 f"{history} has {len(community.meters)} meters", hint=f"--meter is one of {', '.join(community.meters)}"
             )
         meter = community.meters[0]
-    return forecast_day(whole_days(community.history_wh(meter, day, history_days)))
+    known_wh = whole_days(community.history_wh(meter, day, history_days or MOST_DAYS))
+    if history_days is None and len(known_wh) < LEAST_DAYS:
+        known_wh = known_wh[-_FEW_DAYS:]
+    return forecast_net_day(known_wh, day)
 
 
 def plan_day(

@@ -67,7 +67,10 @@ class ChainTime:
 
 
 class ChainClock:
-    """The timestamp of the chain's newest block; whoever reads a head anyway may tell it with `observe`."""
+    """The timestamp of the chain's newest block; whoever reads a head anyway may tell it with `observe`.
+
+    It does not go back with a reorganisation, or to a node that is behind: what was over then is over.
+    """
 
     def __init__(self, head_time: Callable[[], int]) -> None:
         """`head_time` asks the node; it may block and may raise ChainError."""
@@ -75,14 +78,14 @@ class ChainClock:
         self._now = head_time()
 
     def now(self) -> int:
-        """The newest block's timestamp as last read."""
+        """The newest timestamp that was read."""
         return self._now
 
     def observe(self, head_time: int) -> None:
         """Take the timestamp of a head just read."""
-        self._now = head_time
+        self._now = max(self._now, head_time)
 
     async def refresh(self) -> int:
         """Read the newest block's timestamp. Raises ChainError."""
-        self._now = await asyncio.to_thread(self._head_time)
+        self.observe(await asyncio.to_thread(self._head_time))
         return self._now

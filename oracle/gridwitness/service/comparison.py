@@ -12,8 +12,8 @@ from gridwitness.errors import ConfigError, InputError
 from gridwitness.market.agents import Strategy, imbalance_limit_wh, make_orders
 from gridwitness.market.bills import grid_only_bill
 from gridwitness.market.comparison import Comparison, HomeAccount, Mechanism, compare, share_bps
-from gridwitness.market.forecast import forecast_day
 from gridwitness.service.comparison_chart import write_chart
+from gridwitness.service.net_forecast import forecast_net_day
 from gridwitness.sources.community_data import ChosenDays, Community
 
 # One row per home and mechanism. Bills are positive when the home pays.
@@ -64,7 +64,7 @@ def _trading_days(
         past = slice(day - len(days.history), day)
         schedules = []
         for device, green, known_wh in homes:
-            forecast = forecast_day(known_wh[past])
+            forecast = forecast_net_day(known_wh[past], span[day])
             orders = make_orders(forecast, params, strategy, green=green)
             schedules.append(Schedule(device, "", 1, span[day], 1, 0, imbalance_limit_wh(forecast), orders))
         yield schedules, {device: known_wh[day].tolist() for device, _, known_wh in homes}

@@ -60,7 +60,8 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """Everything an oracle needs to know. `peers` maps checksummed addresses to URLs, itself left out or not.
+    """Everything an oracle needs to know. `peers` maps checksummed addresses to URLs, itself left out or not, and
+    `peer_keys` some of them to the API keys they want.
 
     Durations in seconds: of real time, but for the `rules`, which go by the oracle's clock ("system" or "chain"), and
     `batch_validity_s`, which goes by the chain's.
@@ -83,6 +84,7 @@ class NodeConfig:
     scale_out: ScaleOutConfig | None = None
     verify_workers: int = 0
     deadletters_kept: int = DEADLETTERS_KEPT
+    peer_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: IngestLimits = field(default_factory=IngestLimits)
     rules: BatchRules = field(default_factory=BatchRules)
 
@@ -120,7 +122,7 @@ class OracleNode:
             )
         self._mqtt = None if config.mqtt is None else MqttSource(config.mqtt, partial(self.ingest, source="mqtt"))
         others = {address: url for address, url in config.peers.items() if address != self.address}
-        self._peers = peers or Peers(others, config.peer_timeout_s)
+        self._peers = peers or Peers(others, config.peer_timeout_s, keys=config.peer_keys)
         self._outbox = None
         if not config.dry_run:
             self._outbox = Outbox(chain, key, config.data_dir / "outbox.sqlite", config.outbox)

@@ -31,9 +31,18 @@ class Behaviour:
 class Peers:
     """HTTP access to the members with an address and a URL in the settings."""
 
-    def __init__(self, urls: Mapping[str, str], timeout_s: float, client: httpx.AsyncClient | None = None) -> None:
-        """`urls` by checksummed address. A client may be given whose transport needs no network."""
+    def __init__(
+        self,
+        urls: Mapping[str, str],
+        timeout_s: float,
+        client: httpx.AsyncClient | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> None:
+        """`urls` by checksummed address, and the API keys of those who want one. A client may be given whose transport
+        needs no network.
+        """
         self.urls = dict(urls)
+        self._keys = dict(keys or {})
         self.behaviour = {address: Behaviour() for address in urls}
         self._client = client or httpx.AsyncClient(timeout=timeout_s)
 
@@ -59,7 +68,7 @@ class Peers:
 
     async def attested_content(self, address: str, stream: str, seq: int) -> BatchContent | None:
         """Content of an attested batch; None if the member does not have it. Raises CommitteeError."""
-        return await self._content(address, f"/v1/batches/{stream}/{seq}")
+        return await self._content(address, f"/v1/committee/batches/{stream}/{seq}")
 
     def signed(self, address: str) -> None:
         """Note a good signature."""
@@ -101,6 +110,8 @@ class Peers:
 
     async def _exchange(self, address: str, method: str, path: str, body: bytes | None = None) -> httpx.Response:
         headers = {"content-type": "application/json"} if body is not None else {}
+        if address in self._keys:
+            headers["authorization"] = f"Bearer {self._keys[address]}"
         try:
             return await self._client.request(method, self.urls[address] + path, content=body, headers=headers)
         except httpx.HTTPError as error:

@@ -14,27 +14,30 @@ _TIMEOUT_S = 30
 
 
 def request_reading_proof(
-    url: str, device_id: bytes, time: int, metric: str, *, client: httpx.Client | None = None
+    url: str, device_id: bytes, time: int, metric: str, *, client: httpx.Client | None = None, key: str = ""
 ) -> ProofFile:
     """Proof of a device's reading at `time` (unix seconds, start of the interval) from the oracle at `url`.
 
-    Who asks for many gives a `client`, so that connections are kept.
+    Who asks for many gives a `client`, so that connections are kept. `key` is an API key, where one is needed.
 
     Raises ProofError if the oracle has no such reading attested, GridwitnessError if it does not answer.
     """
     query = {"device": _hex(device_id), "time": str(time), "metric": metric}
-    return _request(url, "/v1/proofs/readings", query, client)
+    return _request(url, "/v1/proofs/readings", query, client, key)
 
 
-def request_profile_proof(url: str, device_id: bytes, time: int, *, client: httpx.Client | None = None) -> ProofFile:
+def request_profile_proof(
+    url: str, device_id: bytes, time: int, *, client: httpx.Client | None = None, key: str = ""
+) -> ProofFile:
     """Proof of a device's profile of the UTC day that contains `time` (unix seconds); errors as above."""
-    return _request(url, f"/v1/proofs/profiles/{_hex(device_id)}/{time // SECONDS_PER_DAY}", {}, client)
+    return _request(url, f"/v1/proofs/profiles/{_hex(device_id)}/{time // SECONDS_PER_DAY}", {}, client, key)
 
 
-def _request(url: str, path: str, query: Mapping[str, str], client: httpx.Client | None) -> ProofFile:
+def _request(url: str, path: str, query: Mapping[str, str], client: httpx.Client | None, key: str) -> ProofFile:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
     get = client.get if client is not None else httpx.get
     try:
-        answer = get(url.rstrip("/") + path, params=dict(query), timeout=_TIMEOUT_S)
+        answer = get(url.rstrip("/") + path, params=dict(query), headers=headers, timeout=_TIMEOUT_S)
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise GridwitnessError(
             f"no oracle answers at {url} ({error})", hint="`gridwitness run` starts one; check --url"

@@ -81,6 +81,8 @@ class Proposer:
         self._seq = 0
         self._seen: tuple[OutboxState | None, str] = (None, "")
         self._due_since: float | None = None
+        self._is_back = True
+        self._stepped_at = float("-inf")
         self._was_bound = False
         self._attempt = 0
         self._not_before = 0.0
@@ -105,10 +107,24 @@ class Proposer:
 
     async def step(self, now: int) -> None:
         """Propose if something is due and it is this oracle's turn. Raises StoreError."""
-        if not self._follower.caught_up or time.monotonic() < self._not_before:
+        if not self._follower.caught_up:
+            return
+        was_away = time.monotonic() >= self._stepped_at + self._takeover_s
+        if was_away:
+            # The chain was away from all, or this oracle from the others: if all who waited meanwhile proposed at once,
+            # votes would split.
+            self._due_since, self._is_back = None, True
+        try:
+            await self._step(now, was_away)
+        finally:
+            self._stepped_at = time.monotonic()
+
+    async def _step(self, now: int, was_away: bool) -> None:
+        if time.monotonic() < self._not_before:
             return
         place = self._follower.place()
         if place.seq != self._seq:
+            self._is_back = was_away  # others may have begun what it has only now heard of
             self._seq, self._due_since, self._attempt, self.submission, self.problem = place.seq, None, 0, None, ""
         if self.submission is not None:
             return
@@ -130,7 +146,8 @@ class Proposer:
                     # As it was, not in a fresh window: votes split among proposals must run out to be agreed after all.
                     draft = Draft(keys, Window(bound.valid_from, bound.valid_until))
                 else:
-                    begun = await self._begun_by_peers(place) if rank > 0 or self.problem else None
+                    may_be_begun = rank > 0 or self._is_back or self.problem
+                    begun = await self._begun_by_peers(place) if may_be_begun else None
                     draft = begun or Draft(keys, self._signer.fresh_window())
                 if not self._signer.is_late(draft.window):
                     await self._propose(place, draft)
@@ -174,21 +191,37 @@ class Proposer:
     async def _begun_by_peers(self, place: Place) -> Draft | None:
         """The draft most peers are bound to by a vote, its readings taken into our log; None without any.
 
-        A proposer that comes after another finishes what that one began, or it would find everyone's vote spent.
+        A proposer that comes after another finishes what that one began, or it would find everyone's vote spent. What
+        does not have here the digest that the peer voted for is passed over: nobody honest will sign that.
         """
         stream = to_hex(self._follower.kind.stream_id)
         answers = await asyncio.gather(
             *(self._peers.voted_content(address, stream, place.seq) for address in self._peers.urls),
             return_exceptions=True,
         )
-        contents = [answer for answer in answers if isinstance(answer, BatchContent)]
-        if not contents:
-            return None
-        (digest, _), *_ = Counter(content.digest for content in contents).most_common(1)
-        chosen = next(content for content in contents if content.digest == digest)
-        await self._follower.take_over(chosen)
-        window = Window(chosen.valid_from, chosen.valid_until)
-        return Draft(chosen.keys, self._signer.fresh_window() if self._signer.objection(window) else window)
+        voted = {
+            address: answer
+            for address, answer in zip(self._peers.urls, answers, strict=True)
+            if isinstance(answer, BatchContent)
+        }
+        votes = Counter(content.digest for content in voted.values())
+        for address, content in sorted(voted.items(), key=lambda one: (-votes[one[1].digest], one[1].valid_from)):
+            try:
+                return await self._taken_over(address, content, place)
+            except (CommitteeError, InputError) as error:
+                _log.warning("vote_passed_over", member=address, error=error.message)
+        return None
+
+    async def _taken_over(self, address: str, content: BatchContent, place: Place) -> Draft:
+        """A peer's draft, its readings taken into our log. Raises CommitteeError or InputError if it is not right."""
+        await self._follower.take_over(content)
+        window = Window(content.valid_from, content.valid_until)
+        prepared = await asyncio.to_thread(self._follower.prepare, place, content.keys, {})
+        digest = to_hex(self._signer.propose(prepared, place, window).digest)
+        if digest != content.digest:
+            detail = f"batch {place.seq} is {digest} here, {content.digest[:80]} in its vote"
+            raise self._peers.failed(address, "wrong_digest", detail)
+        return Draft(content.keys, self._signer.fresh_window() if self._signer.objection(window) else window)
 
     def _enough(self, signatures: Mapping[str, bytes]) -> bool:
         return len(signatures) >= self._follower.committee.threshold

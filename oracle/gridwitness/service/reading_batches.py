@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import structlog
+
 from gridwitness.domain.batches import AttestedBatch, BatchMeta
 from gridwitness.domain.devices import Device, DeviceStatus
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Score, ScoredReading, SignedReading
@@ -30,6 +32,8 @@ from gridwitness.service.batching import (
 )
 from gridwitness.service.fleet import Fleet
 from gridwitness.store import BatchLog, ReadingLog, StoredBatch, StoredReading
+
+_log = structlog.get_logger()
 
 # What a scorer of another model sees before it goes on, so that it need not judge strangers: more than its history.
 LEARNING_S = 7 * SECONDS_PER_DAY
@@ -198,6 +202,7 @@ class ReadingBatches:
             learnt.append(stored)
             seq -= 1
         scorer = Scorer()
+        _log.info("learning_anew", batches=len(learnt), model=scorer.model_hash.hex()[:24])
         for stored in reversed(learnt):
             readings = self.readings_of(stored.keys)
             if readings is None:

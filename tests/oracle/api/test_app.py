@@ -181,10 +181,10 @@ async def test_get__readings__passes_times_on(client: httpx.AsyncClient, oracle:
         (f"/v1/readings?device={DEVICE}&limit=1001", 422, "query.limit '1001'"),
         (f"/v1/readings?device={DEVICE}&from=-1", 422, "query.from '-1'"),
         ("/v1/readings", 422, "query.device"),
-        (f"/v1/batches/{STREAM}/x", 422, "path.seq 'x'"),
-        (f"/v1/batches/{STREAM}/2", 404, f"batch 2 of stream {STREAM} is not here"),
+        (f"/v1/committee/batches/{STREAM}/x", 422, "path.seq 'x'"),
+        (f"/v1/committee/batches/{STREAM}/2", 404, f"batch 2 of stream {STREAM} is not here"),
         (f"/v1/committee/votes/{STREAM}/2", 404, "a vote for batch 2 is not here"),
-        ("/v1/batches/zz/2", 400, "stream 'zz' is not 32 bytes"),
+        ("/v1/committee/batches/zz/2", 400, "stream 'zz' is not 32 bytes"),
         ("/v1/nothing", 404, "Not Found"),
     ],
 )
@@ -219,7 +219,7 @@ async def test_get__large_integers__are_refused_before_the_store_sees_them(
 ) -> None:
     for path in (f"/v1/proofs/readings/{DEVICE}/{1 << 63}", f"/v1/proofs/profiles/{DEVICE}/{1 << 63}"):
         _detail(await client.get(path), 422)
-    _detail(await client.get(f"/v1/batches/{STREAM}/{1 << 63}"), 422)
+    _detail(await client.get(f"/v1/committee/batches/{STREAM}/{1 << 63}"), 422)
     _detail(await client.get(f"/v1/committee/votes/{STREAM}/{1 << 63}"), 422)
     assert oracle.asked == []
 

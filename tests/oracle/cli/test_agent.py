@@ -22,9 +22,12 @@ from gridwitness.errors import GridwitnessError, InputError
 from gridwitness.market.agents import Strategy, imbalance_limit_wh, make_orders
 from gridwitness.market.forecast import forecast_day
 from gridwitness.market.zone_rules import zone_params_of
+from gridwitness.service.net_forecast import LEAST_DAYS, forecast_net_day
 from gridwitness.service.relay.messages import ScheduleMessage, to_schedule
 from gridwitness.sources.community import load_community
+from gridwitness.sources.community_data import date_of
 from tests.oracle.market.orders import ZONE
+from tests.oracle.service.test_net_forecast import MONDAY, home_wh
 
 VILLAGE = Path(__file__).parents[3] / "data" / "simbench-rural1"
 DEVICE = bytes(31) + b"\x07"
@@ -110,6 +113,22 @@ def test_agent__history_and_rules__writes_the_orders_of_the_strategy(folder: Pat
     assert (content["date"], content["seal"]) == ("2016-08-13", None)
     assert done.output.count("offer") > 20
     assert "unsigned" in done.output
+
+
+@pytest.mark.parametrize(("option", "days"), [((), LEAST_DAYS), (("--history-days", "5"), 5)])
+def test_agent__long_history__is_forecast_by_the_model_unless_fewer_days_are_asked_for(
+    folder: Path, option: tuple[str, ...], days: int
+) -> None:
+    history_wh = home_wh(LEAST_DAYS, 1.5)
+    slots = pd.date_range("2026-01-05", periods=history_wh.size, freq="15min", tz="UTC")
+    net_wh = history_wh.ravel()
+    table = {"slot_start": slots, "meter": "a", "import_wh": net_wh.clip(min=0), "export_wh": (-net_wh).clip(min=0)}
+    pd.DataFrame(table).to_parquet(folder / "history.parquet")
+    day = MONDAY + LEAST_DAYS
+    done = run(folder, *option, history=str(folder / "history.parquet"), meter="a", day=date_of(day).isoformat())
+    assert done.exit_code == 0, done.output
+    expected = make_orders(forecast_net_day(history_wh[-days:], day), ZONE, Strategy.HEDGED)
+    assert schedule_of(folder)[0].orders == expected
 
 
 def test_agent__fee_premium_cap_and_minimum__shape_the_orders_of_a_green_kind(folder: Path) -> None:

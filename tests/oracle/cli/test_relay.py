@@ -73,7 +73,7 @@ def test_load__no_file__hints_at_the_example(tmp_path: Path) -> None:
 def test_load__settings_of_the_operator_manual__are_what_the_command_reads(tmp_path: Path) -> None:
     manual = (Path(__file__).parents[3] / "docs" / "operator-reference.md").read_text(encoding="utf-8")
     manual = manual.split("\n## Relay\n")[1]
-    (block,) = re.findall(r"^```toml relay.toml\n(.*?)^```", manual, flags=re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(r'^```toml title="relay.toml"\n(.*?)^```', manual, flags=re.MULTILINE | re.DOTALL)
     path = tmp_path / "relay.toml"
     path.write_text(block, encoding="utf-8")
     assert RelaySettings.load(path, "relay").confirmations == 2

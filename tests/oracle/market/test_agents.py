@@ -288,46 +288,54 @@ def traded_days(community: Community, strategy: Strategy) -> Iterator[tuple[int,
 
 
 @pytest.fixture(scope="module", params=FORECAST_ALONE, ids=lambda strategy: strategy.value)
-def village(request: pytest.FixtureRequest) -> Village:
+def traded_village(request: pytest.FixtureRequest) -> Village:
     community = load_community(DATA)
-    village = Village(request.param)
-    village.saved_by_week, village.saved_by_meter = [0] * len(community.blocks), dict.fromkeys(community.meters, 0)
+    traded_village = Village(request.param)
+    traded_village.saved_by_week, traded_village.saved_by_meter = (
+        [0] * len(community.blocks),
+        dict.fromkeys(community.meters, 0),
+    )
     for week, names, schedules in traded_days(community, request.param):
         day = schedules[0].day
         metered_wh = {
             device: community.days_wh(name, range(day, day + 1))[0].tolist() for device, name in names.items()
         }
         result = trade_day(schedules, metered_wh, LOCAL_ZONE, green=names.keys())
-        village.results.append((schedules, result))
-        village.traded_wh += result.traded_wh
+        traded_village.results.append((schedules, result))
+        traded_village.traded_wh += result.traded_wh
         for device, settlement in result.settlements.items():
             saved = grid_only_bill(metered_wh[device], LOCAL_ZONE) - market_bill(settlement, LOCAL_ZONE)
-            village.saved_by_week[week] += saved
-            village.saved_by_meter[names[device]] += saved
-    return village
+            traded_village.saved_by_week[week] += saved
+            traded_village.saved_by_meter[names[device]] += saved
+    return traded_village
 
 
-def test_village__each_week__saves_as_a_whole_though_buyers_pay_the_fee(village: Village) -> None:
-    print("saved per week, EUR:", [saved / 1e6 for saved in village.saved_by_week], "traded Wh:", village.traded_wh)
-    assert len(village.results) == 24
-    assert min(village.saved_by_week) > 0
+def test_village__each_week__saves_as_a_whole_though_buyers_pay_the_fee(traded_village: Village) -> None:
+    print(
+        "saved per week, EUR:",
+        [saved / 1e6 for saved in traded_village.saved_by_week],
+        "traded Wh:",
+        traded_village.traded_wh,
+    )
+    assert len(traded_village.results) == 24
+    assert min(traded_village.saved_by_week) > 0
 
 
-def test_village__worst_home__loses_little_and_less_if_it_hedges(village: Village) -> None:
-    worst = min(village.saved_by_meter, key=village.saved_by_meter.__getitem__)
-    print("worst:", worst, village.saved_by_meter[worst] / 1e6, "EUR")
-    assert village.saved_by_meter[worst] > -MOST_LOST[village.strategy]
+def test_village__worst_home__loses_little_and_less_if_it_hedges(traded_village: Village) -> None:
+    worst = min(traded_village.saved_by_meter, key=traded_village.saved_by_meter.__getitem__)
+    print("worst:", worst, traded_village.saved_by_meter[worst] / 1e6, "EUR")
+    assert traded_village.saved_by_meter[worst] > -MOST_LOST[traded_village.strategy]
 
 
-def test_village__days_of_its_homes__residual_on_one_of_a_hundred_at_most(village: Village) -> None:
-    settlements = [settlement for _, result in village.results for settlement in result.settlements.values()]
+def test_village__days_of_its_homes__residual_on_one_of_a_hundred_at_most(traded_village: Village) -> None:
+    settlements = [settlement for _, result in traded_village.results for settlement in result.settlements.values()]
     residual = [one for one in settlements if one.residual_short_wh or one.residual_long_wh]
     print(len(residual), "of", len(settlements), "days with a residual")
     assert len(residual) * 100 <= len(settlements)
 
 
-def test_village__every_slot__clears_as_brute_force_says(village: Village) -> None:
-    for schedules, result in village.results:
+def test_village__every_slot__clears_as_brute_force_says(traded_village: Village) -> None:
+    for schedules, result in traded_village.results:
         for index, clearing in enumerate(result.clearings):
             orders = in_book(
                 [row.orders[index] for row in schedules if row.orders[index].energy_wh], LOCAL_ZONE, green=True

@@ -15,7 +15,7 @@ HISTORY_DAYS = 3
 
 
 @pytest.fixture(scope="module")
-def village() -> Community:
+def bundled_village() -> Community:
     return load_community(DATA)
 
 
@@ -53,15 +53,15 @@ def test_quantile__level_beyond_scenarios__error_names_limits() -> None:
         forecast_day(np.zeros((1, 96), dtype=np.int64)).quantile_wh(0.99)
 
 
-def test_forecast__bundled_weeks__beats_yesterday_and_covers_its_band(village: Community) -> None:
+def test_forecast__bundled_weeks__beats_yesterday_and_covers_its_band(bundled_village: Community) -> None:
     levels = (0.1, 0.5, 0.9)
     errors, naive_errors, pinball, naive_pinball, covered = [], [], [], [], []
-    for block in village.blocks:
+    for block in bundled_village.blocks:
         for day in block.days[1:]:
             known = range(max(block.days.start, day - HISTORY_DAYS), day)
-            for meter in village.meters:
-                history_wh = village.days_wh(meter, known)
-                actual_wh = village.days_wh(meter, range(day, day + 1))[0]
+            for meter in bundled_village.meters:
+                history_wh = bundled_village.days_wh(meter, known)
+                actual_wh = bundled_village.days_wh(meter, range(day, day + 1))[0]
                 forecast = forecast_day(history_wh)
                 low, median, high = (forecast.quantile_wh(level) for level in levels)
                 errors.append(np.abs(actual_wh - median).mean())

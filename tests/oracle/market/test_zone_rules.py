@@ -16,7 +16,7 @@ from gridwitness.market.zone_rules import zone_params_of
 
 from .orders import ZONE
 
-LOCAL = Path(__file__).parents[3] / "deployments/params/local.yaml"
+COMMON = Path(__file__).parents[3] / "deployments/params/common.yaml"
 NEEDED = {
     "floorPricePerKwh": 66_000,
     "tickSizePerKwh": 2_000,
@@ -28,8 +28,8 @@ NEEDED = {
 
 
 def test_zone_params_of__zone_of_a_parameter_file__every_rule_is_taken() -> None:
-    rules = yaml.safe_load(LOCAL.read_text(encoding="utf-8"))["zones"][1]
-    params = zone_params_of(rules, "local.yaml")
+    rules = yaml.safe_load(COMMON.read_text(encoding="utf-8"))["zones"][1]
+    params = zone_params_of(rules, "common.yaml")
     taken = {re.sub("_(.)", lambda part: part[1].upper(), name): value for name, value in asdict(params).items()}
     assert taken == {**rules, "profileStream": bytes(32), "greenKinds": 0b1100}
 

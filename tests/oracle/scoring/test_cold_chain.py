@@ -48,15 +48,15 @@ def test_kinetic_mean__any_temperatures__is_the_published_formula_to_a_thousandt
 # What others publish with their numbers: an aggregate for PostgreSQL (github.com/zelti/mkt, README) and the worked
 # example of a calculator by USP <1079> (tooljolt.com/tools/warehouse-mkt-calculator). Both are given to 0.01 °C.
 @pytest.mark.parametrize(
-    ("hours_by_mc", "published_mc"),
+    ("hours_by_mc", "given_mc"),
     [
         ({2_000: 2, 5_000: 1, 8_000: 4}, 6_250),
         ({23_000: 200, 28_000: 20, 30_000: 8, 21_000: 300}, 22_360),
     ],
 )
-def test_kinetic_mean__published_example__is_its_result(hours_by_mc: dict[int, int], published_mc: int) -> None:
+def test_kinetic_mean__published_example__is_its_result(hours_by_mc: dict[int, int], given_mc: int) -> None:
     temperatures_mc = [one for one, hours in hours_by_mc.items() for _ in range(hours)]
-    assert abs(kinetic(temperatures_mc) - published_mc) <= 5
+    assert abs(kinetic(temperatures_mc) - given_mc) <= 5
 
 
 def test_kinetic_mean__constant_temperature__is_that_temperature() -> None:

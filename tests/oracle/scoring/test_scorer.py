@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +13,12 @@ import pytest
 
 import gridwitness.scoring
 from gridwitness.domain.readings import MAX_SCORE_BPS, Score
-from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import InputError
 from gridwitness.scoring import DEFAULT_PARAMS, FLAG_SCORE_BPS, Scorer, profile_score
 
-from .zone import HISTORY_DAYS, SLOTS_PER_DAY, RuralZone, energy_reading, frozen_from, reports_share
+from .hash_scores import golden_zone, scores_hash
+from .streaming.hash_scores import PLAIN_CPU
+from .zone import HISTORY_DAYS, SLOTS_PER_DAY, RuralZone, energy_reading
 
 TEST_DAY = HISTORY_DAYS * SLOTS_PER_DAY
 GOLDEN_SCORES = "36b7e1d3131330bb1f4a3518604b7377e0654f0d880929277f969982a0f4a855"
@@ -25,10 +28,7 @@ GOLDEN_MODEL = "30c76d8c69297905524910c57e1e1f14cad7c17fd382f1330eb17e83dca0dbb8
 
 @pytest.fixture(scope="module")
 def zone() -> RuralZone:
-    """A summer day with a thief and a frozen meter, so that all channels speak."""
-    zone = RuralZone("summer", 4, {"bus-01": reports_share(60)})
-    zone.faults["bus-13"] = frozen_from(56, zone.true_day("bus-13"))
-    return zone
+    return golden_zone()
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +37,23 @@ def scored(zone: RuralZone) -> tuple[list[Score], Scorer]:
     return [score for batch in zone.batches() for score in scorer.score(batch, zone.fleet)], scorer
 
 
-def scores_hash(scores: list[Score]) -> str:
-    rows = [[score.score_bps, score.channel, score.reason] for score in scores]
-    return keccak(json.dumps(rows, separators=(",", ":")).encode()).hex()
-
-
 def test_score__fixed_slice__gives_the_golden_hashes(scored: tuple[list[Score], Scorer]) -> None:
     scores, scorer = scored
     assert scores_hash(scores) == GOLDEN_SCORES
     assert scorer.state_hash.hex() == GOLDEN_STATE
+
+
+# INV-O7
+def test_score__cpu_without_vector_instructions__gives_the_golden_hashes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.oracle.scoring.hash_scores"],
+        cwd=Path(__file__).parents[3],
+        env=os.environ | PLAIN_CPU,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"{GOLDEN_SCORES} {GOLDEN_STATE}", done.stderr
 
 
 def test_model_hash__default_parameters__is_the_golden_hash() -> None:

@@ -25,6 +25,29 @@ FEEDER = "feeder"
 HISTORY_READINGS = 4_320
 SHARE_REASON = "reports about 60 % of what the feeder sees it use"
 STUCK_REASON = "stuck at {} Wh for {} slots"
+ASSET = {
+    "address": "0x" + "a5" * 20,
+    "name": "Roof of bus-14",
+    "meter": "bus-14",
+    "device_id": "0x" + "d1" * 32,
+    "shares": 10_000,
+    "holders": 3,
+    "holders_by_country": [
+        {"country": "Germany", "code": 276, "holders": 2, "shares": 7_000, "claimed": 8_641_972},
+        {"country": "France", "code": 250, "holders": 1, "shares": 3_000, "claimed": 3_703_702},
+    ],
+    "fills": [{"from": "Germany", "to": "France", "shares": 250, "eur": 1_250.0}],
+    "refused": [{"buyer_from": "the United States", "rule": "country", "value": 840}],
+    "days_paid": ["2016-07-20"],
+    "unpaid": "",
+    "sold_wh": 61_000,
+    "attested_wh": 64_000,
+    "revenue": 12_345_675,
+    "from_sales": 9_000_000,
+    "claimed": 12_345_674,
+    "eur_per_share": 0.0012345675,
+    "reconciles": True,
+}
 
 
 def generated_result(
@@ -179,6 +202,7 @@ def _summary(readings: pd.DataFrame, clearings: pd.DataFrame, settlements: pd.Da
         "self_sufficiency_pct": 41.3,
         "flagged_devices": _flagged(readings, settlements),
         "disputes": [{"meter": "bus-01", "doubted_by": "bus-04", "bond_eur": 5.0, "upheld": False}],
+        "asset": ASSET,
         "cash_in": 2_800_000_000,
         "cash_out": 1_790_123_456,
         "cash_left": 1_009_876_544,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridwitness.service.clock import ChainTime
+from gridwitness.service.clock import ChainClock, ChainTime
 from tests.oracle.service.oracle_parts import SetClock
 
 HEAD = 1_469_000_000
@@ -47,3 +47,10 @@ def test_tell_time__head_stands_still_in_the_datas_own_time__goes_on_with_its_ag
     assert chain_time.now() == HEAD + 240
     chain_time.observe(HEAD + 900)
     assert chain_time.now() == HEAD + 900
+
+
+async def test_tell_time__node_is_behind_after_a_reorganisation__does_not_go_back() -> None:
+    heads = iter([HEAD, HEAD - 61, HEAD + 1])
+    clock = ChainClock(lambda: next(heads))
+    clock.observe(HEAD - 30)
+    assert (clock.now(), await clock.refresh(), await clock.refresh()) == (HEAD, HEAD, HEAD + 1)

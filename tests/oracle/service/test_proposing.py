@@ -13,7 +13,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from gridwitness.domain.slots import slot_end
-from gridwitness.service.messages import SignAnswer, decode_message, encode_message, to_hex
+from gridwitness.service.messages import BatchContent, SignAnswer, decode_message, encode_message, to_hex
 from gridwitness.service.peers import Peers
 from gridwitness.service.proposing import Proposer, Submission
 from tests.oracle.service.members import VALIDITY_S, ChainStream, Member, make_member, make_readings, make_request
@@ -38,6 +38,7 @@ class Committee:
     peers: list[Peers] = field(default_factory=list)
     down: set[int] = field(default_factory=set)
     twist: Callable[[int, bytes], bytes] = lambda _, body: body
+    twist_vote: Callable[[int, BatchContent], BatchContent] = lambda _, content: content
 
     async def serve(self, request: httpx.Request) -> httpx.Response:
         index = int(request.url.host.removeprefix("member"))
@@ -49,7 +50,9 @@ class Committee:
             return httpx.Response(200 if reply.signed else 409, content=self.twist(index, reply.body))
         seq = int(request.url.path.rpartition("/")[2])
         content = await voter.voted_content(READINGS_STREAM, seq)
-        return httpx.Response(404) if content is None else httpx.Response(200, content=encode_message(content))
+        if content is None:
+            return httpx.Response(404)
+        return httpx.Response(200, content=encode_message(self.twist_vote(index, content)))
 
 
 @pytest.fixture
@@ -161,7 +164,8 @@ async def test_propose__too_few_answer__submits_nothing_and_says_who_failed(comm
     await committee.proposers[1].step(NOW)
     assert committee.submissions == []
     assert "1 of 2 signatures" in committee.proposers[1].problem
-    assert committee.peers[1].behaviour[ADDRESSES[0]].failures["no_answer"] == 1
+    # Asked for what it voted for, as whoever begins does, and for its signature.
+    assert committee.peers[1].behaviour[ADDRESSES[0]].failures["no_answer"] == 2
     committee.down = {0}
     await committee.proposers[1].step(NOW)
     assert len(committee.submissions) == 1
@@ -263,4 +267,54 @@ async def test_propose__votes_split_and_ran_out__turns_begin_anew(committee: Com
     await committee.proposers[2].step(NOW)
     assert not committee.submissions  # it is the second member's turn, however long the others waited
     await committee.proposers[1].step(NOW)
+    assert len(committee.submissions) == 1
+
+
+async def test_propose__the_chain_was_away_from_all__takes_turns_anew(committee: Committee) -> None:
+    _post(committee, 0, 1, 2)
+    for proposer in committee.proposers:
+        proposer._takeover_s = 1_000
+    for index in (0, 2):
+        await committee.proposers[index].step(NOW)  # from now on they wait
+    for proposer in committee.proposers:
+        proposer._stepped_at -= 10_000
+        if proposer._due_since is not None:
+            proposer._due_since -= 10_000
+    for index in (0, 2):
+        await committee.proposers[index].step(NOW)
+    assert not committee.submissions  # it is the second member's turn, however long the others waited
+    await committee.proposers[1].step(NOW)
+    assert len(committee.submissions) == 1
+
+
+@pytest.mark.parametrize("heard_of", [0, 7])
+async def test_propose__comes_back_after_another_began__finishes_what_that_one_began(
+    committee: Committee, heard_of: int
+) -> None:
+    committee.proposers[1]._seq = heard_of  # batches, before it was away
+    _post(committee, 0, 2)
+    committee.members[1].parts.append(make_readings(committee.members[1].parts, 401), NOW)
+    committee.down = {0, 1}
+    await committee.proposers[2].step(NOW)  # votes, and finds nobody
+    committee.down = {0}
+    await committee.proposers[1].step(NOW)  # its turn, and its first step
+    assert len(committee.submissions) == 1
+    assert committee.proposers[1].problem == ""
+
+
+# SECURITY.md: hostile oracle
+async def test_propose__a_liar_votes_for_what_its_readings_do_not_give__is_passed_over(committee: Committee) -> None:
+    _post(committee, 0, 1, 2)
+    committee.down = {0, 1}
+    await committee.proposers[2].step(NOW)
+    committee.down = {2}
+    liar = committee.members[0]
+    assert isinstance(await liar.answer(make_request(make_readings(liar.parts))), SignAnswer)
+
+    def lie(index: int, content: BatchContent) -> BatchContent:
+        return msgspec.structs.replace(content, digest=to_hex(bytes(32)), valid_from=0) if index == 0 else content
+
+    committee.twist_vote, committee.down = lie, set()
+    await committee.proposers[1].step(NOW)
+    assert committee.peers[1].behaviour[ADDRESSES[0]].failures["wrong_digest"] == 1
     assert len(committee.submissions) == 1

@@ -16,10 +16,11 @@ from rich.console import Console
 
 from gridwitness.errors import ConfigError
 from gridwitness.service.demo.facts import flagged_meters, home_figures
-from gridwitness.service.demo.report import print_summary, write_report
+from gridwitness.service.demo.report import checks, print_summary, write_report
 from gridwitness.service.demo.result import CLEARING_COLUMNS, READING_COLUMNS, SETTLEMENT_COLUMNS, DemoResult
+from gridwitness.service.demo.shares_words import asset_rows, reconciliation_words
 from gridwitness.service.demo.wording import better, cents, count, euros, exact_euros, grouped, kwh, percent
-from tests.oracle.service.generated_demo import FEEDER, SHARE_REASON, generated_result
+from tests.oracle.service.generated_demo import ASSET, FEEDER, SHARE_REASON, generated_result
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -102,6 +103,7 @@ def test_write_report__one_day__sections_stand_in_order(folder: Path) -> None:
         "How one quarter hour was cleared",
         "Energy per home",
         "Bills against buying everything from the grid",
+        "Shares of a plant",
         "Scores: what was flagged, and why",
         "Gas per kind of call",
         "Proofs and conservation",
@@ -330,7 +332,35 @@ def test_print_summary__one_day__names_what_was_held_and_checked(result: DemoRes
     assert f"{euros(result.summary['bills_eur'])} instead of" in text
     assert "bus-04 doubted the bill of bus-01 and staked €5.00; no correction came" in text
     assert f"fee less premium {euros(result.summary['bill_lines_eur']['grid'])}" in text
-    assert text.count("✓") == 6 and "✗" not in text
+    assert "Roof of bus-14, 0xa5a5" in text
+    assert "10,000 of 3 holders: 2 in Germany, 1 in France" in text
+    assert "a buyer from the United States: the shares' rules do not accept its country (840)" in text
+    assert "61.0 kWh sold to neighbours, 64.0 kWh attested" in text
+    assert "€12.345675, €9.000000 of it for what it sold and €3.345675 for energy beside its" in text
+    assert "contracts; €0.001235 a share" in text
+    assert text.count("✓") == 7 and "✗" not in text
+
+
+def test_asset_rows__community_without_a_plant__says_so_in_one_line() -> None:
+    assert asset_rows(None) == [("asset", "none, as no home of this community feeds in")]
+
+
+def test_asset_rows__plant_whose_bill_is_held__says_why_nothing_was_paid() -> None:
+    held = {**ASSET, "days_paid": [], "unpaid": "its bill is held, so days from then on wait", "revenue": 0}
+    assert asset_rows(held)[-1] == ("not paid", "its bill is held, so days from then on wait")
+    assert "its revenue" not in dict(asset_rows(held))
+    assert reconciliation_words(held) == "nothing was paid: its bill is held, so days from then on wait"
+
+
+def test_checks__shares_that_do_not_reconcile__fail_and_without_shares_nothing_is_checked(result: DemoResult) -> None:
+    def names(asset: dict[str, object] | None) -> dict[str, bool]:
+        changed = DemoResult(**{**vars(result), "summary": {**result.summary, "asset": asset}})
+        return {check.name: check.passed for check in checks(changed)}
+
+    name = "Shares paid what was proven"
+    assert names(ASSET)[name] is True
+    assert names({**ASSET, "reconciles": False})[name] is False
+    assert name not in names(None)
 
 
 @pytest.mark.parametrize(

@@ -52,33 +52,34 @@ def with_value(column: str, value: object, row: int = 4) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def village() -> Community:
+def bundled_village() -> Community:
     return load_community(DATA)
 
 
-def test_load__bundled_village__thirteen_prosumers_over_four_whole_weeks(village: Community) -> None:
-    assert village.name == "simbench-rural1"
-    assert len(village.meters) == 13
-    assert [block.slots for block in village.blocks] == [7 * SLOTS_PER_DAY] * 4
-    assert [len(block.days) for block in village.blocks] == [7] * 4
+def test_load__bundled_village__thirteen_prosumers_over_four_whole_weeks(bundled_village: Community) -> None:
+    assert bundled_village.name == "simbench-rural1"
+    assert len(bundled_village.meters) == 13
+    assert [block.slots for block in bundled_village.blocks] == [7 * SLOTS_PER_DAY] * 4
+    assert [len(block.days) for block in bundled_village.blocks] == [7] * 4
     # 1970-01-01 was a Thursday, so day 4 was a Monday.
-    assert {block.days.start % 7 for block in village.blocks} == {4}
-    assert {village.kind_of(meter) for meter in village.meters} == {DeviceKind.PROSUMER}
-    assert {len(village.net_wh(meter)) for meter in village.meters} == {4 * 672}
+    assert {block.days.start % 7 for block in bundled_village.blocks} == {4}
+    assert {bundled_village.kind_of(meter) for meter in bundled_village.meters} == {DeviceKind.PROSUMER}
+    assert {len(bundled_village.net_wh(meter)) for meter in bundled_village.meters} == {4 * 672}
 
 
-def test_load__bundled_village__energy_is_what_its_readme_says(village: Community) -> None:
-    weeks = village.energies_wh.reshape(13, 4, 672)
+def test_load__bundled_village__energy_is_what_its_readme_says(bundled_village: Community) -> None:
+    weeks = bundled_village.energies_wh.reshape(13, 4, 672)
     imports_kwh = weeks.clip(min=0).sum(axis=(0, 2)) / 1000
     exports_kwh = -weeks.clip(max=0).sum(axis=(0, 2)) / 1000
     assert [f"{value:.0f}" for value in imports_kwh] == ["3426", "2190", "1125", "2185"]
     assert [f"{value:.0f}" for value in exports_kwh] == ["2672", "7060", "10498", "4558"]
 
 
-def test_load__bundled_village__plants_sleep_at_night(village: Community) -> None:
-    summer = next(block for block in village.blocks if block.days.start == 17_021)
+def test_load__bundled_village__plants_sleep_at_night(bundled_village: Community) -> None:
+    summer = next(block for block in bundled_village.blocks if block.days.start == 17_021)
     midnight_wh, noon_wh = (
-        sum(int(village.days_wh(meter, summer.days)[:, slot].sum()) for meter in village.meters) for slot in (0, 46)
+        sum(int(bundled_village.days_wh(meter, summer.days)[:, slot].sum()) for meter in bundled_village.meters)
+        for slot in (0, 46)
     )
     assert noon_wh < 0 < midnight_wh
 
@@ -300,31 +301,31 @@ def test_load__unreadable_file__one_line_naming_it(tmp_path: Path, name: str, co
     assert "\n" not in caught.value.message
 
 
-def test_net_wh__unknown_meter__error_names_those_there(village: Community) -> None:
+def test_net_wh__unknown_meter__error_names_those_there(bundled_village: Community) -> None:
     with pytest.raises(CommunityError, match=r"no meter bus-99; there are bus-01, bus-02"):
-        village.net_wh("bus-99")
+        bundled_village.net_wh("bus-99")
 
 
-def test_days_wh__day_not_there__error_names_date(village: Community) -> None:
+def test_days_wh__day_not_there__error_names_date(bundled_village: Community) -> None:
     with pytest.raises(CommunityError, match=r"no complete UTC day 2016-07-18"):
-        village.days_wh("bus-01", range(DAY, DAY + 1))
+        bundled_village.days_wh("bus-01", range(DAY, DAY + 1))
 
 
-def test_choose_days__bundled_village__day_of_the_summer_week_with_most_to_trade(village: Community) -> None:
-    chosen = village.choose_days(1)
+def test_choose_days__bundled_village__day_of_the_summer_week_with_most_to_trade(bundled_village: Community) -> None:
+    chosen = bundled_village.choose_days(1)
     saturday = (date(2016, 8, 13) - date(1970, 1, 1)).days
     assert (chosen.history, chosen.trade) == (range(saturday - 3, saturday), range(saturday, saturday + 1))
 
 
-def test_choose_days__many_days__history_shrinks_to_one(village: Community) -> None:
-    chosen = village.choose_days(6)
+def test_choose_days__many_days__history_shrinks_to_one(bundled_village: Community) -> None:
+    chosen = bundled_village.choose_days(6)
     assert (len(chosen.history), len(chosen.trade)) == (1, 6)
     assert chosen.history.stop == chosen.trade.start
 
 
-def test_choose_days__start_given__taken_with_what_history_there_is(village: Community) -> None:
+def test_choose_days__start_given__taken_with_what_history_there_is(bundled_village: Community) -> None:
     second = (date(2016, 3, 15) - date(1970, 1, 1)).days
-    chosen = village.choose_days(2, 3, date(2016, 3, 15))
+    chosen = bundled_village.choose_days(2, 3, date(2016, 3, 15))
     assert (chosen.history, chosen.trade) == (range(second - 1, second), range(second, second + 2))
 
 
@@ -340,10 +341,10 @@ def test_choose_days__start_given__taken_with_what_history_there_is(village: Com
     ],
 )
 def test_choose_days__too_little_data__error_names_value_and_limit(
-    village: Community, days: int, history: int, start: date | None, message: str
+    bundled_village: Community, days: int, history: int, start: date | None, message: str
 ) -> None:
     with pytest.raises(CommunityError, match=message):
-        village.choose_days(days, history, start)
+        bundled_village.choose_days(days, history, start)
 
 
 def test_choose_days__incomplete_first_and_last_day__not_counted(tmp_path: Path) -> None:

@@ -7,23 +7,29 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-# Name of a contract in the manifest, or of a part of one → file of the ABI by which it is used.
+# Name of a contract in the manifest, or of a part of one → files of the ABI by which it is used.
 _FILES = {
-    "DeviceRegistry": "IDeviceRegistry",
-    "DataAttestation": "IDataAttestation",
-    "StreamBonds": "IStreamBonds",  # at the address of DataAttestation
-    "EnergyMarket": "IEnergyMarket",
-    "EuroToken": "EuroToken",
-    "Token": "EuroToken",  # a token that was there before; it may not have `mint`
+    "DeviceRegistry": ("IDeviceRegistry",),
+    "DataAttestation": ("IDataAttestation",),
+    "StreamBonds": ("IStreamBonds",),  # at the address of DataAttestation
+    "EnergyMarket": ("IEnergyMarket",),
+    "EuroToken": ("EuroToken",),
+    "Token": ("EuroToken",),  # a token that was there before; it may not have `mint`
+    "Passports": ("IPassports",),
+    "AssetFactory": ("IAssetFactory",),
+    "ShareMarket": ("IShareMarket",),
+    "AssetShares": ("IAssetShares", "IAssetGovernance", "IAssetRevenue"),  # each asset, at an address of its own
 }
 
 
 @cache
 def abi_of(contract: str) -> list[dict[str, Any]]:
-    """ABI of a contract by its name in the manifest."""
-    text = resources.files(__package__).joinpath(f"{_FILES[contract]}.json").read_text(encoding="utf-8")
-    abi: list[dict[str, Any]] = json.loads(text)
-    return abi
+    """ABI of a contract by its name in the manifest; what several files have stands in it once."""
+    entries: dict[str, dict[str, Any]] = {}
+    for file in _FILES[contract]:
+        text = resources.files(__package__).joinpath(f"{file}.json").read_text(encoding="utf-8")
+        entries |= {json.dumps(entry, sort_keys=True): entry for entry in json.loads(text)}
+    return list(entries.values())
 
 
 @cache

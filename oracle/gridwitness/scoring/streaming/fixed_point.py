@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from gridwitness.errors import InputError
 
 DEFAULT_DECIMALS = 6
+_SHOWN = 40  # characters of a value in an error
 MAX_FIXED = 10**17
 """Distances of three values in sum stay below 2^62."""
 
@@ -20,13 +21,13 @@ def to_fixed(text: str, decimals: int = DEFAULT_DECIMALS) -> int:
     try:
         number = Decimal(text)
     except InvalidOperation as error:
-        raise InputError(f"value {text!r} is not a decimal number") from error
+        raise InputError(f"value {text[:_SHOWN]!r} is not a decimal number") from error
     if not number.is_finite():
-        raise InputError(f"value {text!r} is not finite; leave a missing reading out")
+        raise InputError(f"value {text[:_SHOWN]!r} is not finite; leave a missing reading out")
     # Compared before it is scaled: 1E+999999 would not fit into any memory.
     if number.adjusted() + decimals > 17 or abs(fixed := _round(number, decimals)) > MAX_FIXED:
         raise InputError(
-            f"value {text} is beyond ±{to_text(MAX_FIXED, decimals)}, what fits at {decimals} decimals",
+            f"value {text[:_SHOWN]} is beyond ±{to_text(MAX_FIXED, decimals)}, what fits at {decimals} decimals",
             hint="give the stream fewer decimals",
         )
     return fixed

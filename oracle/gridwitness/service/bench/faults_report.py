@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -15,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gridwitness.domain.slots import SLOT_SECONDS
+from gridwitness.errors import InputError
 from gridwitness.service.bench.fault_kinds import FaultKind
 from gridwitness.service.bench.faults import FAULT_SLOTS, WITHIN_SLOTS, FaultBench, FaultCase
 from gridwitness.service.demo.charts import INK, MUTED, PAPER, STYLE
@@ -87,6 +89,17 @@ def summary_of(bench: FaultBench, seed: int, matters_wh: int) -> dict[str, Any]:
 def matters(case: FaultCase, matters_wh: int) -> bool:
     """Whether a case counts: it misreports enough in six hours, or nothing is wrong at all."""
     return case.kind is FaultKind.NONE or case.misreported_wh >= matters_wh
+
+
+def write_report(folder: Path, bench: FaultBench, summary: dict[str, Any], matters_wh: int) -> None:
+    """Write faults.csv, faults.png and summary.json. Raises InputError if the folder cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_cases(folder / "faults.csv", bench.cases)
+        write_picture(folder / "faults.png", bench, matters_wh)
+        (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write the results to {folder}: {error.strerror}") from error
 
 
 def write_cases(path: Path, cases: Sequence[FaultCase]) -> None:

@@ -87,6 +87,8 @@ def bench_forecast(
         )
     starts = [int(day) for day in np.linspace(first, days - 1, origins)]
     judged = [one for one in series if (one.values[:first] > 0).mean() >= LEAST_ACTIVE_SHARE and _scale(one, first) > 0]
+    if not judged:
+        raise InputError(f"{path}: in none of {len(series)} series anything flows that could be forecast")
     forecasters = {"gridwitness": gridwitness, "seasonal naive": seasonal_naive} | rivals
     results = [
         _judge(name, forecaster, [one for one in judged if one.kind == kind], starts)

@@ -31,6 +31,7 @@ LONG_COLUMNS = ("time", "series", "value")
 DARK_HOURS = 5
 DARK_SHARE = 0.005
 SUNNY_DAYS = 0.8
+MOST = 1e15  # of any unit: beyond it squares and sums lose what is to be learnt
 HINT_FORMS = f"give {', '.join(COLUMNS)}, or {', '.join(LONG_COLUMNS)}, or time and a column per series"
 
 
@@ -59,6 +60,8 @@ def load_series(path: Path) -> list[HourlySeries]:
     if set(LONG_COLUMNS) <= columns:
         if "kind" in columns:
             kinds = table.groupby("series")["kind"].first().to_dict()
+        if table["series"].isna().any():
+            raise InputError(f"{path}: a row without the name of its series")
         if table.duplicated(["time", "series"]).any():
             raise InputError(f"{path}: a time stands twice in one series")
         table = table.pivot(index="time", columns="series", values="value")
@@ -100,6 +103,9 @@ def _hourly(path: Path, table: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"{path}: times are not evenly spaced by an hour or a part of it", hint="fill gaps, give UTC")
     if table.isna().any(axis=None):
         raise InputError(f"{path}: series {table.columns[table.isna().any()][0]} lacks values that others have")
+    if (table.abs() > MOST).any(axis=None):
+        name = table.columns[(table.abs() > MOST).any()][0]
+        raise InputError(f"{path}: series {name} has values above {MOST:g}", hint="give them in a larger unit")
     if (table < 0).any(axis=None):
         raise InputError(
             f"{path}: series {table.columns[(table < 0).any()][0]} has negative values; at least 0",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridwitness.errors import InputError
 from gridwitness.scoring.streaming import StreamScorer
 from gridwitness.service.bench.nab_corpus import NabStream, load_corpus, write_scores
 from gridwitness.service.bench.nab_rules import Profile, Row, best_threshold, counted_rows, score_at
@@ -76,5 +77,8 @@ def bench_nab(
         results.append(judge(name, detected, detect(elsewhere, detector) if elsewhere else None))
         if detector is score_stream:
             for stream, scores in detected.corpus:
-                write_scores(out, stream, [int(score) for score in scores])
+                try:
+                    write_scores(out, stream, [int(score) for score in scores])
+                except OSError as error:
+                    raise InputError(f"cannot write the scores to {out}: {error.strerror}") from error
     return results

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from gridwitness.errors import InputError
 from gridwitness.scoring.streaming import to_fixed
@@ -43,8 +44,8 @@ def load_corpus(data: Path, windows: Path) -> list[NabStream]:
     Raises InputError if a file is missing, malformed, or has no entry among the windows (an empty list is one).
     """
     try:
-        labels = json.loads(windows.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        labels = msgspec.json.decode(windows.read_bytes(), type=dict[str, list[tuple[str, str]]])
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         raise InputError(f"{windows}: {error}", hint="give NAB's windows, a JSON of [start, end] per file") from error
     paths = sorted(data.glob("*/*.csv"))
     if not paths:
@@ -58,15 +59,8 @@ def load_corpus(data: Path, windows: Path) -> list[NabStream]:
     return streams
 
 
-def _load_stream(path: Path, name: str, labels: Sequence[Sequence[str]]) -> NabStream:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        if tuple(header[:2]) != COLUMNS:
-            raise InputError(f"{path}: columns are {','.join(header)}; expected {','.join(COLUMNS)}")
-        rows = [row for row in reader if row]
-    if not rows:
-        raise InputError(f"{path}: no rows")
+def _load_stream(path: Path, name: str, labels: Sequence[tuple[str, str]]) -> NabStream:
+    rows = _rows(path)
     try:
         timestamps, texts = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
         times = tuple(_seconds(timestamp) for timestamp in timestamps)
@@ -77,6 +71,22 @@ def _load_stream(path: Path, name: str, labels: Sequence[Sequence[str]]) -> NabS
     except InputError as error:
         raise InputError(f"{path}: {error.message}", hint=error.hint) from error
     return NabStream(name, timestamps, texts, times, values, windows)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Rows below the header."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            rows = [row for row in reader if row]
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: {error}") from error
+    if tuple(header[:2]) != COLUMNS:
+        raise InputError(f"{path}: columns are {','.join(header)[:80]}; expected {','.join(COLUMNS)}")
+    if not rows:
+        raise InputError(f"{path}: no rows")
+    return rows
 
 
 def _seconds(timestamp: str) -> int:

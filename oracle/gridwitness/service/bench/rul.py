@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridwitness.errors import InputError
 from gridwitness.scoring.remaining_life import DEFAULT_LIFE_PARAMS, Estimate, LifeModel, Unit
 from gridwitness.service.bench.rul_files import load_remaining, load_units
 
@@ -37,7 +39,9 @@ class RulResult:
 def bench_rul(train: Path, test: Path, rul: Path, rivals: dict[str, Estimator]) -> RulResult:
     """Learn from `train`, estimate every unit of `test` at its last cycle, and compare with `rul`."""
     failed, running = load_units(train), load_units(test)
-    return judge(failed, running, load_remaining(rul, len(running)), rivals)
+    remaining = load_remaining(rul, len(running))
+    with _naming(train):
+        return judge(failed, running, remaining, rivals)
 
 
 def cross_validate(train: Path, rivals: dict[str, Estimator]) -> RulResult:
@@ -46,19 +50,32 @@ def cross_validate(train: Path, rivals: dict[str, Estimator]) -> RulResult:
     Each tenth's model and intervals come from the other nine alone.
     """
     units = load_units(train)
+    least = LEAST_CYCLES + CUT_REMAINING[0]
+    if short := [unit for unit in units if len(unit.sensors) < least]:
+        raise InputError(f"{train}: unit {short[0].number} has {len(short[0].sensors)} cycles; at least {least}")
     remaining, estimates = [], []
     estimated: dict[str, list[Array]] = {name: [] for name in rivals}
     for fold in range(VALIDATION_FOLDS):
         failed = [unit for index, unit in enumerate(units) if index % VALIDATION_FOLDS != fold]
         cuts = [cut for unit in units[fold::VALIDATION_FOLDS] for cut in _cut(unit)]
         remaining += [left for _, left in cuts]
-        model = LifeModel(failed)
+        with _naming(train):
+            model = LifeModel(failed)
         estimates += [model.estimate(unit) for unit, _ in cuts]
         for name, estimator in rivals.items():
             estimated[name].append(estimator(failed, [unit for unit, _ in cuts]))
     return _compare(
         estimates, np.array(remaining, np.float64), {name: np.concatenate(e) for name, e in estimated.items()}
     )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in what a model says of its units."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", hint=error.hint) from error
 
 
 def _cut(unit: Unit) -> list[tuple[Unit, int]]:

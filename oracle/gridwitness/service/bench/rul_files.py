@@ -37,6 +37,8 @@ def load_remaining(path: Path, units: int) -> NDArray[np.float64]:
     if table.shape != (units, 1):
         raise InputError(f"{path}: {table.shape[0]} rows of {table.shape[1]}; one number for each of {units} units")
     remaining: NDArray[np.float64] = table[:, 0]
+    if (remaining < 0).any():
+        raise InputError(f"{path}: a remaining life of {remaining.min():g} cycles; at least 0")
     return remaining
 
 

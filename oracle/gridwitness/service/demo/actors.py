@@ -10,6 +10,7 @@ from eth_account.signers.local import LocalAccount
 
 from gridwitness.domain.devices import DeviceKind
 from gridwitness.encoding.keys import SECP256K1_ORDER
+from gridwitness.service.demo.investors import Investor, make_investors
 from gridwitness.service.demo.meters import Meter, secret_of
 
 ORACLES = 3
@@ -43,6 +44,9 @@ class Actors:
     agent: LocalAccount
     relayer: LocalAccount
     oracles: tuple[LocalAccount, ...]
+    registrar: LocalAccount
+    investors: tuple[Investor, ...]
+    outsider: Investor
 
     @property
     def meters(self) -> list[Meter]:
@@ -57,6 +61,9 @@ class Actors:
             self.relayer,
             *self.oracles,
             *(home.owner for home in self.homes),
+            self.registrar,
+            *(investor.account for investor in self.investors),
+            self.outsider.account,
         ]
 
 
@@ -73,6 +80,7 @@ def make_actors(meters: list[Meter], seed: int) -> Actors:
         for index, meter in enumerate(meter for meter in meters if meter.kind is not DeviceKind.FEEDER)
     )
     feeder = next(meter for meter in meters if meter.kind is DeviceKind.FEEDER)
+    investors, outsider = make_investors(account)
     return Actors(
         homes=homes,
         feeder=feeder,
@@ -81,4 +89,7 @@ def make_actors(meters: list[Meter], seed: int) -> Actors:
         agent=account("agent"),
         relayer=account("relayer"),
         oracles=tuple(sorted((account("oracle", i) for i in range(ORACLES)), key=lambda a: int(a.address, 16))),
+        registrar=account("registrar"),
+        investors=investors,
+        outsider=outsider,
     )

@@ -131,8 +131,11 @@ class Delivery:
             time.sleep(POLL_S)
 
     def attested_readings(self, meter: Meter, time_from: int, time_to: int) -> list[dict[str, Any]]:
-        """A meter's readings with their scores, as the first oracle has them, in order of time."""
-        url = f"{self._urls[0]}/v1/readings"
+        """A meter's readings with their scores, as the last oracle has them, in order of time.
+
+        Not the first: at its address the site's portal answers.
+        """
+        url = f"{self._urls[-1]}/v1/readings"
         query: dict[str, str | int] = {"device": "0x" + meter.key.device_id.hex(), "from": time_from, "to": time_to}
         rows: list[dict[str, Any]] = []
         after: int | None = -1

@@ -20,6 +20,8 @@ from gridwitness.service.demo.delivery import Delivery
 from gridwitness.service.demo.ledger import Ledger
 from gridwitness.service.demo.meters import MeterBank
 from gridwitness.service.demo.result import BILL_LINES, DemoResult
+from gridwitness.service.demo.shared_plant import SharedPlant
+from gridwitness.service.demo.shares_facts import asset_summary
 from gridwitness.service.demo.tables import bill_lines, busiest_book, clearing_table, reading_table, settlement_table
 from gridwitness.service.demo.trade import Trading
 from gridwitness.service.demo.world import ZONE
@@ -39,6 +41,7 @@ class Evidence:
     days: range
     delivery: Delivery
     trading: Trading
+    plant: SharedPlant | None
     readings: StreamView
     profiles: StreamView
     ledger: Ledger
@@ -65,6 +68,7 @@ def collect(evidence: Evidence, proof_path: Path) -> DemoResult:
             "flagged_devices": _flagged_devices(evidence, readings),
             "flagged_share_of_honest_pct": _flagged_share_pct(evidence, readings),
             "disputes": _disputes(evidence),
+            "asset": asset_summary(evidence.plant, trades) if evidence.plant is not None else None,
             **_cash(evidence),
             "energy_conserved": _energy_conserved(evidence, readings),
             **_agreement(evidence),
@@ -142,12 +146,12 @@ def _disputes(evidence: Evidence) -> list[dict[str, Any]]:
 def _cash(evidence: Evidence) -> dict[str, Any]:
     """Money in against money out and left, to the unit, and whether the backstop always had what it could owe."""
     trading = evidence.trading
-    cash_out = trading.withdraw_all()
-    owners = [str(home.owner.address) for home in evidence.actors.homes]
-    balances = trading.market.balances(owners)
+    cash_out = trading.withdraw_all() + (evidence.plant.proof().revenue if evidence.plant is not None else 0)
+    accounts = [str(home.owner.address) for home in evidence.actors.homes] + [*trading.trades.payees.values()]
+    balances = trading.market.balances(accounts)
     backstop = trading.market.backstop(ZONE)
     left = sum(free + reserved for free, reserved in balances) + backstop.balance + backstop.in_transit
-    reserved = {owner: reserved for owner, (_, reserved) in zip(owners, balances, strict=True)}
+    reserved = {account: reserved for account, (_, reserved) in zip(accounts, balances, strict=True)}
     most_exposed = max(trading.trades.backstops, key=lambda money: money.exposure)
     return {
         "cash_in": evidence.cash_in,

@@ -25,6 +25,7 @@ from gridwitness.service.demo.result import (
     SETTLEMENT_COLUMNS,
     DemoResult,
 )
+from gridwitness.service.demo.shares_words import asset_rows, reconciliation_words, refusal_words
 
 MAX_TIMELINES = 6
 
@@ -92,8 +93,8 @@ def _render(result: DemoResult, homes: Sequence[HomeFigures]) -> str:
         lstrip_blocks=True,
     )
     words = (
-        wording.grouped, wording.kwh, wording.euros, wording.cents, wording.percent, wording.better, wording.clock,
-        wording.count,
+        wording.grouped, wording.kwh, wording.euros, wording.exact_euros, wording.cents, wording.percent,
+        wording.better, wording.clock, wording.count,
     )  # fmt: skip
     environment.filters.update({word.__name__: word for word in words})
     flagged = flagged_meters(result)
@@ -120,6 +121,7 @@ def _render(result: DemoResult, homes: Sequence[HomeFigures]) -> str:
         green_premium=result.green_premium_eur_per_kwh,
         bill_lines=BILL_LINE_WORDS,
         disputes=[_dispute_words(dispute) for dispute in result.summary["disputes"]],
+        refusals=[refusal_words(refused) for refused in (result.summary["asset"] or {}).get("refused", ())],
         checks=checks(result),
         shown_at_most=charts.MAX_HOMES_SHOWN,
     )
@@ -186,7 +188,14 @@ def checks(result: DemoResult) -> list[Check]:
             f"{wording.count(summary['schedules_final'], 'schedule')} ended as the reference in Python settles them, "
             f"to the unit; {wording.grouped(summary['schedules_held'])} held",
         ),
+        *_asset_check(summary["asset"]),
     ]
+
+
+def _asset_check(asset: dict[str, Any] | None) -> list[Check]:
+    if asset is None:
+        return []
+    return [Check("Shares paid what was proven", bool(asset["reconciles"]), reconciliation_words(asset))]
 
 
 def print_summary(result: DemoResult, console: Console) -> None:
@@ -194,7 +203,7 @@ def print_summary(result: DemoResult, console: Console) -> None:
     table = Table(title=_title(result, result.settlements["meter"].nunique()), title_justify="left", show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    for section in (_measured_rows(result.summary), _market_rows(result)):
+    for section in (_measured_rows(result.summary), _market_rows(result), asset_rows(result.summary["asset"])):
         for name, figures in section:
             table.add_row(name, figures)
         table.add_section()

@@ -21,9 +21,12 @@ from gridwitness.service.demo.delivery import Delivery
 from gridwitness.service.demo.evidence import Evidence, collect
 from gridwitness.service.demo.ledger import Ledger
 from gridwitness.service.demo.meters import MeterBank, choose_faults, make_meters
-from gridwitness.service.demo.provision import Provision
+from gridwitness.service.demo.plant import choose_plant
+from gridwitness.service.demo.provision import HOME_DEPOSIT, Provision
 from gridwitness.service.demo.report import write_report
 from gridwitness.service.demo.result import DemoResult
+from gridwitness.service.demo.shared_plant import SharedPlant
+from gridwitness.service.demo.site_file import write_site
 from gridwitness.service.demo.trade import Trading
 from gridwitness.service.demo.world import CHAIN_ID, OutDir, Ports, World, pick_ports
 from gridwitness.sources.community import load_community
@@ -46,6 +49,7 @@ class DemoOptions:
     seed: int = 1
     start: date | None = None
     port: int | None = None
+    time_zone: str = "Europe/Berlin"  # the bundled community, and simbench as a whole, is of German grids
 
 
 class Demo:
@@ -57,6 +61,7 @@ class Demo:
         self._progress = progress
         self.ledger = Ledger()
         community = load_community(options.community)
+        self.community = community.name
         self.days = community.choose_days(options.days, HISTORY_DAYS, options.start)
         self.actors: Actors = make_actors(make_meters(community, options.seed), options.seed)
         self.bank = _meter_bank(community, self.days, options.seed)
@@ -79,7 +84,8 @@ class Demo:
         )
         with World(self.out, ports, anvil) as world:
             with self._phase("deploy", "deploying contracts"):
-                world.deploy([account.address for account in self.actors.oracles])
+                oracles = [account.address for account in self.actors.oracles]
+                world.deploy(oracles, self.actors.registrar.address)
             yield world
 
     @contextmanager
@@ -96,16 +102,23 @@ class Demo:
         with self._phase("register", "registering meters, depositing"):
             cash_in = Provision(chain, self.actors, self.ledger).run(len(self.days.trade))
         with self._phase("oracles", "starting three oracles"):
+            meters = self.actors.meters
+            name = f"{self.community}: {len(meters) - 1} homes"
+            write_site(self.out.path, name, self._options.time_zone, meters, world.ports.rpc_url)
             world.configure_oracles(self.actors)
             world.start_oracles()
         domain = registry_domain(CHAIN_ID, manifest.address("DeviceRegistry"))
-        meters = self.actors.meters
         with Delivery(meters, self.bank, domain, world.ports.oracle_urls, world.check_alive) as delivery:
             trading = Trading(chain, self.actors, self.ledger, self.days.trade.start)
             readings = StreamView(chain, manifest.stream("readings"))
             profiles = StreamView(chain, manifest.stream("profiles"))
+            self._replay(world, delivery, readings)
+            plant = self._share_plant(chain, trading)
             self._live(world, delivery, trading, readings, profiles)
             self._end(world, chain, trading)
+            if plant is not None:
+                with self._phase("pay", "paying the plant's revenue to its holders"):
+                    plant.pay(trading.trades, delivery, self.days.trade)
             evidence = Evidence(
                 chain=chain,
                 actors=self.actors,
@@ -113,6 +126,7 @@ class Demo:
                 days=self.days.trade,
                 delivery=delivery,
                 trading=trading,
+                plant=plant,
                 readings=readings,
                 profiles=profiles,
                 ledger=self.ledger,
@@ -126,17 +140,36 @@ class Demo:
             write_report(result, self.out.path)
         return result
 
-    def _live(
-        self, world: World, delivery: Delivery, trading: Trading, readings: StreamView, profiles: StreamView
-    ) -> None:
-        """Days of history at once, then slot by slot: deliver, attest, trade the next day, clear; and settle days."""
-        first = self.days.trade.start * SLOTS_PER_DAY
-        paced_from = first - TRADE_SLOTS_AHEAD
-        history = range(self.bank.first_slot, paced_from)
+    @property
+    def _paced_from(self) -> int:
+        """The slot from which on the chain goes slot by slot: in it the first day is traded ahead."""
+        return self.days.trade.start * SLOTS_PER_DAY - TRADE_SLOTS_AHEAD
+
+    def _replay(self, world: World, delivery: Delivery, readings: StreamView) -> None:
+        """Deliver and attest the days of history at once."""
+        history = range(self.bank.first_slot, self._paced_from)
         with self._phase("history", "replaying days of history"):
             world.advance(slot_end(history[-1]) + SETTLE_IN_S)
             delivery.post_together([signed for slot in history for signed in delivery.sign_slot(slot)])
             delivery.await_attested(readings, history[-1])
+
+    def _share_plant(self, chain: Chain, trading: Trading) -> SharedPlant | None:
+        """Issue and trade shares of a plant, which earns for them from the first day on; None if no home feeds in."""
+        home = choose_plant(self.bank, self.actors.homes, self._paced_from)
+        if home is None:
+            return None
+        with self._phase("shares", "issuing and trading shares of a plant"):
+            plant = SharedPlant(chain, self.actors, self.ledger, home)
+            plant.issue(HOME_DEPOSIT * len(self.days.trade))
+            plant.trade()
+        trading.trades.payees[home.meter.key.device_id] = plant.asset.address
+        return plant
+
+    def _live(
+        self, world: World, delivery: Delivery, trading: Trading, readings: StreamView, profiles: StreamView
+    ) -> None:
+        """Slot by slot: deliver, attest, trade the next day, clear; and settle days."""
+        first, paced_from = self.days.trade.start * SLOTS_PER_DAY, self._paced_from
         with self._phase("trade", "trading the first day ahead"):
             trading.day_ahead(self.bank, self.days.trade.start, paced_from)
         last = self.days.trade.stop * SLOTS_PER_DAY

@@ -86,7 +86,8 @@ def settlement_table(trades: Trades, homes: Sequence[Home], days: range) -> pd.D
 def _settlement_row(trades: Trades, home: Home, day: int) -> tuple[Any, ...]:
     key = Key(home.meter.key.device_id, day)
     date = _time_of(slots_of_day(day).start).date().isoformat()
-    identity = (date, home.meter.name, "0x" + key.device_id.hex(), home.owner.address, home.meter.kind.name.lower())
+    account, kind = trades.account_of(home), home.meter.kind.name.lower()
+    identity = (date, home.meter.name, "0x" + key.device_id.hex(), account, kind)
     profile_wh = trades.profiles_wh[key]
     grid_only = grid_only_bill(profile_wh, trades.params)
     if key in trades.held:

@@ -89,7 +89,7 @@ class Trading:
     def _schedule(self, home: Home, bank: MeterBank, day: int, before_slot: int) -> SignedSchedule:
         params, device_id = self.trades.params, home.meter.key.device_id
         forecast = forecast_day(whole_days(bank.history(home.meter.name, before_slot)))
-        unfilled = Schedule(device_id, home.owner.address, ZONE, day, 1, 0, 0, ())
+        unfilled = Schedule(device_id, self.trades.account_of(home), ZONE, day, 1, 0, 0, ())
         green = device_id in self.trades.green
         schedule = propose(unfilled, forecast, params, Strategy.HEDGED, None, green=green).schedule
         return SignedSchedule(schedule, self._sign(home, schedule_digest(self._domain, schedule)))
@@ -130,13 +130,15 @@ class Trading:
     def dispute_best_paid(self, day: int) -> None:
         """The home that pays most for a day doubts the run of the one that is paid most.
 
-        The meters are as honest as the oracles found them, so no correction follows: the dispute costs it the bond.
+        A plant in shares has no account to doubt from. The meters are as honest as the oracles found them, so no
+        correction follows: the dispute costs the bond.
         """
         runs = [made for key, made in self.trades.runs.items() if key.day == day]
         if len(runs) < 2:
             return
         ranked = sorted(runs, key=lambda made: (net_cash(made.settlement), made.run.device_id))
-        doubter = next(home.owner for home in self._actors.homes if home.owner.address == ranked[0].run.account)
+        owners = {str(home.owner.address): home.owner for home in self._actors.homes}
+        doubter = next(owners[made.run.account] for made in ranked if made.run.account in owners)
         self._send("dispute", doubter, self.market.dispute(ranked[-1].run))
         self._read_results()
 

@@ -10,6 +10,7 @@ from gridwitness.chain.market import Backstop, EndedDispute, MadeRun
 from gridwitness.domain.market import Clearing, Schedule, ZoneParams
 from gridwitness.domain.slots import SLOTS_PER_DAY, day_of, slots_of_day
 from gridwitness.market.clearing import Book, BookOrder, book_order
+from gridwitness.service.demo.actors import Home
 
 
 class Key(NamedTuple):
@@ -21,10 +22,14 @@ class Key(NamedTuple):
 
 @dataclass
 class Trades:
-    """Everything the market did; `green` are the ids of the devices whose offers receive the premium."""
+    """Everything the market did; `green` are the ids of the devices whose offers receive the premium.
+
+    `payees` are the accounts that devices' schedules settle on, where that is not the owner's.
+    """
 
     params: ZoneParams
     green: frozenset[bytes]
+    payees: dict[bytes, str] = field(default_factory=dict)
     # Schedules with energy by day; profiles' 96 net energies (Wh) of all devices, whether they trade or not.
     schedules: dict[int, list[Schedule]] = field(default_factory=dict)
     profiles_wh: dict[Key, Sequence[int]] = field(default_factory=dict)
@@ -47,6 +52,10 @@ class Trades:
     def is_green(self, schedule: Schedule) -> bool:
         """Whether a schedule's offers receive the premium."""
         return schedule.device_id in self.green
+
+    def account_of(self, home: Home) -> str:
+        """Account that a home's schedules settle on."""
+        return self.payees.get(home.meter.key.device_id, home.owner.address)
 
     def book_orders(self, slot: int) -> list[BookOrder]:
         """All orders of a slot as they stand in its book."""

@@ -22,6 +22,7 @@ from gridwitness.chain.keystore import write_keystore
 from gridwitness.domain.slots import SLOT_SECONDS
 from gridwitness.errors import ChainError, ConfigError, GridwitnessError
 from gridwitness.service.demo.actors import Actors
+from gridwitness.service.demo.site_file import SITE_FILE
 
 CHAIN_ID = 31337
 ZONE = 1
@@ -128,8 +129,8 @@ class World:
         """Manifest the deploy script wrote."""
         return self.out / f"{CHAIN_ID}.json"
 
-    def deploy(self, committee: Sequence[str]) -> None:
-        """Run the deploy script with the local parameters and this committee's addresses.
+    def deploy(self, committee: Sequence[str], registrar: str) -> None:
+        """Run the deploy script with the local parameters, this committee's addresses and who gives passports.
 
         Raises ChainError with the script's error.
         """
@@ -143,6 +144,7 @@ class World:
             "--network", f"ethereum:local:{self.ports.rpc_url}",
             "--params", "deployments/params/local.yaml", "--manifest", str(self.manifest_path),
             "--set", f"streams.readings.members={members}", "--set", f"streams.profiles.members={members}",
+            "--set", f"shares.registrars={json.dumps([registrar])}",
         ]  # fmt: skip
         with (self.out / "deploy.log").open("wb") as log:
             done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)  # noqa: S603
@@ -171,20 +173,23 @@ class World:
             write_keystore(folder / "keystore.json", account.key, password, light=True)
             settings = {
                 "name": f"oracle-{index + 1}",
-                "data_dir": str(folder),
+                "data_dir": ".",
                 "rpc_url": self.ports.rpc_url,
-                "manifest": str(self.manifest_path),
+                "manifest": f"../{self.manifest_path.name}",
                 "zone": ZONE,
                 "readings_stream": "readings",
                 "profiles_stream": "profiles",
-                "keystore": str(folder / "keystore.json"),
-                "password_file": str(password),
+                "keystore": "keystore.json",
+                "password_file": password.name,
                 "listen": f"127.0.0.1:{self.ports.oracles[index]}",
                 "clock": "chain",
                 "poll_interval_s": 0.05,
                 "batch_validity_s": BATCH_VALIDITY_S,
                 "dry_run": False,
+                "open_data": True,
             }
+            if index == 0:
+                settings["site"] = f"../{SITE_FILE}"
             lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
             for peer in peers:
                 lines += ["", "[[peers]]", *(f"{name} = {json.dumps(value)}" for name, value in peer.items())]

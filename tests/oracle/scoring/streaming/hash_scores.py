@@ -12,6 +12,9 @@ from gridwitness.scoring.streaming import JointScorer, JointScores, StreamScorer
 
 from .streams import power_and_voltage, troubled
 
+# AVX-512 and AVX2 off, in NumPy and in the compiler.
+PLAIN_CPU = {"NUMBA_CPU_NAME": "generic", "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX2 FMA3"}
+
 
 def hash_of(scores: list[StreamScores] | list[JointScores], scorer: StreamScorer | JointScorer) -> str:
     """Keccak-256 over scores, surprises, facts and the state's hash."""

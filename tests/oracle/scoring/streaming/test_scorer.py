@@ -24,15 +24,13 @@ from gridwitness.scoring.streaming import (
 from gridwitness.scoring.streaming.backend import compiled_parts
 from gridwitness.scoring.streaming.reasons import explain
 
-from .hash_scores import hash_of
+from .hash_scores import PLAIN_CPU, hash_of
 from .streams import SLOTS_PER_DAY, household, troubled
 from .test_joint import GOLDEN_JOINT
 
 GOLDEN_MODEL = "210a37ce9f2eb03a50d6f299c8d5580b7d98cf5be393012cf53d27dfa9b032b1"
 GOLDEN_SCORES = "5e4319f30646f69368c9f2e80fa33499b16367656b9d2e8cb6232fab9c3d17e8"
 BACKENDS = pytest.mark.parametrize("compiled", [False, True], ids=["python", "numba"])
-# AVX-512 and AVX2 off, in NumPy and in the compiler.
-PLAIN_CPU = {"NUMBA_CPU_NAME": "generic", "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX2 FMA3"}
 
 
 @pytest.fixture(scope="module")

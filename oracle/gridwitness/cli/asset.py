@@ -1,0 +1,381 @@
+"""`gridwitness asset`: make an asset in shares, issue them, pay them; see who holds them; make statements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+from eth_utils.address import is_checksum_address
+from pydantic_settings import SettingsConfigDict
+from rich.console import Console
+from rich.table import Table
+
+from gridwitness.chain.assets import Asset, AssetFactory
+from gridwitness.chain.client import Chain
+from gridwitness.chain.events import Receipt, decode_logs
+from gridwitness.chain.manifest import Manifest
+from gridwitness.cli.chain_settings import ChainSettings
+from gridwitness.cli.proof import read_key
+from gridwitness.domain.assets import NOBODY, Holder
+from gridwitness.errors import InputError
+from gridwitness.service.assets.ledger import Ledger, as_rows, cash_token, read_ledger
+from gridwitness.service.assets.parameters import AssetParameters
+from gridwitness.service.assets.revenue import unpaid_rows
+from gridwitness.service.assets.sending import Step, estimate, payment, send
+from gridwitness.service.assets.words import clean, display, parse_amount
+from gridwitness.sources.community_data import EPOCH, date_of
+
+asset = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Shares of real assets: make one, issue and pay shares, see holders, make statements.",
+)
+_Address = Annotated[str, typer.Argument(metavar="ASSET", help="Address of the asset")]
+_Config = Annotated[Path, typer.Option(help="TOML file with node, manifest and key")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the transactions and what they would cost; send none")]
+_Yes = Annotated[bool, typer.Option("--yes", help="Send without asking")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
+_Rpc = Annotated[str, typer.Option(help="URL of an Ethereum node")]
+_Manifest = Annotated[Path, typer.Option(help="deployments/<chain-id>.json")]
+_Block = Annotated[int | None, typer.Option(min=0, help="Block to read at; else the newest, less --confirmations")]
+_Confirmations = Annotated[int, typer.Option(min=0, help="Blocks to stay below the newest")]
+_FUNDINGS = ("Funded", "RevenueFunded", "RedemptionFunded")
+_LOCAL_NODE = "http://127.0.0.1:8545"
+
+
+class AssetSettings(ChainSettings):
+    """What commands need that send: nodes, manifest, and the key of issuer or payer. Paths are relative to the file."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWITNESS_ASSET_", extra="forbid", frozen=True)
+
+
+@asset.command()
+def create(
+    parameters: Annotated[Path, typer.Argument(help="TOML file that describes the asset")],
+    config: _Config,
+    admin: Annotated[str, typer.Option(help="First admin, issuer and agent; else the sender")] = "",
+    dry_run: _DryRun = False,
+    yes: _Yes = False,
+    as_json: _Json = False,
+) -> None:
+    """Make an asset. Its terms never change; its rules do as its issuer says.
+
+    docs/how-to/assets/ has a file of parameters for each class: energy plant, credit, treasury, commodity.
+
+    \b
+    Example config:
+        rpc_url = "http://127.0.0.1:8545"
+        manifest = "deployments/31337.json"
+        keystore = "keys/issuer"
+        password_file = "password"
+
+    Example: gridwitness asset create docs/how-to/assets/credit.toml --config issuer.toml --dry-run
+    """
+    wanted = AssetParameters.load(parameters)
+    settings = AssetSettings.load(config, "asset create")
+    chain, key = settings.open_chain(), settings.open_key()
+    owner = _checksummed(admin) if admin else key.address
+    terms = wanted.checked_terms(chain)
+    factory = AssetFactory(chain)
+    words = f"make {terms.symbol}, {wanted.asset_class}, with {owner} as its admin"
+    receipts = _carry_out(
+        chain, settings, [Step(words, factory.create(terms, wanted.first_rules(), owner))], dry_run, yes
+    )
+    if receipts:
+        _say({"asset": factory.created(receipts[-1]), **_sent(receipts)}, as_json)
+
+
+@asset.command()
+def rules(
+    address: _Address,
+    parameters: Annotated[Path, typer.Argument(help="TOML file that describes the asset")],
+    config: _Config,
+    dry_run: _DryRun = False,
+    yes: _Yes = False,
+    as_json: _Json = False,
+) -> None:
+    """Set the rules of an asset to those of a file: all of them, at once. Of the rest, only its symbol is looked at.
+
+    Example: gridwitness asset rules 0x… docs/how-to/assets/energy-plant.toml --config issuer.toml
+    """
+    wanted = AssetParameters.load(parameters)
+    settings = AssetSettings.load(config, "asset rules")
+    chain = settings.open_chain()
+    bound = AssetFactory(chain).asset(_checksummed(address))
+    symbol = clean(bound.terms().symbol)
+    if symbol != clean(wanted.symbol):
+        raise InputError(f"{parameters} describes {clean(wanted.symbol)}, and {address} is {symbol}")
+    step = Step(f"set the rules of {symbol}", bound.set_rules(wanted.asset_rules()))
+    receipts = _carry_out(chain, settings, [step], dry_run, yes)
+    if receipts:
+        _say(_sent(receipts), as_json)
+
+
+@asset.command()
+def mint(
+    address: _Address,
+    config: _Config,
+    to: Annotated[str, typer.Option(help="Who gets them; must have a passport that the rules accept")],
+    shares: Annotated[str, typer.Option(help="How many, such as 100 or 2.5")],
+    dry_run: _DryRun = False,
+    yes: _Yes = False,
+    as_json: _Json = False,
+) -> None:
+    """Issue shares. With a reserve, a fresh reading of it must cover all shares together.
+
+    Example: gridwitness asset mint 0x… --to 0x… --shares 100 --config issuer.toml
+    """
+    settings = AssetSettings.load(config, "asset mint")
+    chain = settings.open_chain()
+    bound = AssetFactory(chain).asset(_checksummed(address))
+    terms = bound.terms()
+    amount = parse_amount(shares, terms.decimals, "shares")
+    step = Step(f"issue {shares} shares of {clean(terms.symbol)} to {to}", bound.mint(_checksummed(to), amount))
+    receipts = _carry_out(chain, settings, [step], dry_run, yes)
+    if receipts:
+        _say({"to": to, "shares": amount, **_sent(receipts)}, as_json)
+
+
+@asset.command()
+def fund(
+    address: _Address,
+    config: _Config,
+    cash: Annotated[str, typer.Option(help="How much, such as 1250.50")] = "",
+    parameters: Annotated[Path | None, typer.Option(help="The asset's parameters, which plan payments")] = None,
+    on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day of a planned payment")] = None,
+    redemption: Annotated[bool, typer.Option("--redemption", help="For redemptions, not for all shares")] = False,
+    oracle: Annotated[str, typer.Option(help="HTTP address of an oracle: pay what plants earned, on its proofs")] = "",
+    through: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day to pay for; else all that are final")
+    ] = None,
+    key_file: Annotated[Path | None, typer.Option(help="File with an API key of the oracle, scope read")] = None,
+    dry_run: _DryRun = False,
+    yes: _Yes = False,
+    as_json: _Json = False,
+) -> None:
+    """Pay cash to all shares: an amount, or what the parameters plan for a day. With --redemption, for redemptions.
+
+    An energy plant takes nothing but its revenue: with --oracle, the market pays its shares what final schedules of its
+    plants earned, if they were metered to have delivered it. Anyone may ask for that.
+
+    \b
+    Example: gridwitness asset fund 0x… --cash 1250.50 --config issuer.toml
+    Example: gridwitness asset fund 0x… --parameters credit.toml --on 2017-01-20 --config issuer.toml
+    Example: gridwitness asset fund 0x… --oracle http://127.0.0.1:8101 --config issuer.toml
+    """
+    settings = AssetSettings.load(config, "asset fund")
+    chain = settings.open_chain()
+    bound = AssetFactory(chain).asset(_checksummed(address))
+    if oracle:
+        if cash or parameters is not None or redemption:
+            raise InputError("--oracle pays what was earned, and no other amount")
+        steps = [_revenue_step(chain, bound, oracle, through.date() if through else date.max, key_file)]
+    else:
+        payer = settings.open_key().address
+        steps = _cash_steps(chain, bound, payer, _Payment(cash, parameters, on.date() if on else None, redemption))
+    receipts = _carry_out(chain, settings, steps, dry_run, yes)
+    if receipts:
+        _say({"cash": _paid_in(bound, receipts[-1]), **_sent(receipts)}, as_json)
+
+
+@asset.command()
+def holders(
+    address: _Address,
+    rpc: _Rpc = _LOCAL_NODE,
+    manifest: _Manifest = Path("deployments/31337.json"),
+    block: _Block = None,
+    confirmations: _Confirmations = 0,
+    as_json: _Json = False,
+) -> None:
+    """Show who holds shares, with what is due to each, at one block.
+
+    Events and views of the asset must agree to the unit for every wallet; otherwise the difference is named.
+
+    Example: gridwitness asset holders 0x… --rpc http://127.0.0.1:8545 --manifest deployments/31337.json
+    """
+    chain = Chain(rpc, Manifest.load(manifest))
+    ledger = read_ledger(chain, _checksummed(address), block=block, confirmations=confirmations)
+    if as_json:
+        typer.echo(json.dumps(_holders_document(ledger), indent=2))
+        return
+    Console().print(_holders_table(ledger))
+    typer.echo(
+        f"{display(ledger.proof.supply, ledger.terms.decimals)} shares of {ledger.proof.holders} investors "
+        f"at block {ledger.block.number}"
+    )
+
+
+@asset.command()
+def statement(
+    address: _Address,
+    wallet: Annotated[str, typer.Option(help="Any wallet of the investor")],
+    first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC)")],
+    last: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC), which must be over")],
+    out: Annotated[
+        list[Path] | None, typer.Option(help="File to write: .csv, .pdf or .json; may be given again")
+    ] = None,
+    rpc: _Rpc = _LOCAL_NODE,
+    manifest: _Manifest = Path("deployments/31337.json"),
+    block: _Block = None,
+    confirmations: _Confirmations = 0,
+    as_json: _Json = False,
+) -> None:
+    """Make an investor's statement over whole days: shares, trades, dividends, with the transaction of each.
+
+    All wallets of the investor count. Opening, lines and closing add up to the unit, or there is no statement. The
+    same chain gives the same files, whenever and wherever they are made.
+
+    \b
+    Example: gridwitness asset statement 0x… --wallet 0x… --first 2016-07-01 --last 2016-07-31 --out july.pdf
+    """
+    # Imported here because matplotlib's fonts and the PDF library would slow the start of every other command.
+    from gridwitness.service.assets.statement import Period, make_statement
+    from gridwitness.service.assets.statement_files import json_text, write_statement
+
+    period = Period(first.date(), last.date())
+    chain = Chain(rpc, Manifest.load(manifest))
+    ledger = read_ledger(chain, _checksummed(address), block=block, confirmations=confirmations)
+    made = make_statement(ledger, _checksummed(wallet), period)
+    for path in out or []:
+        write_statement(path, made)
+        typer.echo(f"written to {path}", err=as_json)
+    if as_json or not out:
+        typer.echo(json_text(made), nl=False)
+
+
+class _Payment(NamedTuple):
+    """What `fund` was asked to pay."""
+
+    cash: str
+    parameters: Path | None
+    on: date | None
+    redemption: bool
+
+
+def _cash_steps(chain: Chain, bound: Asset, payer: str, wanted: _Payment) -> list[Step]:
+    terms = bound.terms()
+    if terms.market != NOBODY and not wanted.redemption:
+        raise InputError(
+            f"{clean(terms.symbol)} is paid what its plants earned in the market at {terms.market}, and nothing else",
+            hint="give --oracle, whose proofs show what was delivered",
+        )
+    if not wanted.redemption and bound.proof().supply == 0:
+        raise InputError(f"{clean(terms.symbol)} has no shares yet that could be paid")
+    token = cash_token(chain, terms.cash)
+    units = _cash_to_pay(bound, token.decimals, wanted)
+    words = f"pay {display(units, token.decimals)} {clean(token.symbol)} to {clean(terms.symbol)}"
+    call = bound.fund_redemption(units) if wanted.redemption else bound.fund(units)
+    return payment(chain, payer, terms.cash, bound.address, units, [Step(words, call)])
+
+
+def _cash_to_pay(bound: Asset, decimals: int, wanted: _Payment) -> int:
+    """Token units of an amount given, or of a payment that the parameters plan. Raises InputError without either."""
+    if wanted.cash and wanted.parameters is None and wanted.on is None:
+        return parse_amount(wanted.cash, decimals, "cash")
+    if wanted.cash or wanted.parameters is None or wanted.on is None:
+        raise InputError(
+            "give either --cash, or --parameters and --on", hint="a planned payment is that of a day in the parameters"
+        )
+    return AssetParameters.load(wanted.parameters).payment_on(wanted.on, bound.proof().supply)
+
+
+def _revenue_step(chain: Chain, bound: Asset, oracle: str, through: date, key_file: Path | None) -> Step:
+    key = read_key(key_file) if key_file is not None else ""
+    rows = unpaid_rows(chain, bound, oracle, through_day=(through - EPOCH).days, key=key)
+    days = sorted({row.schedule.day for row in rows})
+    spanned = " to ".join(dict.fromkeys(date_of(day).isoformat() for day in (days[0], days[-1])))
+    plants = len({row.schedule.device_id for row in rows})
+    words = f"pay what {plants} plants earned in {len(rows)} schedules of {spanned} to {clean(bound.terms().symbol)}"
+    return Step(words, bound.fund_revenue(rows))
+
+
+def _paid_in(bound: Asset, receipt: Receipt) -> int:
+    """Cash that arrived, as the asset says."""
+    events = decode_logs("AssetShares", bound.address, receipt)
+    return next(int(event.args["cash"]) for event in events if event.name in _FUNDINGS)
+
+
+def _carry_out(chain: Chain, settings: AssetSettings, steps: Sequence[Step], dry_run: bool, yes: bool) -> list[Receipt]:
+    """Show steps with their cost, ask, and send them; nothing on a dry run. Raises Reverted for one that would fail."""
+    key = settings.open_key()
+    gas = estimate(chain, key.address, steps[0])
+    max_fee_wei, _ = chain.fees()
+    for number, step in enumerate(steps, start=1):
+        cost = f", {gas} gas, {gas * max_fee_wei / 10**18:.6f} ether at most" if number == 1 else ""
+        typer.echo(f"{number}. {step.words}{cost}", err=True)
+        if dry_run:
+            typer.echo(f"   to {step.to}, data 0x{step.data.hex()}", err=True)
+    if dry_run:
+        typer.echo(f"dry run as {key.address}: nothing was sent", err=True)
+        return []
+    if not yes:
+        typer.confirm(f"send as {key.address}?", abort=True, err=True)
+    return [send(chain, key, step) for step in steps]
+
+
+def _sent(receipts: Sequence[Receipt]) -> dict[str, object]:
+    last = receipts[-1]
+    return {
+        "transaction": "0x" + last.transaction.hex(),
+        "block": last.block_number,
+        "gas": sum(receipt.gas_used for receipt in receipts),
+    }
+
+
+def _say(values: dict[str, object], as_json: bool) -> None:
+    typer.echo(json.dumps(values) if as_json else "\n".join(f"{name} {value}" for name, value in values.items()))
+
+
+def _holders_document(ledger: Ledger) -> dict[str, object]:
+    return {
+        "asset": ledger.asset,
+        "block": ledger.block.number,
+        "time": ledger.block.time,
+        "share_decimals": ledger.terms.decimals,
+        "cash_decimals": ledger.cash.decimals,
+        "supply": ledger.proof.supply,
+        "investors": ledger.proof.holders,
+        "dividend_cash": ledger.dividend_cash,
+        "redemption_cash": ledger.redemption_cash,
+        "is_paused": ledger.is_paused,
+        "proof": asdict(ledger.proof),
+        "holders": as_rows(ledger.holders),
+    }
+
+
+def _holders_table(ledger: Ledger) -> Table:
+    table = Table("wallet", "investor")
+    for name in ("shares", "of all", "frozen", "due"):
+        table.add_column(name, justify="right")
+    for name in ("country", "class", "withheld"):
+        table.add_column(name)
+    for holder in ledger.holders:
+        table.add_row(*_holder_row(ledger, holder))
+    return table
+
+
+def _holder_row(ledger: Ledger, holder: Holder) -> list[str]:
+    decimals, passport = ledger.terms.decimals, holder.passport
+    part_bps = holder.shares * 10_000 // ledger.proof.supply if ledger.proof.supply else 0
+    return [
+        holder.wallet,
+        "same" if holder.investor == holder.wallet else holder.investor.replace(NOBODY, "none"),
+        display(holder.shares, decimals),
+        f"{display(part_bps, 2)} %",
+        display(holder.frozen, decimals),
+        display(holder.claimable, ledger.cash.decimals),
+        str(passport.country) if passport is not None else "",
+        str(passport.investor_class) if passport is not None else "",
+        holder.withheld,
+    ]
+
+
+def _checksummed(address: str) -> str:
+    if not is_checksum_address(address):
+        raise InputError(f"{address!r} is not a checksummed address")
+    return address

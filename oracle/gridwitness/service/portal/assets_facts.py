@@ -1,0 +1,120 @@
+"""What is attested of an asset's plants, from the site's index and its oracle's log: the facts of its rating."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gridwitness.domain.assets import NOBODY, Dividend
+from gridwitness.domain.market import Side
+from gridwitness.domain.slots import SECONDS_PER_DAY, SLOTS_PER_DAY, slot_start, slots_of_day
+from gridwitness.service.assets.ledger import Ledger
+from gridwitness.service.assets.rating import WINDOW_DAYS, DueDay, MeteredDay, RatingFacts, ReserveState
+from gridwitness.service.portal.assets_events import Plant
+from gridwitness.service.portal.schedules import ScheduleState, schedule_state, submission
+from gridwitness.service.portal.sources import Site
+
+
+@dataclass(frozen=True, slots=True)
+class PlantDay:
+    """A plant's UTC day: what was read (Wh fed in, None without an attested reading), its schedule's state, whether the
+    shares were paid for it."""
+
+    plant: Plant
+    day: int
+    read_wh: int | None
+    metered: MeteredDay
+    schedule: ScheduleState | None
+    is_paid: bool
+
+
+def plant_days(site: Site, plants: Sequence[Plant], present: int) -> list[PlantDay]:
+    """Days of the plants in the rating's window, oldest first: those that are over at `present` (unix seconds)."""
+    over = present // SECONDS_PER_DAY
+    found = []
+    for plant in plants:
+        last = over - 1 if plant.last_day is None else min(over - 1, plant.last_day)
+        for day in range(max(plant.from_day, over - WINDOW_DAYS), last + 1):
+            found.append(_plant_day(site, plant, day))
+    return sorted(found, key=lambda one: (one.day, one.plant.device_id))
+
+
+def rating_facts(site: Site, ledger: Ledger, plants: Sequence[Plant], days: Sequence[PlantDay]) -> RatingFacts:
+    """Facts of an asset's rating, all as of the ledger's block."""
+    is_metered = all(_is_followed(site, plant) for plant in plants)
+    return RatingFacts(
+        metered=tuple(one.metered for one in days) if is_metered else None,
+        due=tuple(_due_days(site, ledger, days)),
+        reserve=_reserve(ledger),
+    )
+
+
+def _is_followed(site: Site, plant: Plant) -> bool:
+    """Whether the oracle behind this site takes readings of the plant: those of its own zone."""
+    device = site.registry.device(plant.device_id)
+    return device is not None and device.zone == site.options.zone
+
+
+def _plant_day(site: Site, plant: Plant, day: int) -> PlantDay:
+    query = "SELECT export_wh, slots, readings, flagged FROM device_days WHERE device = ? AND day = ?"
+    rows = site.index.rows(query, (plant.device_id, day))
+    export_wh, slots, readings, flagged = rows[0] if rows else (None, 0, 0, 0)
+    state = schedule_state(site.index, plant.device_id, day)
+    compared = _compared(site, plant.device_id, day, state) if rows and state is not None else (0, 0, 0)
+    # The log may be a batch ahead of the index.
+    verified = min(max(slots, compared[0]), SLOTS_PER_DAY)
+    is_paid = plant.funded_through is not None and day <= plant.funded_through
+    return PlantDay(plant, day, export_wh, MeteredDay(verified, readings, flagged, *compared), state, is_paid)
+
+
+def _compared(site: Site, device_id: bytes, day: int, state: ScheduleState) -> tuple[int, int, int]:
+    """(quarter hours compared, Wh delivered, Wh by which schedule and meter differed); zeros if the content of the
+    schedule is not known."""
+    said = submission(site.index, state.schedule_hash)
+    if said is None:
+        return 0, 0, 0
+    slots = slots_of_day(day)
+    values = site.log.values_of_day(device_id, [slot_start(slot) for slot in slots])
+    delivered_wh = deviation_wh = compared = 0
+    for slot, order in zip(slots, said.orders, strict=True):
+        net_wh = values.get(slot_start(slot))
+        if net_wh is None:
+            continue
+        offered_wh, fed_in_wh = (order.energy_wh if order.side is Side.OFFER else 0), max(-net_wh, 0)
+        compared += 1
+        delivered_wh += fed_in_wh
+        deviation_wh += abs(offered_wh - fed_in_wh)
+    return compared, delivered_wh, deviation_wh
+
+
+def _due_days(site: Site, ledger: Ledger, days: Sequence[PlantDay]) -> list[DueDay]:
+    """Days with a final schedule on the asset's account."""
+    revenues = [one for one in ledger.dividends if one.is_attested]
+    final = [
+        (one, one.schedule)
+        for one in days
+        if one.schedule is not None and one.schedule.status == "final" and one.schedule.account == ledger.asset
+    ]
+    times = site.index.block_times(state.log.block_number for _, state in final) if final else {}
+    due = []
+    for one, state in final:
+        final_at = times[state.log.block_number]
+        until = _paid_at(revenues, one.day, final_at) if one.is_paid else ledger.block.time
+        due.append(DueDay(one.is_paid, max(until - final_at, 0) // SECONDS_PER_DAY))
+    return due
+
+
+def _paid_at(revenues: Sequence[Dividend], day: int, final_at: int) -> int:
+    """When a day was paid: the payment that names it; where one does not say its days, the first after it was final."""
+    for one in revenues:
+        if one.first_day is not None and one.last_day is not None and one.first_day <= day <= one.last_day:
+            return one.at.time
+    return next((one.at.time for one in revenues if one.first_day is None and one.at.time >= final_at), final_at)
+
+
+def _reserve(ledger: Ledger) -> ReserveState | None:
+    proof, terms = ledger.proof, ledger.terms
+    if terms.reserve == NOBODY or not proof.reserve_at:
+        return None
+    age = max(ledger.block.time - proof.reserve_at, 0)
+    return ReserveState(age, terms.max_reserve_age_seconds, proof.reserve >= proof.needed)
