@@ -1,14 +1,12 @@
-"""The Ethereum Attestation Service (EAS) and DataAttestation at the same work, on one chain, in one run.
+"""Others' contracts and ours at the same work, on one chain, in one run: EAS here, tokens in bench_shares.
 
-`python -m tests.anchors.bench` prints the table; `--write` puts it into README.md between its markers.
+`python -m tests.anchors.bench` prints the tables; `--write` puts them into README.md between their markers.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import ape
@@ -21,10 +19,11 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import READING_TYPES, reading_fields, reading_leaf, schema_of
 from gridwitness.encoding.merkle import StandardMerkleTree
 from tests.actors import Committee, Feed, proof_args
+from tests.anchors import bench_shares
 from tests.anchors.eas import deploy_eas, register_schema, request_data
+from tests.anchors.tables import figure, write_table
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-BEGIN, END = "<!-- bench-anchors -->\n", "<!-- /bench-anchors -->"
+MARK = "bench-anchors"
 SHORT_TYPES = ("bytes32", "uint64", "int256")
 SHORT_SCHEMA = "bytes32 deviceId,uint64 time,int256 value"
 WHOLE_SCHEMA = (
@@ -153,47 +152,23 @@ def measure(project: Any, account: Any) -> list[Row]:
 def table(rows: list[Row]) -> str:
     """Rows as Markdown, with the legend."""
     lines = ["| work | EAS 1.9.0, gas | here, gas |", "|---|---|---|"]
-    lines += [f"| {row.work} | {_figure(row.eas)} | {_figure(row.ours)} |" for row in rows]
+    lines += [f"| {row.work} | {figure(row.eas)} | {figure(row.ours)} |" for row in rows]
     return "\n".join(lines) + "\n" + LEGEND
-
-
-def _figure(gas: float) -> str:
-    return f"{gas:,.0f}" if gas >= 100 else f"{gas:.3g}"
-
-
-def shown_table(document: Path = README) -> str:
-    """What a document has between the markers."""
-    return document.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
-
-
-def write_table(text: str, document: Path = README) -> None:
-    """Put a table between a document's markers."""
-    content = document.read_text(encoding="utf-8")
-    document.write_text(content.replace(BEGIN + shown_table(document) + END, BEGIN + text + END), encoding="utf-8")
-
-
-def differences(shown: str, fresh: str, tolerance: float = 0.01) -> list[str]:
-    """Figures that differ by more than the tolerance, and text that differs at all."""
-    figure = re.compile(r"(?<=\| )[\d,.]+(?= \|)")
-    if figure.sub("#", shown) != figure.sub("#", fresh):
-        return ["the tables differ in more than figures"]
-    pairs = zip(figure.findall(shown), figure.findall(fresh), strict=True)
-    values = [(float(a.replace(",", "")), float(b.replace(",", ""))) for a, b in pairs]
-    return [
-        f"{kept:,} shown, {measured:,} measured"
-        for kept, measured in values
-        if abs(kept - measured) > tolerance * measured
-    ]
 
 
 def main() -> None:
     """Measure, print and perhaps write."""
     ape_logger.set_level("WARNING")
     with ape.networks.parse_network_choice("ethereum:local:foundry"):
-        text = table(measure(ape.project, ape.accounts.test_accounts[0]))
-    print(text)
-    if "--write" in sys.argv:
-        write_table(text)
+        accounts = ape.accounts.test_accounts
+        tables = {
+            MARK: table(measure(ape.project, accounts[0])),
+            bench_shares.MARK: bench_shares.share_table(bench_shares.measure_shares(ape.project, accounts)),
+        }
+    for mark, text in tables.items():
+        print(text)
+        if "--write" in sys.argv:
+            write_table(mark, text)
 
 
 if __name__ == "__main__":

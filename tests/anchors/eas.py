@@ -1,39 +1,20 @@
-"""The Ethereum Attestation Service, deployed from its own artefacts (toolchain/install_eas.py)."""
+"""The Ethereum Attestation Service, deployed from its own artefacts."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from ape.contracts import ContractContainer
-from ethpm_types import ContractType
+from tests.anchors.artefacts import artefact
+from toolchain.install_anchors import EAS
 
-FOLDER = Path(__file__).resolve().parents[2] / ".toolchain" / "eas-contracts-1.9.0"
 NO_RESOLVER = "0x" + "00" * 20
 NO_UID = bytes(32)
 
 
-def artefact(name: str) -> ContractContainer:
-    """A contract of EAS as it was published."""
-    path = FOLDER / f"{name}.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `make setup`")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return ContractContainer(
-        ContractType(
-            contractName=name,
-            abi=content["abi"],
-            deploymentBytecode={"bytecode": content["bytecode"]},
-            runtimeBytecode={"bytecode": content["deployedBytecode"]},
-        )
-    )
-
-
 def deploy_eas(account: Any) -> tuple[Any, Any]:
     """Schema registry and EAS, fresh."""
-    schemas = account.deploy(artefact("SchemaRegistry"))
-    return schemas, account.deploy(artefact("EAS"), schemas)
+    schemas = account.deploy(artefact(EAS, "SchemaRegistry"))
+    return schemas, account.deploy(artefact(EAS, "EAS"), schemas)
 
 
 def register_schema(schemas: Any, schema: str, account: Any, revocable: bool = False) -> bytes:

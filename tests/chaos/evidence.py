@@ -15,6 +15,7 @@ from gridwitness.encoding.merkle import StandardMerkleTree
 from gridwitness.store.rows import COLUMNS, StoredReading, stored_reading
 from tests.chaos.judge import ChainBatch, Evidence, Log, LoggedBatch, Said, Transactions
 from tests.chaos.ledger import Key, Ledger
+from tests.chaos.struck_anvil import check_whole
 from tests.chaos.world import Member, World
 
 _BLOCKS_AT_ONCE = 200
@@ -78,7 +79,9 @@ def _mined(world: World) -> dict[str, dict[bytes, int]]:
     head = world.chain.head_number()
     for first in range(world.first_block, head + 1, _BLOCKS_AT_ONCE):
         numbers = range(first, min(first + _BLOCKS_AT_ONCE, head + 1))
-        for block in world.chain.node.rpc_batch([("eth_getBlockByNumber", (hex(one), True)) for one in numbers]):
+        blocks = world.chain.node.rpc_batch([("eth_getBlockByNumber", (hex(one), True)) for one in numbers])
+        check_whole([one for one, block in zip(numbers, blocks, strict=True) if block is not None], "the chain")
+        for block in blocks:
             for transaction in block["transactions"]:
                 digest, nonce = bytes.fromhex(transaction["hash"][2:]), int(transaction["nonce"], 16)
                 mined[transaction["from"].lower()][digest] = nonce

@@ -45,6 +45,7 @@ MAX_WAIT_S = 3
 VALIDITY_S = 45
 _WORKERS = 2
 SETTINGS: dict[str, Any] = {
+    "open_data": True,
     "grace_s": 0,
     "max_wait_s": MAX_WAIT_S,
     "poll_interval_s": 0.2,

@@ -34,7 +34,7 @@ from gridwitness.service.proofs import ProofFile
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-PROGRAMS = {"make", "gridwitness", "ape", "cast", "chmod", "systemctl", "journalctl"}
+PROGRAMS = {"make", "gridwitness", "ape", "cast", "chmod", "systemctl", "journalctl", "npm", "pip"}
 REGISTRY = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 
 
@@ -207,12 +207,13 @@ def run_python(block: str, folder: Path) -> str:
 
 def test_show_example__solidity__compiles() -> None:
     (block,) = code_blocks(ROOT / "docs/integrator.md", "solidity")
-    interface = ROOT / "contracts/interfaces/IDataAttestation.sol"
+    names = ("IDataAttestation", "IVersioned")
+    interfaces = {name: (ROOT / f"contracts/interfaces/{name}.sol").read_text(encoding="utf-8") for name in names}
     request = {
         "language": "Solidity",
         "sources": {
             "GreenBonus.sol": {"content": block},
-            "interfaces/IDataAttestation.sol": {"content": interface.read_text(encoding="utf-8")},
+            **{f"@gridwitness/contracts/interfaces/{name}.sol": {"content": text} for name, text in interfaces.items()},
         },
         "settings": {"outputSelection": {"*": {"*": ["evm.bytecode.object"]}}},
     }

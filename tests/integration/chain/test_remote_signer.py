@@ -7,10 +7,8 @@ hashes the data with keccak-256 and answers r, s and v as text; 404 for a key th
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from gridwitness.encoding.keys import recover_signer
 from gridwitness.errors import ChainError, ConfigError
 from tests.integration.chain.outbox_scene import state_of
 from tests.integration.chain.parties import supply
+from tests.serving import Answering, serving
 
 TOKEN = "a token"
 
@@ -58,33 +57,22 @@ class SignerServer:
 def server(transmitter: LocalAccount, outsider: LocalAccount) -> Iterator[SignerServer]:
     signer = SignerServer([outsider, transmitter])
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self._answer(200, json.dumps(signer.public_keys()))
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+    class Handler(Answering):
+        def respond(self) -> None:
+            if self.command == "GET":
+                self._reply(200, json.dumps(signer.public_keys()))
+                return
+            body = json.loads(self.body())
             signature = signer.sign(self.path.rpartition("/")[2], bytes.fromhex(body["data"][2:]))
-            self._answer(404 if signature is None else 200, signature or "")
+            self._reply(404 if signature is None else 200, signature or "")
 
-        def _answer(self, status: int, text: str) -> None:
+        def _reply(self, status: int, text: str) -> None:
             if self.headers["authorization"] != f"Bearer {TOKEN}":
                 status, text = 401, ""
-            self.send_response(status)
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
+            self.answer(text.encode(), status)
 
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        signer.url = f"http://127.0.0.1:{running.server_port}"
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with serving(Handler) as signer.url:
         yield signer
-        running.shutdown()
 
 
 @pytest.fixture

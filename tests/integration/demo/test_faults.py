@@ -125,11 +125,11 @@ def _settings(folder: Path, rpc_url: str, manifest: Path) -> str:
     )
 
 
-def test_demo__killed_and_started_again__leaves_nothing_behind_and_completes(
+def test_demo__killed_and_started_again__leaves_nothing_behind_and_completes_both_days(
     hamlet: Path, tmp_path: Path, gridwitness: Run
 ) -> None:
     out = tmp_path / "out"
-    arguments = ("demo", "--community", str(hamlet), "--out", str(out), "--seed", "5")
+    arguments = ("demo", "--community", str(hamlet), "--days", "2", "--out", str(out))
     first = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _has_readings(out):
@@ -149,11 +149,16 @@ def test_demo__killed_and_started_again__leaves_nothing_behind_and_completes(
     assert second.wait(timeout=30) == 0
     assert (out / "chain.json").stat().st_size > 0
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["cash_conserved"]
-    assert summary["energy_conserved"]
-    assert summary["clearing_equals_brute_force"]
+    for check in ("cash_conserved", "energy_conserved", "backstop_covers", "clearing_equals_brute_force",
+                  "settlement_equals_reference"):  # fmt: skip
+        assert summary[check] is True, check
     assert summary["readings_proven"] == 200
     assert summary["meters"] == 3
+    assert summary["slots_cleared"] == 2 * 96
+    assert summary["schedules_final"] + summary["schedules_held"] == 2 * 3
+    assert summary["schedules_final"] > 0
+    assert summary["asset"]["meter"] == "farm"
+    assert summary["asset"]["reconciles"] is True
     _await_no_process_of(out)
 
 

@@ -187,6 +187,7 @@ def make_oracles(
             "poll_interval_s": 0.05,
             "takeover_s": 1,
             "dry_run": False,
+            "open_data": True,
             **settings,
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
