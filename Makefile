@@ -8,12 +8,14 @@ UV_SYNC := UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 $(UV) sync --frozen -
 SOLC := .toolchain/solc-v0.8.37
 FOUNDRY := .toolchain/bin/.stamp
 HALMOS := .toolchain/halmos-0.3.3/.stamp
-EAS := .toolchain/eas-contracts-1.9.0/.stamp
+HARDHAT := .toolchain/hardhat-3.18.0/.stamp
+ANCHORS := .toolchain/.stamp-anchors
 BROKERS := .toolchain/.stamp-brokers
+CHROMIUM := .toolchain/.stamp-chromium
 PROMTOOL := .toolchain/bin/promtool
 SOLIDITY := $(shell find contracts tests/invariants -name '*.sol' 2>/dev/null)
 # One pytest run; a folder that is missing is an error. The longest files come first, so that none of them ends alone.
-TESTS := tests/integration tests/gas tests/anchors tests/chaos tests/fuzz tests/functional tests/oracle
+TESTS := tests/web tests/integration tests/rehearsal tests/gas tests/anchors tests/chaos tests/fuzz tests/functional tests/oracle
 # Processes that share pytest's files between them, each with a node of its own.
 TEST_WORKERS ?= 3
 
@@ -24,18 +26,21 @@ SLITHER_EXCLUDED := uninitialized-local
 # npm's own front of forge ends with 0 whatever forge says, so its binaries are linked into a folder of ours.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-pytest test-forge lint slither compile gas gas-plot gas-snapshot bench bench-anchors bench-year chaos chaos-short fuzz-decoders invariants symbolic bytecode clean
+.PHONY: help setup demo serve test test-pytest test-forge lint slither docs packages deploy-rehearsal compile gas gas-plot gas-snapshot bench bench-anchors bench-year chaos chaos-short fuzz-decoders invariants symbolic bytecode clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-setup: .venv/.stamp-all $(SOLC) $(FOUNDRY) $(EAS) $(HALMOS) ## install everything, pinned; does nothing if it is there
+setup: .venv/.stamp-all $(SOLC) $(FOUNDRY) $(ANCHORS) $(HALMOS) ## install everything, pinned; does nothing if it is there
 	@echo "ready: commands are in .venv/bin and node_modules/.bin"
 
 demo: .venv/.stamp-demo $(SOLC) $(FOUNDRY) ## a village's day, end to end; ARGS="--days 2 --community PATH --seed 7"
 	@gridwitness demo $(ARGS)
 
-test: setup compile $(BROKERS) $(PROMTOOL) ## every test: contracts, oracle, integration, fuzzing and invariants
+serve: .venv/.stamp-demo $(FOUNDRY) ## the web page of the last demo; ARGS="--port 8100"
+	@gridwitness serve $(ARGS)
+
+test: setup compile $(HARDHAT) $(BROKERS) $(PROMTOOL) $(CHROMIUM) ## every test: contracts, oracle, integration, fuzzing and invariants
 	@$(MAKE) --no-print-directory --keep-going -j2 test-pytest test-forge
 
 # A file stays in one process, since its tests share fixtures. Bytecode is kept, or each of hundreds of processes that
@@ -62,6 +67,15 @@ slither: setup
 	slither . --ignore-compile --foundry-out-directory out/slither --config-file slither.config.json \
 	  --exclude $(SLITHER_EXCLUDED) --fail-medium
 
+docs: setup ## the documentation as a web site, into out/site
+	mkdocs build --strict
+
+packages: setup ## the npm package and the Python wheel for integrators, into out/packages; ARGS="--deployments FOLDER"
+	@python toolchain/make_packages.py $(ARGS)
+
+deploy-rehearsal: setup compile $(HARDHAT) ## deploy on two real nodes, killed and disturbed at every step, then verify; ARGS="--node anvil"
+	@python -m tests.rehearsal $(ARGS)
+
 compile: .build/.stamp
 
 gas: setup compile ## measure gas and sizes into tests/gas/gas.json; fails if they left what was there by over 1 %
@@ -77,7 +91,7 @@ gas-snapshot: setup compile ## rewrite the snapshots of gas, sizes and bytecode 
 bench: setup ## measure the runtime into bench/results.json and docs/bench.png; ARGS="merkle http" for parts
 	@python -m bench $(ARGS)
 
-bench-anchors: setup compile ## the same work on EAS and here, side by side; ARGS=--write puts the table into README
+bench-anchors: setup compile ## the same work on EAS, T-REX and here, side by side; ARGS=--write puts the tables into README
 	@python -m tests.anchors.bench $(ARGS)
 
 bench-year: setup out/rural3-year/year.parquet ## seconds to clear and settle a year of 118 meters by the Python reference
@@ -87,9 +101,9 @@ chaos: setup $(BROKERS) ## kill, reorganise and break a committee of real proces
 	@python -m tests.chaos --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(ARGS)
 
 # Goals of time are told, and decide nothing: machines of continuous integration are shared.
-chaos-short: MINUTES := 5
+chaos-short: MINUTES := 3
 chaos-short: ARGS := --no-timed
-chaos-short: chaos ## the same in five minutes, into out/chaos.json and out/chaos.png
+chaos-short: chaos ## the same in three minutes, into out/chaos.json and out/chaos.png
 
 fuzz-decoders: setup ## fuzz what strangers send, guided by coverage; SECONDS=60 for each of the five decoders
 	@for target in json cbor cose ocmf document; do \
@@ -159,6 +173,12 @@ $(HALMOS): toolchain/halmos-requirements.txt $(UV)
 	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
 	@touch $@
 
+# It wants a later Node.js than the rest, and brings one along where the system's is older.
+$(HARDHAT): toolchain/install_hardhat.py toolchain/hardhat/package-lock.json toolchain/hardhat/hardhat.config.js .toolchain/.stamp-tools
+	@echo "installing Hardhat's node"
+	@$(PYTHON) toolchain/install_hardhat.py
+	@touch $@
+
 $(SOLC): .venv/.stamp-demo node_modules/.stamp toolchain/install_solc.py toolchain/solc_front.js
 	@python toolchain/install_solc.py
 	@touch $@
@@ -173,6 +193,14 @@ $(BROKERS):
 	  mkdir -p $(@D) && touch $@; \
 	  else echo "tests of MQTT and NATS will fail for want of brokers; on Debian and Ubuntu: apt-get install mosquitto nats-server"; fi
 
+# The browser that looks at the web page comes with the system too; Playwright only steers it.
+$(CHROMIUM):
+	@command -v chromium >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing chromium" && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
+	@if command -v chromium >/dev/null; then mkdir -p $(@D) && touch $@; \
+	  else echo "tests of the web page will fail for want of a browser; on Debian and Ubuntu: apt-get install chromium"; fi
+
 # Of Debian's Prometheus only the tool that checks rules: the package itself would start a server.
 $(PROMTOOL):
 	@mkdir -p $(@D) .toolchain/prometheus
@@ -183,9 +211,9 @@ $(PROMTOOL):
 	fi || true
 	@[ -e $@ ] || echo "tests of ops/alerts.yml will fail for want of promtool; it comes with Prometheus"
 
-$(EAS): toolchain/install_eas.py .toolchain/.stamp-tools
-	@echo "fetching the contracts of the Ethereum Attestation Service"
-	@$(PYTHON) toolchain/install_eas.py
+$(ANCHORS): toolchain/install_anchors.py .toolchain/.stamp-tools
+	@echo "fetching the contracts that ours are measured beside"
+	@$(PYTHON) toolchain/install_anchors.py
 	@touch $@
 
 # Ape recompiles a changed file, but not those that import it: so everything, whenever anything changed.
