@@ -26,6 +26,7 @@ contract AssetShares is ShareLedger, IAssetShares {
     IERC20 private immutable _cash;
     IFeedAdapter private immutable _reserve;
     uint64 private immutable _reservePerShare;
+    bool private immutable _reserveIsCumulative;
     uint32 private immutable _maxReserveAgeSeconds;
     uint40 private immutable _maturesAt;
     uint64 private immutable _redemptionPerShare;
@@ -35,6 +36,8 @@ contract AssetShares is ShareLedger, IAssetShares {
 
     constructor(address governance, Terms memory terms_) {
         if (terms_.decimals > MAX_DECIMALS) revert TermInvalid("decimals", terms_.decimals, MAX_DECIMALS);
+        if (address(terms_.passports) == address(0)) revert TermInvalid("passports", 0, 1);
+        if (address(terms_.cash) == address(0)) revert TermInvalid("cash", 0, 1);
         if (address(terms_.reserve) != address(0) && terms_.reservePerShare == 0) {
             revert TermInvalid("reservePerShare", 0, 1);
         }
@@ -42,6 +45,7 @@ contract AssetShares is ShareLedger, IAssetShares {
         (_name, _symbol, decimals) = (terms_.name, terms_.symbol, terms_.decimals);
         (_passportsOf, _cash) = (terms_.passports, terms_.cash);
         (_reserve, _reservePerShare) = (terms_.reserve, terms_.reservePerShare);
+        _reserveIsCumulative = terms_.reserveIsCumulative;
         _maxReserveAgeSeconds = terms_.maxReserveAgeSeconds;
         (_maturesAt, _redemptionPerShare) = (terms_.maturesAt, terms_.redemptionPerShare);
         _market = terms_.market;
@@ -138,6 +142,7 @@ contract AssetShares is ShareLedger, IAssetShares {
             _cash,
             _reserve,
             _reservePerShare,
+            _reserveIsCumulative,
             _maxReserveAgeSeconds,
             _maturesAt,
             _redemptionPerShare,

@@ -287,7 +287,7 @@ def _made(world: AssetWorld, **changes: Any) -> Asset:
 def _terms(world: AssetWorld, **changes: Any) -> AssetTerms:
     manifest = world.chain.manifest
     passports, cash = manifest.address("Passports"), manifest.address("EuroToken")
-    return replace(AssetTerms("", "", 0, passports, cash, NOBODY, 0, 0, 0, 0, NOBODY), **changes)
+    return replace(AssetTerms("", "", 0, passports, cash, NOBODY, 0, False, 0, 0, 0, NOBODY), **changes)
 
 
 def _admit_and_issue(world: AssetWorld) -> None:

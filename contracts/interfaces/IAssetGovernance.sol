@@ -50,7 +50,8 @@ interface IAssetGovernance is IERC20Permit, IERC7943Fungible, IPassportReader {
     /// @return limit see {IAssetShares.Rule}
     function verdictOf(address account) external view returns (IAssetShares.Rule rule, uint256 value, uint256 limit);
 
-    /// @notice Issue shares. With a reserve, all shares together must be covered by a fresh reading of it.
+    /// @notice Issue shares. With a reserve, a fresh reading of it must cover all shares together, or all ever minted if it
+    /// is cumulative.
     /// @param to who gets them
     /// @param shares how many
     function mint(address to, uint256 shares) external;

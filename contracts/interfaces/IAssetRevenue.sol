@@ -13,7 +13,7 @@ interface IAssetRevenue {
     /// @param holders investors with shares
     /// @param reserve newest reading of the reserve's feed; 0 without one
     /// @param reserveAt unix seconds of that reading; 0 without one
-    /// @param needed what the terms ask to stand behind all shares
+    /// @param needed what the terms ask to stand behind the shares, see {IAssetShares.Terms}
     /// @param plants devices that earn for the asset
     /// @param soldWh energy sold and paid for so far
     /// @param attestedWh energy attested over the same plants and days

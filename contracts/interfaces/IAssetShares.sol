@@ -42,6 +42,8 @@ interface IAssetShares is IERC20Metadata, IVersioned {
     /// @param cash token that it earns and pays
     /// @param reserve feed of what stands behind the shares; zero if minting asks for no proof
     /// @param reservePerShare units of the feed that must stand behind one share; above 0 with a reserve
+    /// @param reserveIsCumulative whether the feed only grows, as what a plant has ever produced does: then it must cover all
+    /// shares ever minted, so that units retired or redeemed are not issued again; else those that are there
     /// @param maxReserveAgeSeconds oldest reading of the feed that minting takes
     /// @param maturesAt second from which shares can be redeemed; 0 if they never can
     /// @param redemptionPerShare cash that a share is redeemed for
@@ -54,6 +56,7 @@ interface IAssetShares is IERC20Metadata, IVersioned {
         IERC20 cash;
         IFeedAdapter reserve;
         uint64 reservePerShare;
+        bool reserveIsCumulative;
         uint32 maxReserveAgeSeconds;
         uint40 maturesAt;
         uint64 redemptionPerShare;
@@ -65,7 +68,8 @@ interface IAssetShares is IERC20Metadata, IVersioned {
     /// @param classes accepted investor classes, a bit each
     /// @param verdictSeconds how long a passport found good is not asked for again, 0 to one day
     /// @param holderCap most investors at a time
-    /// @param maxHoldingBps most that one investor may have of all shares; 10,000 is no limit
+    /// @param maxHoldingBps most that one investor may have of all shares, by minting too; 10,000 is no limit. Shares are
+    /// placed without one, under a lock-up, and the limit set before that ends
     /// @param lockUntil second until which holders may not transfer
     struct Rules {
         uint256[4] countries;

@@ -78,7 +78,8 @@ contract AssetGovernance is AssetRevenue, IAssetGovernance, AccessControl, EIP71
         // readFresh has judged the time already
         // slither-disable-next-line unused-return
         (int256 reserve,) = terms_.reserve.readFresh(terms_.maxReserveAgeSeconds);
-        uint256 needed = _state.supply() * terms_.reservePerShare;
+        if (terms_.reserveIsCumulative) _minted += shares;
+        uint256 needed = _reserveNeeded(terms_);
         uint256 covered = reserve < 0 ? 0 : uint256(reserve);
         if (covered < needed) revert ReserveTooSmall(covered, needed);
     }

@@ -33,6 +33,8 @@ abstract contract AssetRevenue is ShareLedger, IAssetRevenue {
     mapping(bytes32 deviceId => Plant) private _plants;
     uint256 private _plantCount;
     Earnings private _earnings;
+    /// @dev Shares ever minted, of an asset whose reserve is cumulative.
+    uint256 internal _minted;
 
     /// @inheritdoc IAssetRevenue
     // Written between and after calls of the market, which says what a day earned. The guard keeps it from coming back, and a
@@ -78,7 +80,7 @@ abstract contract AssetRevenue is ShareLedger, IAssetRevenue {
             // The rest of a round says nothing of the reserve.
             // slither-disable-next-line unused-return
             (, proof.reserve,, proof.reserveAt,) = terms.reserve.latestRoundData();
-            proof.needed = state.supply() * terms.reservePerShare;
+            proof.needed = _reserveNeeded(terms);
         }
         Earnings storage earnings = _earnings;
         proof.plants = _plantCount;
@@ -120,6 +122,11 @@ abstract contract AssetRevenue is ShareLedger, IAssetRevenue {
         (cash,) = market.balanceOf(address(this));
         emit DepositReturned(to, cash);
         market.withdraw(cash, to);
+    }
+
+    /// @dev What the terms ask to stand behind the shares.
+    function _reserveNeeded(IAssetShares.Terms memory terms) internal view returns (uint256) {
+        return (terms.reserveIsCumulative ? _minted : _state.supply()) * terms.reservePerShare;
     }
 
     /// @dev Demand that a plant's next day with a schedule is this one, and go on to it.

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
-from eth_utils.address import is_checksum_address
 from pydantic_settings import SettingsConfigDict
-from rich.console import Console
-from rich.table import Table
 
 from gridwitness.chain.assets import Asset, AssetFactory
 from gridwitness.chain.client import Chain
 from gridwitness.chain.events import Receipt, decode_logs
-from gridwitness.chain.manifest import Manifest
+from gridwitness.cli.asset_views import AssetAddress, PrintJson, checksummed, holders, statement
 from gridwitness.cli.chain_settings import ChainSettings
 from gridwitness.cli.proof import read_key
-from gridwitness.domain.assets import NOBODY, Holder
+from gridwitness.domain.assets import NOBODY
 from gridwitness.errors import InputError
-from gridwitness.service.assets.ledger import Ledger, as_rows, cash_token, read_ledger
+from gridwitness.service.assets.ledger import cash_token
 from gridwitness.service.assets.parameters import AssetParameters
 from gridwitness.service.assets.revenue import unpaid_rows
 from gridwitness.service.assets.sending import Step, estimate, payment, send
@@ -35,17 +31,10 @@ asset = typer.Typer(
     rich_markup_mode=None,
     help="Shares of real assets: make one, issue and pay shares, see holders, make statements.",
 )
-_Address = Annotated[str, typer.Argument(metavar="ASSET", help="Address of the asset")]
 _Config = Annotated[Path, typer.Option(help="TOML file with node, manifest and key")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the transactions and what they would cost; send none")]
 _Yes = Annotated[bool, typer.Option("--yes", help="Send without asking")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
-_Rpc = Annotated[str, typer.Option(help="URL of an Ethereum node")]
-_Manifest = Annotated[Path, typer.Option(help="deployments/<chain-id>.json")]
-_Block = Annotated[int | None, typer.Option(min=0, help="Block to read at; else the newest, less --confirmations")]
-_Confirmations = Annotated[int, typer.Option(min=0, help="Blocks to stay below the newest")]
 _FUNDINGS = ("Funded", "RevenueFunded", "RedemptionFunded")
-_LOCAL_NODE = "http://127.0.0.1:8545"
 
 
 class AssetSettings(ChainSettings):
@@ -61,7 +50,7 @@ def create(
     admin: Annotated[str, typer.Option(help="First admin, issuer and agent; else the sender")] = "",
     dry_run: _DryRun = False,
     yes: _Yes = False,
-    as_json: _Json = False,
+    as_json: PrintJson = False,
 ) -> None:
     """Make an asset. Its terms never change; its rules do as its issuer says.
 
@@ -79,7 +68,7 @@ def create(
     wanted = AssetParameters.load(parameters)
     settings = AssetSettings.load(config, "asset create")
     chain, key = settings.open_chain(), settings.open_key()
-    owner = _checksummed(admin) if admin else key.address
+    owner = checksummed(admin) if admin else key.address
     terms = wanted.checked_terms(chain)
     factory = AssetFactory(chain)
     words = f"make {terms.symbol}, {wanted.asset_class}, with {owner} as its admin"
@@ -92,12 +81,12 @@ def create(
 
 @asset.command()
 def rules(
-    address: _Address,
+    address: AssetAddress,
     parameters: Annotated[Path, typer.Argument(help="TOML file that describes the asset")],
     config: _Config,
     dry_run: _DryRun = False,
     yes: _Yes = False,
-    as_json: _Json = False,
+    as_json: PrintJson = False,
 ) -> None:
     """Set the rules of an asset to those of a file: all of them, at once. Of the rest, only its symbol is looked at.
 
@@ -106,7 +95,7 @@ def rules(
     wanted = AssetParameters.load(parameters)
     settings = AssetSettings.load(config, "asset rules")
     chain = settings.open_chain()
-    bound = AssetFactory(chain).asset(_checksummed(address))
+    bound = AssetFactory(chain).asset(checksummed(address))
     symbol = clean(bound.terms().symbol)
     if symbol != clean(wanted.symbol):
         raise InputError(f"{parameters} describes {clean(wanted.symbol)}, and {address} is {symbol}")
@@ -118,13 +107,13 @@ def rules(
 
 @asset.command()
 def mint(
-    address: _Address,
+    address: AssetAddress,
     config: _Config,
     to: Annotated[str, typer.Option(help="Who gets them; must have a passport that the rules accept")],
     shares: Annotated[str, typer.Option(help="How many, such as 100 or 2.5")],
     dry_run: _DryRun = False,
     yes: _Yes = False,
-    as_json: _Json = False,
+    as_json: PrintJson = False,
 ) -> None:
     """Issue shares. With a reserve, a fresh reading of it must cover all shares together.
 
@@ -132,10 +121,10 @@ def mint(
     """
     settings = AssetSettings.load(config, "asset mint")
     chain = settings.open_chain()
-    bound = AssetFactory(chain).asset(_checksummed(address))
+    bound = AssetFactory(chain).asset(checksummed(address))
     terms = bound.terms()
     amount = parse_amount(shares, terms.decimals, "shares")
-    step = Step(f"issue {shares} shares of {clean(terms.symbol)} to {to}", bound.mint(_checksummed(to), amount))
+    step = Step(f"issue {shares} shares of {clean(terms.symbol)} to {to}", bound.mint(checksummed(to), amount))
     receipts = _carry_out(chain, settings, [step], dry_run, yes)
     if receipts:
         _say({"to": to, "shares": amount, **_sent(receipts)}, as_json)
@@ -143,7 +132,7 @@ def mint(
 
 @asset.command()
 def fund(
-    address: _Address,
+    address: AssetAddress,
     config: _Config,
     cash: Annotated[str, typer.Option(help="How much, such as 1250.50")] = "",
     parameters: Annotated[Path | None, typer.Option(help="The asset's parameters, which plan payments")] = None,
@@ -156,7 +145,7 @@ def fund(
     key_file: Annotated[Path | None, typer.Option(help="File with an API key of the oracle, scope read")] = None,
     dry_run: _DryRun = False,
     yes: _Yes = False,
-    as_json: _Json = False,
+    as_json: PrintJson = False,
 ) -> None:
     """Pay cash to all shares: an amount, or what the parameters plan for a day. With --redemption, for redemptions.
 
@@ -170,7 +159,7 @@ def fund(
     """
     settings = AssetSettings.load(config, "asset fund")
     chain = settings.open_chain()
-    bound = AssetFactory(chain).asset(_checksummed(address))
+    bound = AssetFactory(chain).asset(checksummed(address))
     if oracle:
         if cash or parameters is not None or redemption:
             raise InputError("--oracle pays what was earned, and no other amount")
@@ -183,69 +172,8 @@ def fund(
         _say({"cash": _paid_in(bound, receipts[-1]), **_sent(receipts)}, as_json)
 
 
-@asset.command()
-def holders(
-    address: _Address,
-    rpc: _Rpc = _LOCAL_NODE,
-    manifest: _Manifest = Path("deployments/31337.json"),
-    block: _Block = None,
-    confirmations: _Confirmations = 0,
-    as_json: _Json = False,
-) -> None:
-    """Show who holds shares, with what is due to each, at one block.
-
-    Events and views of the asset must agree to the unit for every wallet; otherwise the difference is named.
-
-    Example: gridwitness asset holders 0x… --rpc http://127.0.0.1:8545 --manifest deployments/31337.json
-    """
-    chain = Chain(rpc, Manifest.load(manifest))
-    ledger = read_ledger(chain, _checksummed(address), block=block, confirmations=confirmations)
-    if as_json:
-        typer.echo(json.dumps(_holders_document(ledger), indent=2))
-        return
-    Console().print(_holders_table(ledger))
-    typer.echo(
-        f"{display(ledger.proof.supply, ledger.terms.decimals)} shares of {ledger.proof.holders} investors "
-        f"at block {ledger.block.number}"
-    )
-
-
-@asset.command()
-def statement(
-    address: _Address,
-    wallet: Annotated[str, typer.Option(help="Any wallet of the investor")],
-    first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC)")],
-    last: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC), which must be over")],
-    out: Annotated[
-        list[Path] | None, typer.Option(help="File to write: .csv, .pdf or .json; may be given again")
-    ] = None,
-    rpc: _Rpc = _LOCAL_NODE,
-    manifest: _Manifest = Path("deployments/31337.json"),
-    block: _Block = None,
-    confirmations: _Confirmations = 0,
-    as_json: _Json = False,
-) -> None:
-    """Make an investor's statement over whole days: shares, trades, dividends, with the transaction of each.
-
-    All wallets of the investor count. Opening, lines and closing add up to the unit, or there is no statement. The
-    same chain gives the same files, whenever and wherever they are made.
-
-    \b
-    Example: gridwitness asset statement 0x… --wallet 0x… --first 2016-07-01 --last 2016-07-31 --out july.pdf
-    """
-    # Imported here because matplotlib's fonts and the PDF library would slow the start of every other command.
-    from gridwitness.service.assets.statement import Period, make_statement
-    from gridwitness.service.assets.statement_files import json_text, write_statement
-
-    period = Period(first.date(), last.date())
-    chain = Chain(rpc, Manifest.load(manifest))
-    ledger = read_ledger(chain, _checksummed(address), block=block, confirmations=confirmations)
-    made = make_statement(ledger, _checksummed(wallet), period)
-    for path in out or []:
-        write_statement(path, made)
-        typer.echo(f"written to {path}", err=as_json)
-    if as_json or not out:
-        typer.echo(json_text(made), nl=False)
+asset.command()(holders)
+asset.command()(statement)
 
 
 class _Payment(NamedTuple):
@@ -329,53 +257,3 @@ def _sent(receipts: Sequence[Receipt]) -> dict[str, object]:
 
 def _say(values: dict[str, object], as_json: bool) -> None:
     typer.echo(json.dumps(values) if as_json else "\n".join(f"{name} {value}" for name, value in values.items()))
-
-
-def _holders_document(ledger: Ledger) -> dict[str, object]:
-    return {
-        "asset": ledger.asset,
-        "block": ledger.block.number,
-        "time": ledger.block.time,
-        "share_decimals": ledger.terms.decimals,
-        "cash_decimals": ledger.cash.decimals,
-        "supply": ledger.proof.supply,
-        "investors": ledger.proof.holders,
-        "dividend_cash": ledger.dividend_cash,
-        "redemption_cash": ledger.redemption_cash,
-        "is_paused": ledger.is_paused,
-        "proof": asdict(ledger.proof),
-        "holders": as_rows(ledger.holders),
-    }
-
-
-def _holders_table(ledger: Ledger) -> Table:
-    table = Table("wallet", "investor")
-    for name in ("shares", "of all", "frozen", "due"):
-        table.add_column(name, justify="right")
-    for name in ("country", "class", "withheld"):
-        table.add_column(name)
-    for holder in ledger.holders:
-        table.add_row(*_holder_row(ledger, holder))
-    return table
-
-
-def _holder_row(ledger: Ledger, holder: Holder) -> list[str]:
-    decimals, passport = ledger.terms.decimals, holder.passport
-    part_bps = holder.shares * 10_000 // ledger.proof.supply if ledger.proof.supply else 0
-    return [
-        holder.wallet,
-        "same" if holder.investor == holder.wallet else holder.investor.replace(NOBODY, "none"),
-        display(holder.shares, decimals),
-        f"{display(part_bps, 2)} %",
-        display(holder.frozen, decimals),
-        display(holder.claimable, ledger.cash.decimals),
-        str(passport.country) if passport is not None else "",
-        str(passport.investor_class) if passport is not None else "",
-        holder.withheld,
-    ]
-
-
-def _checksummed(address: str) -> str:
-    if not is_checksum_address(address):
-        raise InputError(f"{address!r} is not a checksummed address")
-    return address

@@ -44,6 +44,7 @@ class AssetTerms:
     cash: str
     reserve: str
     reserve_per_share: int
+    reserve_is_cumulative: bool
     max_reserve_age_seconds: int
     matures_at: int
     redemption_per_share: int

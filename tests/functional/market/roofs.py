@@ -119,7 +119,7 @@ def make_roofs(
     passports.grantRole(passports.REGISTRAR_ROLE(), issuer, sender=issuer)
     passports.register([(holder, (FAR_AHEAD, GERMANY, 1)) for holder in holders], sender=issuer)
     factory = issuer.deploy(project.AssetFactory)
-    terms = ("Roof One", "ROOF1", 0, passports, village.euro, NOWHERE, 0, 0, 0, 0, village.market)
+    terms = ("Roof One", "ROOF1", 0, passports, village.euro, NOWHERE, 0, False, 0, 0, 0, village.market)
     countries = [0, 1 << (GERMANY - 256), 0, 0]
     receipt = factory.create(terms, (countries, 2, DAY_SECONDS, 100, 10_000, 0), issuer, sender=issuer)
     (created,) = receipt.events.filter(factory.AssetCreated)

@@ -187,6 +187,7 @@ def terms(passports: Any, cash: Any, **changes: Any) -> tuple[Any, ...]:
         "cash": str(cash),
         "reserve": ZERO,
         "reserve_per_share": 0,
+        "reserve_is_cumulative": False,
         "max_reserve_age_seconds": 0,
         "matures_at": 0,
         "redemption_per_share": 0,

@@ -112,6 +112,37 @@ def test_certificates__each_a_kilowatt_hour__are_issued_on_attested_energy_and_u
     refuse(asset.retire, 11, purpose, sender=user, error=asset.ERC20InsufficientBalance, values=values)
 
 
+# INV-S8
+def test_certificates__retired_against_a_register_that_only_grows__are_not_issued_again(
+    new_plant: MakePlant, shared_plant: Plant, euro: Any, investors: list[Any], reserve_gauge: Gauge
+) -> None:
+    """A register shows used energy for ever, so it must cover every certificate there ever was."""
+    producer = investors[0]
+    certificates = new_plant(
+        euro,
+        name="Guarantee of origin",
+        symbol="GO",
+        reserve=reserve_gauge.adapter.address,
+        reserve_per_share=1_000,
+        reserve_is_cumulative=True,
+        max_reserve_age_seconds=DAY_SECONDS,
+    )
+    asset = certificates.asset
+    time = past(QUARTER_HOUR_SECONDS + 60)
+    reserve_gauge.update(reserve_gauge.reading(time, value=50_999))
+    certificates.mint(producer, 20)
+    certificates.mint(producer, 30)
+    asset.retire(20, b"office, 2026".ljust(32, b"\0"), sender=producer)
+    error, values = asset.ReserveTooSmall, (50_999, 51_000)
+    refuse(asset.mint, producer, 1, sender=certificates.issuer, error=error, values=values)
+    proof = asset.proofOfAsset()
+    assert (proof.supply, proof.reserve, proof.needed) == (30, 50_999, 50_000)
+    warp(now() + QUARTER_HOUR_SECONDS)
+    reserve_gauge.update(reserve_gauge.reading(time + QUARTER_HOUR_SECONDS, value=51_000))
+    certificates.mint(producer, 1)
+    assert (asset.totalSupply(), asset.proofOfAsset().needed) == (31, 51_000)
+
+
 def test_place__all_shares_in_the_lock_up__lets_a_largest_holding_begin_with_trading(
     new_plant: MakePlant, shared_plant: Plant, euro: Any, investors: list[Any]
 ) -> None:

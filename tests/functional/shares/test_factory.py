@@ -38,11 +38,14 @@ def test_create__bad_input__names_value_and_limit(
     asset = shared_plant.asset
 
     def refuse_create(error: Any, values: tuple[Any, ...], admin: Any = intruder, **changes: Any) -> None:
-        call = (terms(passports, euro, **changes), rules(), admin)
+        parties = {"passports": passports, "cash": euro} | changes
+        call = (terms(**parties), rules(), admin)
         refuse(asset_factory.create, *call, sender=intruder, error=error, values=values)
 
     refuse_create(asset_factory.AdminInvalid, (ZERO,), admin=ZERO)
     refuse_create(asset.TermInvalid, (b"decimals".ljust(32, b"\0"), 7, 6), decimals=7)
+    refuse_create(asset.TermInvalid, (b"cash".ljust(32, b"\0"), 0, 1), cash=ZERO)
+    refuse_create(asset.TermInvalid, (b"passports".ljust(32, b"\0"), 0, 1), passports=ZERO)
     refuse_create(asset.TermInvalid, (b"reservePerShare".ljust(32, b"\0"), 0, 1), reserve=euro.address)
 
 

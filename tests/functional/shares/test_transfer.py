@@ -280,6 +280,6 @@ def test_ask_beforehand__frozen_to_the_last_bit__is_no_overflow(shared_plant: Pl
 def test_describe__any_asset__says_its_terms(shared_plant: Plant, euro: Any, passports: Any) -> None:
     asset = shared_plant.asset
     assert (asset.name(), asset.symbol(), asset.decimals(), asset.version()) == ("Solar One", "SUN1", 0, "1.0.0")
-    assert tuple(asset.terms()) == ("Solar One", "SUN1", 0, passports, euro, ZERO, 0, 0, 0, 0, ZERO)
+    assert tuple(asset.terms()) == ("Solar One", "SUN1", 0, passports, euro, ZERO, 0, False, 0, 0, 0, ZERO)
     assert tuple(asset.rules()) == tuple(rules())
     assert 10 ** euro.decimals() == EUR

@@ -70,7 +70,7 @@ class Scene:
         """Terms of an asset without reserve or maturity."""
         manifest = self.chain.manifest
         passports, cash = manifest.address("Passports"), manifest.address("EuroToken")
-        terms = AssetTerms("Solar One", "SUN1", 0, passports, cash, NOBODY, 0, 0, 0, 0, NOBODY)
+        terms = AssetTerms("Solar One", "SUN1", 0, passports, cash, NOBODY, 0, False, 0, 0, 0, NOBODY)
         return replace(terms, **changes)
 
     def create(self, **changes: Any) -> Asset:

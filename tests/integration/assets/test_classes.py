@@ -103,10 +103,13 @@ def test_commodity__units_of_an_attested_reserve__are_minted_up_to_it_and_used_u
         scene.send(scene.issuer, asset.mint(first.address, 1))
     assert stale.value.arguments["maxAgeSeconds"] == DAY_SECONDS
     scene.send(first, asset.retire(20, b"steel of July"))
+    gauge.attest(50_999)
+    with pytest.raises(Reverted, match=r"ReserveTooSmall\(reserve=50999, needed=51000\)"):
+        scene.send(scene.issuer, asset.mint(first.address, 1))  # what was used up does not come back
     ledger = scene.ledger()
     (used,) = (one for one in ledger.movements if one.kind is MovementKind.RETIREMENT)
     assert (used.shares, used.purpose.rstrip(b"\0")) == (20, b"steel of July")
-    assert (ledger.proof.supply, ledger.proof.reserve, ledger.proof.needed) == (30, 50_000, 30_000)
+    assert (ledger.proof.supply, ledger.proof.reserve, ledger.proof.needed) == (30, 50_999, 50_000)
 
 
 def test_energy_plant__a_day_delivered__pays_its_holders_what_it_earned_and_nothing_else(

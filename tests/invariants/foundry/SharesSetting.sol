@@ -52,7 +52,18 @@ abstract contract SharesSetting {
         (passports, market, euro) = (new Passports(address(this)), new ShareMarket(), new EuroToken());
         passports.grantRole(passports.REGISTRAR_ROLE(), address(this));
         IAssetShares.Terms memory terms = IAssetShares.Terms(
-            "Solar", "SUN", 0, passports, euro, IFeedAdapter(address(0)), 0, 0, 1, REDEMPTION, IEnergyMarket(address(0))
+            "Solar",
+            "SUN",
+            0,
+            passports,
+            euro,
+            IFeedAdapter(address(0)),
+            0,
+            false,
+            0,
+            1,
+            REDEMPTION,
+            IEnergyMarket(address(0))
         );
         address asset = new AssetFactory().create(terms, _rules(4, 10_000), address(this));
         (shares, governance) = (IAssetShares(asset), IAssetGovernance(asset));

@@ -107,7 +107,7 @@ class Story:
     def ledger(self, *, decimals: int = 0, name: str = "Solar One", entries: Sequence[Entry] | None = None) -> Ledger:
         """The ledger of these entries, a day after the last."""
         books = self.books
-        terms = AssetTerms(name, "SUN1", decimals, PASSPORTS, CASH, NOBODY, 0, 0, 0, 0, MARKET)
+        terms = AssetTerms(name, "SUN1", decimals, PASSPORTS, CASH, NOBODY, 0, False, 0, 0, 0, MARKET)
         proof = AssetProof(
             books.supply, books.holders(), 0, 0, 0, 0, books.sold_wh, books.attested_wh, books.revenue, 0, books.index
         )

@@ -33,7 +33,7 @@ def test_load__each_example__is_an_asset_of_its_class(name: str) -> None:
     assert parameters.asset_class == AssetClass(name.replace("-", " "))
     terms = parameters.terms(MANIFEST)
     assert (terms.market != NOBODY) == (name == "energy-plant")
-    assert (terms.reserve != NOBODY) == (name == "commodity")
+    assert (terms.reserve != NOBODY) == terms.reserve_is_cumulative == (name == "commodity")
     assert (terms.matures_at > 0) == (name in ("credit", "treasury"))
 
 
@@ -80,6 +80,14 @@ def test_load__something_wrong__is_named(tmp_path: Path, old: str, new: str, sai
         load(tmp_path, CREDIT.replace(old, new, 1))
     assert said in info.value.message and "asset.toml" in info.value.message
     assert "\n" not in info.value.message
+
+
+def test_load__reserve_without_whether_it_only_grows__is_refused(tmp_path: Path) -> None:
+    """Guessing it wrong would let used certificates be issued again, or stop a vault that was emptied and filled."""
+    text = (EXAMPLES / "commodity.toml").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines(keepends=True) if not line.startswith("cumulative")]
+    with pytest.raises(ConfigError, match=r"reserve\.cumulative: Field required"):
+        load(tmp_path, "".join(lines))
 
 
 def test_load__no_such_file__says_where_examples_are(tmp_path: Path) -> None:

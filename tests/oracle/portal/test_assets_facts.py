@@ -36,7 +36,7 @@ def site(zone: int | None = ZONE) -> Any:
 
 
 def ledger(dividends: Sequence[Dividend] = (), *, reserve: str = NOBODY, reserve_at: int = 0, held: int = 50) -> Ledger:
-    terms = AssetTerms("", "", 0, NOBODY, NOBODY, reserve, 1, 3_600, 0, 0, NOBODY)
+    terms = AssetTerms("", "", 0, NOBODY, NOBODY, reserve, 1, False, 3_600, 0, 0, NOBODY)
     rules = AssetRules(frozenset(), frozenset(), 0, 0, 0, 0)
     proof = AssetProof(50, 1, held, reserve_at, 50, 1, 0, 0, 0, 0, 0)
     block = Block(9, bytes(32), NOW, 0, 0)

@@ -56,7 +56,7 @@ def ledger(
 ) -> Ledger:
     index = max((one.index for one in history if isinstance(one, Dividend)), default=0)
     supply = sum(one.shares for one in holders)
-    terms = AssetTerms("", "", decimals, NOBODY, CASH, reserve, 1, 100, matures_at, redemption_per_share, NOBODY)
+    terms = AssetTerms("", "", decimals, NOBODY, CASH, reserve, 1, False, 100, matures_at, redemption_per_share, NOBODY)
     proof = AssetProof(supply, len(holders), 50, reserve_at, 40, 0, 0, 0, 0, 0, index)
     block = Block(7, bytes(32), NOW, 0, 0)
     token = CashToken(CASH, "tEUR", 6)

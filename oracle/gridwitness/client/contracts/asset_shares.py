@@ -20,6 +20,7 @@ class Terms(NamedTuple):
     cash: str
     reserve: str
     reserve_per_share: int
+    reserve_is_cumulative: bool
     max_reserve_age_seconds: int
     matures_at: int
     redemption_per_share: int
@@ -89,7 +90,7 @@ class AssetShares(Contract):
     def terms(self) -> Terms:
         """What never changes."""
         answer = self.call(
-            "terms()", "((string,string,uint8,address,address,address,uint64,uint32,uint40,uint64,address))"
+            "terms()", "((string,string,uint8,address,address,address,uint64,bool,uint32,uint40,uint64,address))"
         )
         return Terms(*answer[0])
 

@@ -75,10 +75,14 @@ class _Table(BaseModel):
 
 
 class ReserveParameters(_Table):
-    """What must stand behind the shares: a feed of attested readings, in its units."""
+    """What must stand behind the shares: a feed of attested readings, in its units.
+
+    A cumulative feed only grows, as a meter's register does: it must cover all shares ever minted, used up ones too.
+    """
 
     feed: _Reference
     per_share: _Uint64
+    cumulative: Annotated[bool, Field(strict=True)]
     max_age_seconds: _Uint32
 
 
@@ -165,6 +169,7 @@ class AssetParameters(_Table):
             cash=_address(manifest, self.cash),
             reserve=_address(manifest, reserve.feed) if reserve is not None else NOBODY,
             reserve_per_share=reserve.per_share if reserve is not None else 0,
+            reserve_is_cumulative=reserve is not None and reserve.cumulative,
             max_reserve_age_seconds=reserve.max_age_seconds if reserve is not None else 0,
             matures_at=_seconds(maturity.at) if maturity is not None else 0,
             redemption_per_share=maturity.redemption_per_share if maturity is not None else 0,

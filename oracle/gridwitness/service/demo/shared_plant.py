@@ -103,6 +103,7 @@ class SharedPlant:
             cash=self._token.address,
             reserve=NOBODY,
             reserve_per_share=0,
+            reserve_is_cumulative=False,
             max_reserve_age_seconds=0,
             matures_at=0,
             redemption_per_share=0,
