@@ -97,7 +97,7 @@ bench-anchors: setup compile ## the same work on EAS, T-REX and here, side by si
 bench-year: setup out/rural3-year/year.parquet ## seconds to clear and settle a year of 118 meters by the Python reference
 	@python -m tests.oracle.market.bench_year out/rural3-year
 
-chaos: setup $(BROKERS) ## kill, reorganise and break a committee of real processes, and judge; MINUTES=60 SEED=1
+chaos: setup compile $(BROKERS) ## kill, reorganise and break a committee of real processes, and judge; MINUTES=60 SEED=1
 	@python -m tests.chaos --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(ARGS)
 
 # Goals of time are told, and decide nothing: machines of continuous integration are shared.

@@ -31,7 +31,7 @@ from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, schema_of
 from tests.chaos.disk import Disk
 from tests.chaos.proxy import RpcProxy
 from tests.chaos.struck_anvil import ChaosAnvil
-from tests.integration.chain.conftest import compiled, deploy, dev_account
+from tests.deployed import deploy_all, dev_account
 from tests.integration.chain.parties import register_batch
 from tests.integration.nats.broker import Broker as NatsBroker
 from tests.integration.nats.broker import WorkerProcess
@@ -199,10 +199,8 @@ def build(folder: Path, seed: int, devices: Sequence[DeviceKey], patience: float
 
 def _deployed(anvil: Anvil) -> Manifest:
     """The two contracts that oracles need."""
-    web3, deployer, bytecode = Web3(Web3.HTTPProvider(anvil.url)), dev_account(0), compiled()
-    registry = deploy(web3, deployer, bytecode["DeviceRegistry"], [deployer.address])
-    attestation = deploy(web3, deployer, bytecode["DataAttestation"], [registry.address])
-    return Manifest(anvil.chain_id, {"DeviceRegistry": registry, "DataAttestation": attestation})
+    web3 = Web3(Web3.HTTPProvider(anvil.url))
+    return Manifest(anvil.chain_id, deploy_all(web3, dev_account(0), ("DeviceRegistry", "DataAttestation")))
 
 
 def _open_streams(chain: Chain, accounts: Sequence[LocalAccount]) -> dict[str, bytes]:

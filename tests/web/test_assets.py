@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -25,7 +24,8 @@ from gridwitness.chain.client import Chain
 from gridwitness.service.portal import SitePortal
 from gridwitness.service.sign_in import SiteKeys
 from gridwitness.store.api_keys import ApiKeyFile
-from tests.asset_scene import AUSTRIA, DAY, EUR, FRANCE, GERMANY, AssetWorld, asset_world, opened_site, wallet
+from tests.asset_scene import asset_world, opened_site
+from tests.asset_world import AUSTRIA, DAY, EUR, FRANCE, GERMANY, AssetWorld, wallet
 from tests.web.conftest import SHOTS, Served, Visit, free_port, visiting
 from tests.web.places import barriers, overflow_px
 
@@ -36,8 +36,8 @@ REVENUE = 1_363_200  # 8,000 Wh at the price between the two ticks with the gree
 
 
 @pytest.fixture(scope="module")
-def world(project: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AssetWorld]:
-    with asset_world(project, tmp_path_factory.mktemp("assets")) as made:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AssetWorld]:
+    with asset_world(tmp_path_factory.mktemp("assets")) as made:
         yield made
 
 
@@ -355,7 +355,7 @@ def test_assets__none_there__pages_say_so(
         contracts["AssetFactory"] = replace(factory, block=factory_block)
     shutil.copy(world.folder / "oracle.sqlite", tmp_path)
     chain = Chain(world.anvil.url, replace(world.chain.manifest, contracts=contracts))
-    bare = AssetWorld(chain, world.anvil, tmp_path, world.project)
+    bare = AssetWorld(chain, world.anvil, tmp_path)
 
     with opened_site(bare, is_open_data=True) as portal, served_by(portal, key_file) as site:
         listed = site.api("/v1/assets")

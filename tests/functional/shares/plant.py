@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 import ape
@@ -13,6 +12,7 @@ from eth_utils import keccak
 from ethpm_types import ContractType
 from web3.exceptions import ContractCustomError
 
+from gridwitness.domain.assets import AssetRule as Rule
 from gridwitness.encoding.keys import Secp256k1Key
 from tests.functional.market.village import encoded, warp
 
@@ -27,20 +27,6 @@ RETAIL, PROFESSIONAL, BARRED = 0, 1, 7
 NO_LIMIT_BPS = 10_000
 SUPPLY = 10_000
 Passport = tuple[int, int, int]
-
-
-class Rule(IntEnum):
-    """As in IAssetShares."""
-
-    NONE = 0
-    REGISTRATION = 1
-    PASSPORT = 2
-    COUNTRY = 3
-    INVESTOR_CLASS = 4
-    PAUSE = 5
-    LOCK_UP = 6
-    HOLDER_CAP = 7
-    MAX_HOLDING = 8
 
 
 def countries(*codes: int) -> list[int]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
@@ -13,19 +11,17 @@ from web3 import Web3
 from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.assets import PassportRegistry
 from gridwitness.chain.client import Chain
-from gridwitness.chain.manifest import DeployedContract, Manifest
+from gridwitness.chain.manifest import Manifest
 from gridwitness.chain.market import Market
 from gridwitness.domain.market import ZoneParams
 from gridwitness.encoding.hashing import keccak
+from tests.deployed import ACCESS_CONTROL, ASSET_CONTRACTS, deploy_all, dev_account
 from tests.integration.assets.desk import Desk
 from tests.integration.assets.scene import Scene
 from tests.integration.chain.conftest import (  # noqa: F401 (fixtures)
-    ACCESS_CONTROL,
     anvil,
     chain,
-    deploy,
     deployer,
-    dev_account,
     market,
     open_stream,
     oracles,
@@ -37,32 +33,11 @@ from tests.integration.chain.conftest import (  # noqa: F401 (fixtures)
 from tests.integration.chain.market_scene import Scene as MarketScene
 from tests.integration.chain.parties import Committee
 
-_CONTRACTS: dict[str, tuple[str, ...]] = {
-    "DeviceRegistry": ("admin",),
-    "DataAttestation": ("DeviceRegistry",),
-    "EuroToken": (),
-    "EnergyMarket": ("DeviceRegistry", "DataAttestation", "EuroToken", "admin"),
-    "Passports": ("admin",),
-    "AssetFactory": (),
-    "ShareMarket": (),
-}
-
-
-@pytest.fixture(scope="session")
-def bytecode(project: Any) -> Callable[[str], str]:
-    """Creation bytecode of a contract, as Ape has compiled it for all tests."""
-    return lambda name: str(getattr(project, name).contract_type.deployment_bytecode.bytecode)
-
 
 @pytest.fixture
-def manifest(anvil: Anvil, deployer: LocalAccount, bytecode: Callable[[str], str]) -> Manifest:  # noqa: F811
+def manifest(anvil: Anvil, deployer: LocalAccount) -> Manifest:  # noqa: F811
     """All contracts, freshly deployed; the deployer is admin and registrar."""
-    web3 = Web3(Web3.HTTPProvider(anvil.url))
-    deployed: dict[str, DeployedContract] = {}
-    for name, needs in _CONTRACTS.items():
-        known = {"admin": deployer.address} | {one: entry.address for one, entry in deployed.items()}
-        deployed[name] = deploy(web3, deployer, bytecode(name), [known[need] for need in needs])
-    return Manifest(chain_id=anvil.chain_id, contracts=deployed)
+    return Manifest(anvil.chain_id, deploy_all(Web3(Web3.HTTPProvider(anvil.url)), deployer, ASSET_CONTRACTS))
 
 
 @pytest.fixture

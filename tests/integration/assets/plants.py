@@ -25,8 +25,8 @@ from gridwitness.encoding.keys import P256Key
 from gridwitness.encoding.leaves import profile_fields, reading_fields, reading_leaf
 from gridwitness.encoding.packing import metric_bytes
 from gridwitness.service.proofs import ProofFile
+from tests.deployed import deploy
 from tests.integration.assets.scene import EUR, Scene
-from tests.integration.chain.conftest import deploy
 from tests.integration.chain.market_scene import BUYER, DAY, END, SELLER, SLOTS, ZONE, signed_by
 from tests.integration.chain.market_scene import Scene as MarketScene
 from tests.integration.chain.parties import Committee, register, scored_reading
@@ -85,14 +85,13 @@ _UPDATE = [
 ]
 
 
-def deploy_feed(chain: Chain, deployer: LocalAccount, code: str, stream_id: bytes) -> str:
+def deploy_feed(chain: Chain, deployer: LocalAccount, stream_id: bytes) -> str:
     """A FeedAdapter of the gauge's energy; its address."""
     web3 = Web3(Web3.HTTPProvider(chain.node.url))
-    types = ["address", "bytes32", "bytes32", "bytes32", "uint8", "uint32", "uint16", "string"]
     metric = metric_bytes(NET_ENERGY_METRIC)
     attestation = chain.manifest.address("DataAttestation")
     values = [attestation, stream_id, GAUGE.device_id, metric, 3, QUARTER_HOUR_SECONDS, 9_900, "hydro / kWh"]
-    return deploy(web3, deployer, code + web3.codec.encode(types, values).hex(), []).address
+    return deploy(web3, deployer, "FeedAdapter", values).address
 
 
 def sell_a_day(scene: Scene, market: MarketScene, delivered_wh: int) -> list[tuple[Schedule, Profile, Proof]]:

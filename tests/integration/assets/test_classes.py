@@ -83,11 +83,10 @@ def test_commodity__units_of_an_attested_reserve__are_minted_up_to_it_and_used_u
     transmitter: LocalAccount,
     oracles: list[LocalAccount],
     open_stream: Callable[[str, bytes], bytes],
-    bytecode: Callable[[str], str],
 ) -> None:
     first = scene.investors[0]
     stream_id = open_stream("readings", schema_of(READING_TYPES))
-    feed = deploy_feed(scene.chain, deployer, bytecode("FeedAdapter"), stream_id)
+    feed = deploy_feed(scene.chain, deployer, stream_id)
     gauge = Gauge(scene.chain, Committee(scene.chain, stream_id, oracles, 2), transmitter, feed)
     known = scene.chain.manifest
     scene.create_from(

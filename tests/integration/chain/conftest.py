@@ -1,84 +1,30 @@
-"""A real anvil with the real contracts, compiled by forge and deployed by web3, for each test that asks for it."""
+"""A real anvil with the real contracts, deployed by web3, for each test that asks for it."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from gridwitness.chain.anvil import Anvil
-from gridwitness.chain.client import MAX_TRANSACTION_GAS, Chain, calldata
-from gridwitness.chain.manifest import DeployedContract, Manifest
+from gridwitness.chain.client import Chain, calldata
+from gridwitness.chain.manifest import Manifest
 from gridwitness.chain.market import Market
 from gridwitness.chain.outbox import Outbox, OutboxRules
 from gridwitness.chain.signing_key import LocalKey
 from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.market import NO_ORDER, Order, Side, SignedSchedule, ZoneParams
-from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import PROFILE_TYPES, schema_of
-from tests.integration.chain.market_scene import BUYER, DEPOSIT, LIAR, SELLER, ZONE, Scene, signed_by
+from tests.deployed import ACCESS_CONTROL, MARKET_CONTRACTS, deploy_all, dev_account
+from tests.integration.chain.market_scene import BUYER, DEPOSIT, LIAR, SELLER, ZONE, Scene, signed_by, zone_params
 from tests.integration.chain.outbox_scene import OpenOutbox
 from tests.integration.chain.parties import GENESIS_TIME, Committee, register
-
-ROOT = Path(__file__).resolve().parents[3]
-SOURCES = {
-    "DeviceRegistry": "contracts/DeviceRegistry.sol",
-    "DataAttestation": "contracts/DataAttestation.sol",
-    "EuroToken": "contracts/mocks/EuroToken.sol",
-    "EnergyMarket": "contracts/EnergyMarket.sol",
-}
-ACCESS_CONTROL = [
-    {
-        "type": "function",
-        "name": "grantRole",
-        "stateMutability": "nonpayable",
-        "inputs": [{"name": "role", "type": "bytes32"}, {"name": "account", "type": "address"}],
-        "outputs": [],
-    }
-]
-
-
-def compiled() -> dict[str, str]:
-    """Creation bytecode by contract; compiled in folders of its own, so that other builds are not disturbed.
-
-    Of several test processes the first compiles, and the others wait for it and find all done.
-    """
-    out = ROOT / "out" / "chain-tests"
-    out.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "FOUNDRY_OUT": str(out), "FOUNDRY_CACHE_PATH": str(ROOT / "cache" / "chain-tests")}
-    forge = ROOT / ".toolchain" / "bin" / "forge"
-    command = [str(forge), "build", "--root", str(ROOT), *SOURCES.values()]
-    with (out / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        built = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr
-    return {
-        name: json.loads((out / Path(source).name / f"{name}.json").read_text())["bytecode"]["object"]
-        for name, source in SOURCES.items()
-    }
-
-
-@pytest.fixture(scope="session")
-def bytecode() -> dict[str, str]:
-    return compiled()
-
-
-def dev_account(index: int) -> LocalAccount:
-    """One of anvil's funded accounts, from its well-known test mnemonic."""
-    Account.enable_unaudited_hdwallet_features()
-    mnemonic = "test test test test test test test test test test test junk"
-    return Account.from_mnemonic(mnemonic, account_path=f"m/44'/60'/0'/0/{index}")
 
 
 @pytest.fixture
@@ -109,38 +55,9 @@ def oracles() -> list[LocalAccount]:
 
 
 @pytest.fixture
-def manifest(anvil: Anvil, deployer: LocalAccount, bytecode: dict[str, str]) -> Manifest:
-    """All contracts, freshly deployed."""
-    web3 = Web3(Web3.HTTPProvider(anvil.url))
-    deployed: dict[str, DeployedContract] = {}
-    for name in ("DeviceRegistry", "DataAttestation", "EuroToken", "EnergyMarket"):
-        arguments = {
-            "DeviceRegistry": lambda: [deployer.address],
-            "DataAttestation": lambda: [deployed["DeviceRegistry"].address],
-            "EuroToken": list,
-            "EnergyMarket": lambda: [*(entry.address for entry in deployed.values()), deployer.address],
-        }[name]()
-        deployed[name] = deploy(web3, deployer, bytecode[name], arguments)
-    return Manifest(chain_id=anvil.chain_id, contracts=deployed)
-
-
-def deploy(web3: Web3, deployer: LocalAccount, code: str, arguments: list[Any]) -> DeployedContract:
-    """Deploy creation bytecode and wait for it."""
-    encoded = web3.codec.encode(["address"] * len(arguments), arguments).hex()
-    transaction = {
-        "from": deployer.address,
-        "data": code + encoded,
-        "nonce": web3.eth.get_transaction_count(deployer.address),
-        "chainId": web3.eth.chain_id,
-        "gas": MAX_TRANSACTION_GAS,
-        "maxFeePerGas": 10**11,
-        "maxPriorityFeePerGas": 10**9,
-        "value": 0,
-    }
-    digest = web3.eth.send_raw_transaction(deployer.sign_transaction(transaction).raw_transaction)
-    receipt = web3.eth.wait_for_transaction_receipt(digest)
-    assert receipt["status"] == 1
-    return DeployedContract(receipt["contractAddress"], receipt["blockNumber"])
+def manifest(anvil: Anvil, deployer: LocalAccount) -> Manifest:
+    """All contracts of the market, freshly deployed."""
+    return Manifest(anvil.chain_id, deploy_all(Web3(Web3.HTTPProvider(anvil.url)), deployer, MARKET_CONTRACTS))
 
 
 @pytest.fixture
@@ -180,27 +97,7 @@ def profiles(chain: Chain, open_stream: Callable[[str, bytes], bytes], oracles: 
 
 @pytest.fixture
 def params(profiles: Committee) -> ZoneParams:
-    return ZoneParams(
-        profile_stream=profiles.stream_id,
-        floor_price_per_kwh=70_000,
-        tick_size_per_kwh=2_000,
-        short_price_per_kwh=320_000,
-        long_price_per_kwh=80_000,
-        penalty_per_kwh=15_000,
-        tolerance_bps=1_000,
-        hold_score_bps=9_900,
-        cap_tick=120,
-        network_fee_ticks=10,
-        green_premium_ticks=5,
-        green_kinds=1 << DeviceKind.PROSUMER,
-        min_order_wh=10,
-        gate_lead_slots=1,
-        feeder_cap_wh=600,
-        provisional_after_seconds=3_600,
-        final_after_seconds=2 * SECONDS_PER_DAY,
-        dispute_seconds=7_200,
-        dispute_bond=3_000_000,
-    )
+    return zone_params(profiles.stream_id)
 
 
 @pytest.fixture

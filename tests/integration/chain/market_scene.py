@@ -11,6 +11,7 @@ from web3.contract.contract import ContractFunction
 from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import Chain
 from gridwitness.chain.market import Market
+from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.market import Clearing, Order, Schedule, SignedSchedule, ZoneParams
 from gridwitness.domain.readings import Profile
 from gridwitness.domain.slots import SECONDS_PER_DAY, day_of, slot_of, slots_of_day
@@ -62,6 +63,31 @@ class Scene:
         """Let time pass."""
         self.anvil.set_next_time(self.chain.head_time() + seconds)
         self.anvil.mine()
+
+
+def zone_params(profile_stream: bytes, feeder_cap_wh: int = 600) -> ZoneParams:
+    """A zone that gives plants of prosumers the green premium."""
+    return ZoneParams(
+        profile_stream=profile_stream,
+        floor_price_per_kwh=70_000,
+        tick_size_per_kwh=2_000,
+        short_price_per_kwh=320_000,
+        long_price_per_kwh=80_000,
+        penalty_per_kwh=15_000,
+        tolerance_bps=1_000,
+        hold_score_bps=9_900,
+        cap_tick=120,
+        network_fee_ticks=10,
+        green_premium_ticks=5,
+        green_kinds=1 << DeviceKind.PROSUMER,
+        min_order_wh=10,
+        gate_lead_slots=1,
+        feeder_cap_wh=feeder_cap_wh,
+        provisional_after_seconds=3_600,
+        final_after_seconds=2 * SECONDS_PER_DAY,
+        dispute_seconds=7_200,
+        dispute_bond=3_000_000,
+    )
 
 
 def signed_by(

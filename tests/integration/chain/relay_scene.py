@@ -29,8 +29,8 @@ from gridwitness.encoding.keys import DeviceKey, P256Key
 from gridwitness.service.relay.batching import RelayRules
 from gridwitness.service.relay.messages import to_row
 from gridwitness.service.relay.node import RelayConfig, RelayNode
-from tests.integration.chain.conftest import GENESIS_TIME, dev_account
-from tests.integration.chain.parties import register_batch
+from tests.deployed import dev_account
+from tests.integration.chain.parties import GENESIS_TIME, register_batch
 
 ZONE = 7
 DAY = day_of(slot_of(GENESIS_TIME)) + 1

@@ -22,7 +22,7 @@ from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.readings import ScoredReading
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import READING_TYPES, reading_fields, reading_leaf, schema_of
-from tests.integration.chain.conftest import dev_account
+from tests.deployed import dev_account
 from tests.integration.chain.parties import Committee, register, rotate, scored_reading
 
 BOND, STAKE, WINDOW_S = 1_000_000, 700, 3_600

@@ -21,7 +21,7 @@ from gridwitness.chain.keystore import write_keystore
 from gridwitness.cli import build_app
 from gridwitness.errors import GridwitnessError, InputError
 from gridwitness.sources.community_data import date_of
-from tests.integration.chain.conftest import dev_account
+from tests.deployed import dev_account
 from tests.integration.chain.relay_scene import DAY, RELAY_KEY, ZONE, Scene, make_scene
 from tests.integration.operations.named_metrics import (
     IS_RELAYS,

@@ -12,7 +12,6 @@ from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import Manifest
 from tests.integration.chain.conftest import (  # noqa: F401 (fixtures)
     anvil,
-    bytecode,
     chain,
     deployer,
     manifest,

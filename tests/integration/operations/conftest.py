@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.integration.chain.conftest import (  # noqa: F401 (fixtures)
     anvil,
-    bytecode,
     chain,
     deployer,
     manifest,

@@ -16,7 +16,6 @@ from gridwitness.chain.manifest import Manifest
 from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, schema_of
 from tests.integration.chain.conftest import (  # noqa: F401 (fixtures)
     anvil,
-    bytecode,
     chain,
     deployer,
     manifest,

@@ -21,7 +21,7 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import leaf_hash
 from gridwitness.encoding.merkle import StandardMerkleTree
 from gridwitness.service.proofs import parse_proof
-from tests.integration.chain.conftest import dev_account
+from tests.deployed import dev_account
 from tests.integration.chain.parties import Committee
 from tests.integration.oracle.village import Oracle, Village, eventually, start_all
 

@@ -18,7 +18,6 @@ from gridwitness.encoding.eip712 import reading_digest, registry_domain
 from gridwitness.encoding.keys import P256Key
 from tests.integration.chain.conftest import (  # noqa: F401 (fixtures)
     anvil,
-    bytecode,
     chain,
     deployer,
     manifest,

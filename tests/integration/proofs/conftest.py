@@ -2,7 +2,6 @@
 
 from tests.integration.chain.conftest import (  # noqa: F401 (fixtures)
     anvil,
-    bytecode,
     chain,
     deployer,
     manifest,

@@ -9,7 +9,6 @@ import pytest
 
 from tests.integration.chain.conftest import (  # noqa: F401 (fixtures)
     anvil,
-    bytecode,
     chain,
     deployer,
     manifest,
