@@ -23,6 +23,7 @@ _server.set_forkserver_preload(
         "ape_node.provider",
         "ape_foundry.provider",
         "ape_solidity.compiler",
+        "tests.integration.deploy.warm_ape",
         "scripts._contracts",
         "scripts._streams",
         "scripts._zone_steps",

@@ -124,9 +124,17 @@ contract AttestationInvariants {
         targets[0] = address(handler);
     }
 
+    /// @dev All in one: forge would walk anew for each, and from one seed on the same ways.
+    function invariant_streams__after_any_call__are_as_modelled() external view {
+        _requireStreams();
+        _requireBatches();
+        _requireStatuses();
+        _requireNoSurprise();
+    }
+
     /// @dev INV-A1, INV-A2, INV-A11, INV-A18: the sequence counts the batches, the head is the newest one's digest, and
     /// time never runs back.
-    function invariant_stream__after_any_calls__stands_at_its_newest_batch() external view {
+    function _requireStreams() private view {
         for (uint256 i = 0; i < handler.STREAMS(); ++i) {
             bytes32 streamId = handler.streamIds(i);
             IDataAttestation.Stream memory stream = attestation.stream(streamId);
@@ -144,7 +152,7 @@ contract AttestationInvariants {
 
     /// @dev INV-A5, INV-A13, INV-A15: of the newest batch and one at random: it verifies if it stands, and only then;
     /// neither marks nor merges hide it.
-    function invariant_batch__ever_attested__verifies_exactly_while_it_stands() external view {
+    function _requireBatches() private view {
         for (uint256 i = 0; i < handler.STREAMS(); ++i) {
             uint256 count = handler.count(i);
             if (count == 0) continue;
@@ -154,7 +162,7 @@ contract AttestationInvariants {
     }
 
     /// @dev INV-A14.
-    function invariant_status__of_every_batch__is_the_models() external view {
+    function _requireStatuses() private view {
         for (uint256 i = 0; i < handler.STREAMS(); ++i) {
             for (uint256 seq = 0; seq < handler.count(i) + 2; ++seq) {
                 (IDataAttestation.BatchStatus status,) = attestation.batchStatus(handler.streamIds(i), uint32(seq));
@@ -164,7 +172,7 @@ contract AttestationInvariants {
     }
 
     /// @dev INV-A3, INV-A7, INV-A8, INV-A16.
-    function invariant_call__right_or_wrong__goes_as_it_must() external view {
+    function _requireNoSurprise() private view {
         assert(handler.surprises() == 0);
     }
 

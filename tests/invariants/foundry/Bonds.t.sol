@@ -72,8 +72,17 @@ contract BondsInvariants {
         targets[0] = address(handler);
     }
 
+    /// @dev All in one: forge would walk anew for each, and from one seed on the same ways.
+    function invariant_bonds__after_any_call__are_as_modelled() external view {
+        _requireTills();
+        _requireChallenges();
+        _requireMarks();
+        _requireBatches();
+        _requireNoSurprise();
+    }
+
     /// @dev INV-B1: all that is owed is there, and nothing else.
-    function invariant_till__of_every_token__holds_what_is_owed() external view {
+    function _requireTills() private view {
         bytes32[] memory challengeIds = handler.challengeIds();
         for (uint256 i = 0; i < handler.TOKENS(); ++i) {
             EuroToken token = handler.tokens(i);
@@ -99,7 +108,7 @@ contract BondsInvariants {
 
     /// @dev INV-B2: the counter of each stream is the number of its open challenges, 128 at most; INV-B3: a challenge that
     /// ended keeps its verdict.
-    function invariant_challenge__ever_made__stands_where_it_was_left() external view {
+    function _requireChallenges() private view {
         bytes32[] memory challengeIds = handler.challengeIds();
         for (uint256 stream = 0; stream < handler.STREAMS(); ++stream) {
             bytes32 streamId = handler.streamIds(stream);
@@ -115,14 +124,14 @@ contract BondsInvariants {
     }
 
     /// @dev INV-B4: marks count verdicts against the stream and proofs of equivocation, and nothing takes one back.
-    function invariant_marks__of_every_stream__count_its_faults() external view {
+    function _requireMarks() private view {
         for (uint256 stream = 0; stream < handler.STREAMS(); ++stream) {
             assert(attestation.stream(handler.streamIds(stream)).marks == handler.marks(stream));
         }
     }
 
     /// @dev INV-B6: a batch is convicted if, and only if, a challenge of its reading was won.
-    function invariant_batch__of_every_reading__is_convicted_if_a_challenge_was_won() external view {
+    function _requireBatches() private view {
         for (uint256 stream = 0; stream < handler.STREAMS(); ++stream) {
             for (uint256 i = 0; i < handler.itemCount(stream); ++i) {
                 BondsHandler.Item memory item = handler.items(stream, i);
@@ -136,7 +145,7 @@ contract BondsInvariants {
     }
 
     /// @dev INV-B5, INV-B7: what is signed and answered in time is never convicted, and no bond leaves before its time.
-    function invariant_call__right_or_wrong__goes_as_it_must() external view {
+    function _requireNoSurprise() private view {
         assert(handler.surprises() == 0);
     }
 }

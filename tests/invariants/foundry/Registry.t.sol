@@ -179,9 +179,17 @@ contract RegistryInvariants {
         targets[0] = address(handler);
     }
 
+    /// @dev All in one: forge would walk anew for each, and from one seed on the same ways.
+    function invariant_devices__after_any_call__are_as_modelled() external view {
+        _requireRecords();
+        _requireDelegations();
+        _requireKeys();
+        _requireNoSurprise();
+    }
+
     /// @dev INV-R1, INV-R2, INV-R3, INV-R4, INV-R5, INV-R9, INV-R13, INV-R16: what a device is follows from its entry and
     /// its owner's and stewards' calls alone.
-    function invariant_record__of_every_device__is_as_its_parties_left_it() external view {
+    function _requireRecords() private view {
         for (uint256 key = 1; key <= handler.DEVICES(); ++key) {
             bytes32 deviceId = handler.deviceIds(key);
             IDeviceRegistry.Device memory record = registry.device(deviceId);
@@ -194,7 +202,7 @@ contract RegistryInvariants {
     }
 
     /// @dev INV-R8, INV-R17: delegates and payee are the present owner's.
-    function invariant_delegation__of_every_device__is_its_present_owners() external view {
+    function _requireDelegations() private view {
         for (uint256 key = 1; key <= handler.DEVICES(); ++key) {
             bytes32 deviceId = handler.deviceIds(key);
             assert(registry.payeeOf(deviceId) == handler.expectedPayee(key));
@@ -207,7 +215,7 @@ contract RegistryInvariants {
     }
 
     /// @dev INV-R14: the key of a time is the last that began by then; times of keys only grow.
-    function invariant_key__of_any_time__is_the_last_that_began() external view {
+    function _requireKeys() private view {
         for (uint256 key = 1; key <= handler.DEVICES(); ++key) {
             bytes32 deviceId = handler.deviceIds(key);
             RegistryModel.KeyPeriod[] memory periods = handler.periods(key);
@@ -227,7 +235,7 @@ contract RegistryInvariants {
 
     /// @dev INV-R9, INV-R10, INV-R13, INV-R14, INV-R15, INV-R16, INV-R18: every call, and every answer on who may act,
     /// against the model's plain word.
-    function invariant_call__right_or_wrong__goes_as_it_must() external view {
+    function _requireNoSurprise() private view {
         assert(handler.surprises() == 0);
     }
 }
