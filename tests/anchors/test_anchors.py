@@ -50,14 +50,22 @@ def test_compare_shares__with_t_rex_and_a_plain_token__costs_a_fraction_of_one_a
     assert of_plain is None or (row.plain is not None and row.ours <= of_plain * row.plain)
 
 
+def test_compare_shares__with_the_least_of_erc_7943__costs_less_with_all_rules_and_dividends(
+    share_rows: dict[str, ShareRow],
+) -> None:
+    row = share_rows["transfer to somebody who has shares"]
+    assert row.least is not None
+    assert row.ours < row.least
+
+
 def test_compare_tables__drift_or_other_text__is_told() -> None:
     kept = table([Row("attest", 200_000, 60_000), Row("read", 30_000, 0.66)])
     assert differences(kept, table([Row("attest", 201_900, 60_000), Row("read", 30_000, 0.66)])) == []
     drifted = table([Row("attest", 202_100, 60_000), Row("read", 30_000, 0.64)])
     assert differences(kept, drifted) == ["200,000.0 shown, 202,100.0 measured", "0.66 shown, 0.64 measured"]
     assert differences(kept, table([Row("attest", 200_000, 60_000)])) == ["the tables differ in more than figures"]
-    shares = share_table([ShareRow("claim", None, None, 45_000)])
-    assert differences(shares, share_table([ShareRow("claim", None, 1, 45_000)]))
+    shares = share_table([ShareRow("claim", None, None, None, 45_000)])
+    assert differences(shares, share_table([ShareRow("claim", None, None, 1, 45_000)]))
 
 
 def test_install_anchors__other_bytes_than_pinned__are_refused() -> None:
