@@ -4,7 +4,7 @@
         world.portal.assets().asset(EVERYTHING, world.plant.address)
 
 `Roof One` earns in the energy market: its device sold a day's energy, delivered it, and the shares were paid. `Bond`
-matures, pays interest out of its issuer's pocket, and has documents. `Broken` names a reserve that was never attested,
+matures, pays interest out of its issuer's pocket, and has documents. `Broken` names a reserve where no contract is,
 and the name of another is no text.
 """
 
@@ -33,7 +33,7 @@ from gridwitness.service.portal import SiteOptions, SitePortal, Sources
 from gridwitness.store.log_reader import LogReader
 from gridwitness.store.site_index import SiteIndex
 from tests.asset_day import add_plant, metered_day, open_market, settle_and_pay, trade_a_day, write_log
-from tests.asset_world import AUSTRIA, FRANCE, GERMANY, HOME, PLANT, SHARES, ZONE, AssetWorld, begun
+from tests.asset_world import AUSTRIA, FRANCE, GERMANY, HOME, PLANT, SHARES, ZONE, AssetWorld, begun, wallet
 from tests.deployed import abi_of, deploy, dev_account
 from tests.integration.chain.parties import GENESIS_TIME, Committee, scored_reading
 
@@ -106,21 +106,21 @@ def _admit_and_issue(world: AssetWorld) -> None:
 def _make_others(world: AssetWorld) -> None:
     """A bond with a reserve, interest and documents; and two that strangers may make, neither of which can be read."""
     committee = Committee(world.chain, world.chain.manifest.stream("readings"), world.oracles, 2)
-    feeds = [deploy_feed(world, f"Collateral {number}") for number in (1, 2)]
+    collateral_feed = deploy_feed(world, "Collateral")
     collateral = scored_reading(world.chain, HOME, 900, world.now - 1_800, 9_000, 100)
     committee.attest(world.transmitter, [reading_leaf(collateral)])
-    feed = world.chain.web3.eth.contract(address=feeds[0], abi=abi_of("FeedAdapter"))
+    feed = world.chain.web3.eth.contract(address=collateral_feed, abi=abi_of("FeedAdapter"))
     world.send(feed.functions.update(reading_fields(collateral), proof_tuple(committee.proof(1, 0))))
     matures = world.now + 400 * SECONDS_PER_DAY
     redeemed = {"matures_at": matures, "redemption_per_share": 100 * EUR}
-    backed = {"reserve": feeds[0], "reserve_per_share": 1, "max_reserve_age_seconds": SECONDS_PER_DAY}
+    backed = {"reserve": collateral_feed, "reserve_per_share": 1, "max_reserve_age_seconds": SECONDS_PER_DAY}
     world.bond = _made(world, name="Bond <script>alert(1)</script>", symbol="BND", **redeemed, **backed)
     for one, _ in world.investors[:2]:
         world.send(world.bond.mint(one, 100))
     world.fund_bond(10 * EUR)
     world.send(world.bond.set_document(b"prospectus", "https://example.org/prospectus.pdf", keccak(b"prospectus")))
     world.send(world.bond.set_document(b"trap", "javascript:alert(1)", keccak(b"trap")))
-    world.broken = _made(world, name="Broken", symbol="BRK", **(backed | {"reserve": feeds[1]}))
+    world.broken = _made(world, name="Broken", symbol="BRK", **(backed | {"reserve": wallet(0xFEED)}))
     world.garbled = _garbled(world)
 
 

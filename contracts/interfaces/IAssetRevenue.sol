@@ -11,8 +11,8 @@ interface IAssetRevenue {
     /// @notice What stands behind an asset, and what it did.
     /// @param supply shares
     /// @param holders investors with shares
-    /// @param reserve newest reading of the reserve's feed; 0 without one
-    /// @param reserveAt unix seconds of that reading; 0 without one
+    /// @param reserve newest reading of the reserve's feed; 0 without a feed or a reading
+    /// @param reserveAt unix seconds of that reading; 0 if there is none
     /// @param needed what the terms ask to stand behind the shares, see {IAssetShares.Terms}
     /// @param plants devices that earn for the asset
     /// @param soldWh energy sold and paid for so far

@@ -77,10 +77,12 @@ abstract contract AssetRevenue is ShareLedger, IAssetRevenue {
         IAssetShares.Terms memory terms = IAssetShares(address(this)).terms();
         (proof.supply, proof.holders, proof.dividendIndex) = (state.supply(), state.holders(), state.index());
         if (address(terms.reserve) != address(0)) {
-            // The rest of a round says nothing of the reserve.
-            // slither-disable-next-line unused-return
-            (, proof.reserve,, proof.reserveAt,) = terms.reserve.latestRoundData();
             proof.needed = _reserveNeeded(terms);
+            // A feed that was never brought a reading says so by reverting. The rest of a round says nothing of the reserve.
+            // slither-disable-next-line unused-return
+            try terms.reserve.latestRoundData() returns (uint80, int256 reserve, uint256, uint256 at, uint80) {
+                (proof.reserve, proof.reserveAt) = (reserve, at);
+            } catch {}
         }
         Earnings storage earnings = _earnings;
         proof.plants = _plantCount;

@@ -149,7 +149,7 @@ def test_assets__of_the_factory__each_in_short_and_the_broken_one_with_its_reaso
     expect(rows.nth(0)).to_contain_text("12.00 tEUR")
     expect(rows.nth(1)).to_contain_text("withheld")
     expect(rows.nth(1)).to_contain_text("100.00 tEUR")
-    expect(rows.nth(2)).to_contain_text("NoDataPresent")
+    expect(rows.nth(2)).to_contain_text("it cannot be read: RevertWithoutReason")
     expect(rows.nth(3)).to_contain_text("cannot be decoded")
 
 
@@ -204,7 +204,7 @@ def test_asset__bond__redemption_value_reserve_and_hostile_names(
     assert asset["brief"]["value"]["net_asset_value"] == 100 * EUR
     assert asset["brief"]["rating"]["points"] is None
     assert asset["reserve"] | {"age_s": 0, "read_at": 0, "feed": ""} == {
-        "feed": "", "description": "Collateral 1", "decimals": 0, "reading": 9_000, "needed": 200, "read_at": 0,
+        "feed": "", "description": "Collateral", "decimals": 0, "reading": 9_000, "needed": 200, "read_at": 0,
         "age_s": 0, "max_age_s": 86_400, "is_fresh": True, "is_covered": True,
     }  # fmt: skip
 
@@ -330,7 +330,7 @@ def test_asset__that_cannot_be_read__says_why(served: Served, world: AssetWorld)
     answer = httpx.get(f"{served.url}/v1/assets/{world.broken.address}")
 
     assert answer.status_code == 400
-    assert "NoDataPresent" in answer.json()["detail"]
+    assert "it cannot be read: RevertWithoutReason" in answer.json()["detail"]
 
 
 def test_asset__asked_again__etag_holds_until_the_chain_moves(served: Served, world: AssetWorld) -> None:

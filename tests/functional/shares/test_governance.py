@@ -93,9 +93,13 @@ def test_mint__against_an_attested_reserve__stops_where_it_ends(
     )
     asset, holder = plant.asset, investors[0]
     refuse(asset.mint, holder, 1, sender=plant.issuer, error=reserve_gauge.adapter.NoDataPresent)
+    proof = asset.proofOfAsset()
+    assert (proof.reserve, proof.reserveAt, proof.needed) == (0, 0, 0)
     time = past(QUARTER_HOUR_SECONDS + 60)
     reserve_gauge.update(reserve_gauge.reading(time, value=1_234))
     plant.mint(holder, 100)
+    proof = asset.proofOfAsset()
+    assert (proof.reserve, proof.reserveAt, proof.needed) == (1_234, time + QUARTER_HOUR_SECONDS, 1_000)
     error = asset.ReserveTooSmall
     refuse(asset.mint, holder, 24, sender=plant.issuer, error=error, values=(1_234, 1_240))
     plant.mint(holder, 23)
