@@ -1,23 +1,24 @@
-"""`gridwitness asset`: make an asset in shares, issue them, pay them; see who holds them; make statements."""
+"""`gridwitness asset`: make an asset in shares, admit investors, issue and pay shares; see holders; make statements."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 from pydantic_settings import SettingsConfigDict
 
-from gridwitness.chain.assets import Asset, AssetFactory
+from gridwitness.chain.assets import Asset, AssetFactory, PassportRegistry
 from gridwitness.chain.client import Chain
 from gridwitness.chain.events import Receipt, decode_logs
 from gridwitness.cli.asset_views import AssetAddress, PrintJson, checksummed, holders, statement
 from gridwitness.cli.chain_settings import ChainSettings
 from gridwitness.cli.proof import read_key
-from gridwitness.domain.assets import NOBODY
+from gridwitness.domain.assets import MOST_CLASS, MOST_COUNTRY, NOBODY, Passport
+from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.errors import InputError
 from gridwitness.service.assets.ledger import cash_token
 from gridwitness.service.assets.parameters import AssetParameters
@@ -29,7 +30,7 @@ from gridwitness.sources.community_data import EPOCH, date_of
 asset = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Shares of real assets: make one, issue and pay shares, see holders, make statements.",
+    help="Shares of real assets: make one, admit investors, issue and pay shares, see holders, make statements.",
 )
 _Config = Annotated[Path, typer.Option(help="TOML file with node, manifest and key")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the transactions and what they would cost; send none")]
@@ -103,6 +104,35 @@ def rules(
     receipts = _carry_out(chain, settings, [step], dry_run, yes)
     if receipts:
         _say(_sent(receipts), as_json)
+
+
+@asset.command()
+def admit(
+    wallet: Annotated[str, typer.Argument(metavar="WALLET", help="The investor's first wallet")],
+    config: _Config,
+    country: Annotated[int, typer.Option(min=1, max=MOST_COUNTRY, help="Country, ISO 3166-1 numeric: 276 is Germany")],
+    investor_class: Annotated[
+        int, typer.Option(min=0, max=MOST_CLASS, help="Class, as the rules of assets number them")
+    ],
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC) on which the passport holds")],
+    dry_run: _DryRun = False,
+    yes: _Yes = False,
+    as_json: PrintJson = False,
+) -> None:
+    """Give an investor a passport, which holds for all assets. The sender must be a registrar of `Passports`.
+
+    Whom the wallet belongs to is looked at before and elsewhere: nothing else goes on the chain than is given here.
+
+    Example: gridwitness asset admit 0x… --country 276 --investor-class 0 --until 2027-12-31 --config registrar.toml
+    """
+    settings = AssetSettings.load(config, "asset admit")
+    chain = settings.open_chain()
+    passport = Passport(int(until.replace(tzinfo=UTC).timestamp()) + SECONDS_PER_DAY - 1, country, investor_class)
+    words = f"give {wallet} a passport: country {country}, class {investor_class}, until {until.date()}"
+    step = Step(words, PassportRegistry(chain).register([(checksummed(wallet), passport)]))
+    receipts = _carry_out(chain, settings, [step], dry_run, yes)
+    if receipts:
+        _say({"investor": wallet, "expires_at": passport.expires_at, **_sent(receipts)}, as_json)
 
 
 @asset.command()

@@ -9,10 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from eth_account.signers.local import LocalAccount
 
 from gridwitness.chain.assets import Asset
 from gridwitness.cli import main
+from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import ChainError, GridwitnessError, InputError, Reverted
+from tests.deployed import ACCESS_CONTROL
 from tests.integration.assets.desk import Desk
 from tests.integration.assets.scene import DAY_SECONDS, EUR, EXAMPLES
 
@@ -34,6 +37,26 @@ def test_create_mint_fund__a_credit__is_on_the_chain(desk: Desk) -> None:
     document = json.loads(desk.read("holders", made["asset"], "--json").stdout)
     assert (document["supply"], document["dividend_cash"], document["redemption_cash"]) == (40, 912_500_000, 100 * EUR)
     assert [(row["wallet"], row["claimable"]) for row in document["holders"]] == [(first, 912_500_000)]
+
+
+def test_admit__a_stranger__can_hold_shares_to_the_end_of_its_last_day(desk: Desk, deployer: LocalAccount) -> None:
+    scene, stranger = desk.scene, desk.scene.investors[5].address
+    passport = ("--country", "250", "--investor-class", "0", "--until", "2017-01-20")
+    with pytest.raises(Reverted, match=f"AccessControlUnauthorizedAccount.*{scene.issuer.address.lower()}"):
+        desk.send("admit", stranger, *passport)
+    passports = scene.chain.web3.eth.contract(address=scene.passports.address, abi=ACCESS_CONTROL)
+    scene.send(deployer, passports.functions.grantRole(keccak(b"REGISTRAR_ROLE"), scene.issuer.address))
+    with pytest.raises(Reverted, match="PassportExpired"):
+        desk.send("admit", stranger, *passport, "--until", "2016-01-01")
+    assert "for '--country'" in desk.run("admit", stranger, *passport, "--country", "0").output
+    admitted = desk.send("admit", stranger, *passport)
+    assert admitted["expires_at"] == int(datetime(2017, 1, 21, tzinfo=UTC).timestamp()) - 1
+    assert desk.send("mint", scene.asset.address, "--to", stranger, "--shares", "7")["shares"] == 7
+    rows = json.loads(desk.read("holders", scene.asset.address, "--json").stdout)["holders"]
+    (row,) = (row for row in rows if row["wallet"] == stranger)
+    assert (row["shares"], row["passport_country"], row["withheld"]) == (7, 250, "")
+    with pytest.raises(Reverted, match="WalletTaken"):
+        desk.send("admit", stranger, *passport)
 
 
 def test_create__dry_run_or_no__sends_nothing(desk: Desk) -> None:
