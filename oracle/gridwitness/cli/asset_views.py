@@ -72,7 +72,7 @@ def statement(
     """Make an investor's statement over whole days: shares, trades, dividends, with the transaction of each.
 
     All wallets of the investor count. Opening, lines and closing add up to the unit, or there is no statement. The
-    same chain gives the same files, whenever and wherever they are made.
+    same block gives the same files, whenever and wherever they are made: give --block to make them again.
 
     \b
     Example: gridwitness asset statement 0x… --wallet 0x… --first 2016-07-01 --last 2016-07-31 --out july.pdf

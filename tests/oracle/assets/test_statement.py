@@ -15,7 +15,7 @@ from gridwitness.domain.assets import MovementKind, Passport
 from gridwitness.errors import InputError
 from gridwitness.service.assets.statement import LineKind, Period, Position, Statement, make_statement
 from gridwitness.service.assets.statement_files import csv_text, json_text, pdf_bytes, write_statement
-from tests.oracle.assets.shares_story import ANNA, BERT, CARLA, CASH, DAY_SECONDS, EUR, MARKET, START, Story
+from tests.oracle.assets.shares_story import ANNA, BERT, CARLA, CASH, DAY_SECONDS, EUR, FOREVER, MARKET, START, Story
 from tests.oracle.assets.test_books import STEPS, WALLETS, act
 
 JULY = Period(date(2016, 7, 1), date(2016, 7, 31))
@@ -115,6 +115,19 @@ def test_make_statement__lost_wallet__what_it_was_owed_goes_along(story: Story) 
     assert made.opening == made.closing == Position(30, due)
 
 
+def test_make_statement__first_wallet_lost__shows_the_passport_that_still_holds(story: Story) -> None:
+    other = "0x" + "9" * 40
+    story.add_wallet(BERT, other)
+    story.retire_wallet(BERT, BERT)
+    story.recover(BERT, other)
+    period = Period(date(2016, 8, 1), date(2016, 8, 10))
+    made = make_statement(story.ledger(), other, period)
+    assert json.loads(json_text(made))["passport"] == {"country": 276, "class": 0, "expires_at": FOREVER}
+    story.revoke(BERT)
+    revoked = make_statement(story.ledger(), other, period)
+    assert revoked.passport == Passport(0, 276, 0)
+
+
 def test_make_statement__passport_expired_meanwhile__what_is_due_is_withheld(story: Story) -> None:
     story.admit(BERT, expires_at=START + 41 * DAY_SECONDS)
     period = Period(date(2016, 8, 10), date(2016, 8, 12))
@@ -150,6 +163,11 @@ def test_period__that_ends_before_it_begins__is_refused() -> None:
 def test_make_statement__period_that_is_not_over__is_refused(story: Story) -> None:
     with pytest.raises(InputError, match="the period ends on 2016-08-31, the ledger at 2016-08-1"):
         make_statement(story.ledger(), ANNA, Period(date(2016, 7, 1), date(2016, 8, 31)))
+
+
+def test_make_statement__last_day_of_the_calendar__is_refused_as_not_over(story: Story) -> None:
+    with pytest.raises(InputError, match="the period ends on 9999-12-31, the ledger at 2016-08-1"):
+        make_statement(story.ledger(), ANNA, Period(date(2016, 7, 1), date.max))
 
 
 def test_make_statement__before_there_were_shares__is_empty(story: Story) -> None:

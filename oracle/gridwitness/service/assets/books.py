@@ -99,6 +99,10 @@ class Books:
             return Passport(0, passport.country, passport.investor_class)
         return passport
 
+    def investor_passport(self, investor: str) -> Passport | None:
+        """The passport of an investor, also if its first wallet is retired; None if never registered."""
+        return self._passports.get(investor)
+
     def verdict_of(self, wallet: str, time: int) -> Verdict:
         """What the rules say of a wallet at a time."""
         return judge(self.passport_of(wallet), self.rules, time)

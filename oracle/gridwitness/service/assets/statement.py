@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from gridwitness.domain.assets import (
@@ -17,6 +17,7 @@ from gridwitness.domain.assets import (
     MovementKind,
     Passport,
 )
+from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.errors import ChainError, InputError
 from gridwitness.service.assets.books import Books
 from gridwitness.service.assets.ledger import Ledger
@@ -71,7 +72,7 @@ class Period:
     @property
     def ends_at(self) -> int:
         """Last second."""
-        return _midnight(self.last + timedelta(days=1)) - 1
+        return _midnight(self.last) + SECONDS_PER_DAY - 1  # there may be no day after: 9999-12-31
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def make_statement(ledger: Ledger, wallet: str, period: Period) -> Statement:
         ledger=ledger,
         period=period,
         investor=investor,
-        passport=books.passport_of(investor),
+        passport=books.investor_passport(investor),
         wallets=tuple(_wallet(books, one, period.ends_at) for one in wallets),
         opening=opening,
         closing=closing,
