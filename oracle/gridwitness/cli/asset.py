@@ -12,12 +12,12 @@ import typer
 from pydantic_settings import SettingsConfigDict
 
 from gridwitness.chain.assets import Asset, AssetFactory, PassportRegistry
-from gridwitness.chain.client import Chain
+from gridwitness.chain.client import Chain, gas_limit
 from gridwitness.chain.events import Receipt, decode_logs
 from gridwitness.cli.asset_views import AssetAddress, PrintJson, checksummed, holders, statement
 from gridwitness.cli.chain_settings import ChainSettings
 from gridwitness.cli.proof import read_key
-from gridwitness.domain.assets import MOST_CLASS, MOST_COUNTRY, NOBODY, Passport
+from gridwitness.domain.assets import MOST_CLASS, MOST_COUNTRY, NOBODY, AssetTerms, Passport
 from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.errors import InputError
 from gridwitness.service.assets.ledger import cash_token
@@ -89,18 +89,16 @@ def rules(
     yes: _Yes = False,
     as_json: PrintJson = False,
 ) -> None:
-    """Set the rules of an asset to those of a file: all of them, at once. Of the rest, only its symbol is looked at.
+    """Set the rules of an asset to those of a file: all of them, at once. Of the rest, its symbol and cash must be the asset's.
 
     Example: gridwitness asset rules 0x… docs/how-to/assets/energy-plant.toml --config issuer.toml
     """
-    wanted = AssetParameters.load(parameters)
     settings = AssetSettings.load(config, "asset rules")
     chain = settings.open_chain()
     bound = AssetFactory(chain).asset(checksummed(address))
-    symbol = clean(bound.terms().symbol)
-    if symbol != clean(wanted.symbol):
-        raise InputError(f"{parameters} describes {clean(wanted.symbol)}, and {address} is {symbol}")
-    step = Step(f"set the rules of {symbol}", bound.set_rules(wanted.asset_rules()))
+    terms = bound.terms()
+    wanted = _parameters_of(chain, bound, terms, parameters)
+    step = Step(f"set the rules of {clean(terms.symbol)}", bound.set_rules(wanted.asset_rules()))
     receipts = _carry_out(chain, settings, [step], dry_run, yes)
     if receipts:
         _say(_sent(receipts), as_json)
@@ -187,12 +185,14 @@ def fund(
     Example: gridwitness asset fund 0x… --parameters credit.toml --on 2017-01-20 --config issuer.toml
     Example: gridwitness asset fund 0x… --oracle http://127.0.0.1:8101 --config issuer.toml
     """
+    if oracle and (cash or parameters is not None or on is not None or redemption):
+        raise InputError("--oracle pays what was earned, and no other amount", hint="--through is its last day")
+    if not oracle and (through is not None or key_file is not None):
+        raise InputError("--through and --key-file go with --oracle")
     settings = AssetSettings.load(config, "asset fund")
     chain = settings.open_chain()
     bound = AssetFactory(chain).asset(checksummed(address))
     if oracle:
-        if cash or parameters is not None or redemption:
-            raise InputError("--oracle pays what was earned, and no other amount")
         steps = [_revenue_step(chain, bound, oracle, through.date() if through else date.max, key_file)]
     else:
         payer = settings.open_key().address
@@ -217,7 +217,9 @@ class _Payment(NamedTuple):
 
 def _cash_steps(chain: Chain, bound: Asset, payer: str, wanted: _Payment) -> list[Step]:
     terms = bound.terms()
-    if terms.market != NOBODY and not wanted.redemption:
+    if wanted.redemption:
+        _require_redemption(terms, wanted)
+    elif terms.market != NOBODY:
         raise InputError(
             f"{clean(terms.symbol)} is paid what its plants earned in the market at {terms.market}, and nothing else",
             hint="give --oracle, whose proofs show what was delivered",
@@ -225,13 +227,38 @@ def _cash_steps(chain: Chain, bound: Asset, payer: str, wanted: _Payment) -> lis
     if not wanted.redemption and bound.proof().supply == 0:
         raise InputError(f"{clean(terms.symbol)} has no shares yet that could be paid")
     token = cash_token(chain, terms.cash)
-    units = _cash_to_pay(bound, token.decimals, wanted)
+    units = _cash_to_pay(chain, bound, terms, token.decimals, wanted)
     words = f"pay {display(units, token.decimals)} {clean(token.symbol)} to {clean(terms.symbol)}"
     call = bound.fund_redemption(units) if wanted.redemption else bound.fund(units)
     return payment(chain, payer, terms.cash, bound.address, units, [Step(words, call)])
 
 
-def _cash_to_pay(bound: Asset, decimals: int, wanted: _Payment) -> int:
+def _require_redemption(terms: AssetTerms, wanted: _Payment) -> None:
+    """Raise InputError for cash that no redemption would ever pay out, or that was planned for all shares."""
+    if wanted.parameters is not None or wanted.on is not None:
+        raise InputError(
+            "--redemption takes --cash alone: what the parameters plan for a day is for all shares",
+            hint="leave out --redemption, or --parameters and --on",
+        )
+    if not terms.matures_at:
+        raise InputError(
+            f"{clean(terms.symbol)} has no maturity: its shares are never redeemed, and the cash would stay there",
+            hint="only assets with a maturity take --redemption",
+        )
+
+
+def _parameters_of(chain: Chain, bound: Asset, terms: AssetTerms, path: Path) -> AssetParameters:
+    """Parameters of a file. Raises InputError if they describe another asset: by symbol, or by cash token."""
+    wanted = AssetParameters.load(path)
+    if clean(wanted.symbol) != clean(terms.symbol):
+        raise InputError(f"{path} describes {clean(wanted.symbol)}, and {bound.address} is {clean(terms.symbol)}")
+    cash = wanted.cash_in(chain.manifest)
+    if cash is not None and cash.lower() != terms.cash.lower():
+        raise InputError(f"{path} describes an asset that pays in {cash}, and {bound.address} pays in {terms.cash}")
+    return wanted
+
+
+def _cash_to_pay(chain: Chain, bound: Asset, terms: AssetTerms, decimals: int, wanted: _Payment) -> int:
     """Token units of an amount given, or of a payment that the parameters plan. Raises InputError without either."""
     if wanted.cash and wanted.parameters is None and wanted.on is None:
         return parse_amount(wanted.cash, decimals, "cash")
@@ -239,7 +266,7 @@ def _cash_to_pay(bound: Asset, decimals: int, wanted: _Payment) -> int:
         raise InputError(
             "give either --cash, or --parameters and --on", hint="a planned payment is that of a day in the parameters"
         )
-    return AssetParameters.load(wanted.parameters).payment_on(wanted.on, bound.proof().supply)
+    return _parameters_of(chain, bound, terms, wanted.parameters).payment_on(wanted.on, bound.proof().supply)
 
 
 def _revenue_step(chain: Chain, bound: Asset, oracle: str, through: date, key_file: Path | None) -> Step:
@@ -261,10 +288,12 @@ def _paid_in(bound: Asset, receipt: Receipt) -> int:
 def _carry_out(chain: Chain, settings: AssetSettings, steps: Sequence[Step], dry_run: bool, yes: bool) -> list[Receipt]:
     """Show steps with their cost, ask, and send them; nothing on a dry run. Raises Reverted for one that would fail."""
     key = settings.open_key()
-    gas = estimate(chain, key.address, steps[0])
+    gas = gas_limit(estimate(chain, key.address, steps[0]))
     max_fee_wei, _ = chain.fees()
+    # What a later step needs shows only when those before it are mined.
+    whose = " for this first one" if len(steps) > 1 else ""
     for number, step in enumerate(steps, start=1):
-        cost = f", {gas} gas, {gas * max_fee_wei / 10**18:.6f} ether at most" if number == 1 else ""
+        cost = f", {gas} gas, {gas * max_fee_wei / 10**18:.6f} ether at most{whose}" if number == 1 else ""
         typer.echo(f"{number}. {step.words}{cost}", err=True)
         if dry_run:
             typer.echo(f"   to {step.to}, data 0x{step.data.hex()}", err=True)

@@ -12,6 +12,7 @@ import pytest
 from eth_account.signers.local import LocalAccount
 
 from gridwitness.chain.assets import Asset
+from gridwitness.chain.client import gas_limit
 from gridwitness.cli import main
 from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import ChainError, GridwitnessError, InputError, Reverted
@@ -59,6 +60,11 @@ def test_admit__a_stranger__can_hold_shares_to_the_end_of_its_last_day(desk: Des
         desk.send("admit", stranger, *passport)
 
 
+def _made(desk: Desk, example: str) -> str:
+    """Address of an asset made from an example file."""
+    return str(desk.send("create", str(EXAMPLES / f"{example}.toml"))["asset"])
+
+
 def test_create__dry_run_or_no__sends_nothing(desk: Desk) -> None:
     before = desk.scene.chain.head_number()
     arguments = ["create", str(EXAMPLES / "treasury.toml"), "--config", str(desk.config)]
@@ -98,6 +104,9 @@ def test_rules__largest_holding__is_set_when_shares_are_placed(desk: Desk, tmp_p
         (("fund", "ASSET"), "give either --cash, or --parameters and --on"),
         (("fund", "ASSET", "--cash", "1", "--on", "2017-01-20"), "give either --cash"),
         (("fund", "ASSET", "--cash", "minus"), "is not an amount"),
+        (("fund", "ASSET", "--cash", "1", "--through", "2017-01-20"), "--through and --key-file go with --oracle"),
+        (("fund", "ASSET", "--cash", "1", "--key-file", "key"), "--through and --key-file go with --oracle"),
+        (("fund", "ASSET", "--oracle", "http://127.0.0.1:1", "--on", "2017-01-20"), "pays what was earned, and no"),
         (("fund", "TOKEN", "--cash", "1"), "is no asset of the factory at 0x"),
     ],
 )
@@ -117,6 +126,52 @@ def test_send__something_that_cannot_be__is_one_line_before_anything_is_sent(
         desk.send(*(names.get(argument, argument) for argument in arguments))
     assert "\n" not in info.value.message
     assert scene.chain.head_number() == before
+
+
+def test_fund__redemption_that_never_comes__is_refused_before_any_cash_moves(desk: Desk) -> None:
+    scene = desk.scene
+    scene.send(scene.registrar, scene.euro.functions.mint(scene.issuer.address, 100 * EUR))
+    for asset, symbol in ((scene.asset.address, "SUN1"), (_made(desk, "energy-plant"), "SUN1")):
+        with pytest.raises(InputError, match=f"{symbol} has no maturity: its shares are never redeemed"):
+            desk.send("fund", asset, "--redemption", "--cash", "1")
+        assert scene.chain.call(scene.euro.functions.allowance(scene.issuer.address, asset)) == 0
+    planned = ("--parameters", str(EXAMPLES / "credit.toml"), "--on", "2017-01-20")
+    credit = _made(desk, "credit")
+    for more in (planned, planned[:2], planned[2:], (*planned, "--cash", "1")):
+        with pytest.raises(InputError, match="--redemption takes --cash alone"):
+            desk.send("fund", credit, "--redemption", *more)
+    assert scene.chain.call(scene.euro.functions.balanceOf(scene.issuer.address)) == 100 * EUR
+
+
+def test_fund__parameters_of_another_asset__are_refused(desk: Desk, tmp_path: Path) -> None:
+    credit = _made(desk, "credit")
+    text = (EXAMPLES / "credit.toml").read_text(encoding="utf-8")
+    desk.send("mint", credit, "--to", desk.scene.investors[0].address, "--shares", "1")
+    for changed, said in (
+        (text.replace('"MILL4"', '"MILL5"'), f"describes MILL5, and {credit} is MILL4"),
+        (text.replace('"EuroToken"', f'"{credit}"'), f"an asset that pays in {credit}, and {credit} pays in 0x"),
+        (text.replace('"EuroToken"', '"OtherToken"'), "has 0 units of 0x"),
+    ):
+        (tmp_path / "other.toml").write_text(changed, encoding="utf-8")
+        with pytest.raises(InputError, match=said):
+            desk.send("fund", credit, "--parameters", str(tmp_path / "other.toml"), "--on", "2017-01-20")
+    (tmp_path / "other.toml").write_text(text.replace('"EuroToken"', f'"{credit}"'), encoding="utf-8")
+    with pytest.raises(InputError, match="an asset that pays in"):
+        desk.send("rules", credit, str(tmp_path / "other.toml"))
+
+
+def test_fund__dry_run__shows_the_gas_it_would_sign_and_of_which_step(desk: Desk) -> None:
+    scene = desk.scene
+    scene.send(scene.registrar, scene.euro.functions.mint(scene.issuer.address, 100 * EUR))
+    asked = ("fund", scene.asset.address, "--cash", "1", "--config", str(desk.config), "--dry-run")
+    first, called, second, *_ = desk.run(*asked).stderr.splitlines()
+    assert first.endswith(" ether at most for this first one") and " gas" not in second
+    to, data = called.split()[1].rstrip(","), called.split()[3]
+    call = {"from": scene.issuer.address, "to": to, "data": data}
+    estimated = int(scene.chain.rpc("eth_estimateGas", [call, "pending"]), 16)
+    assert f", {gas_limit(estimated)} gas, " in first
+    scene.send(scene.issuer, scene.euro.functions.approve(scene.asset.address, EUR))
+    assert "ether at most\n" in desk.run(*asked).stderr
 
 
 def test_fund__what_cannot_be_paid__leaves_no_allowance_behind(desk: Desk) -> None:

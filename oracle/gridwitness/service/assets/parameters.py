@@ -176,6 +176,11 @@ class AssetParameters(_Table):
             market=_address(manifest, self.market) if self.market is not None else NOBODY,
         )
 
+    def cash_in(self, manifest: Manifest) -> str | None:
+        """Address of the cash token; None for a name that the manifest does not have."""
+        is_known = self.cash.startswith("0x") or self.cash in manifest.contracts
+        return _address(manifest, self.cash) if is_known else None
+
     def checked_terms(self, chain: Chain) -> AssetTerms:
         """Terms for a chain as it is now.
 
