@@ -89,7 +89,7 @@ def rules(
     yes: _Yes = False,
     as_json: PrintJson = False,
 ) -> None:
-    """Set the rules of an asset to those of a file: all of them, at once. Of the rest, its symbol and cash must be the asset's.
+    """Set the rules of an asset to those of a file: all of them, at once. Of the rest, symbol and cash are compared.
 
     Example: gridwitness asset rules 0x… docs/how-to/assets/energy-plant.toml --config issuer.toml
     """

@@ -26,6 +26,7 @@ _Rpc = Annotated[str, typer.Option(help="URL of an Ethereum node")]
 _Manifest = Annotated[Path, typer.Option(help="deployments/<chain-id>.json")]
 _Block = Annotated[int | None, typer.Option(min=0, help="Block to read at; else the newest, less --confirmations")]
 _Confirmations = Annotated[int, typer.Option(min=0, help="Blocks to stay below the newest")]
+_WIDEST = 10_000  # columns, more than any table needs
 _LOCAL_NODE = "http://127.0.0.1:8545"
 
 
@@ -48,7 +49,7 @@ def holders(
     if as_json:
         typer.echo(json.dumps(_holders_document(ledger), indent=2))
         return
-    Console().print(_holders_table(ledger))
+    _print_whole(_holders_table(ledger))
     typer.echo(
         f"{display(ledger.proof.supply, ledger.terms.decimals)} shares of {ledger.proof.holders} investors "
         f"at block {ledger.block.number}"
@@ -116,12 +117,24 @@ def _holders_document(ledger: Ledger) -> dict[str, object]:
     }
 
 
+def _print_whole(table: Table) -> None:
+    """Print a table of which nothing is cut: as wide as it is where no terminal shows it, else folded."""
+    console = Console()
+    if not console.is_terminal:
+        # Without a terminal, Rich takes it that there are 80 columns: no search for an address would find it.
+        wide = console.measure(table, options=console.options.update(width=_WIDEST))
+        console.width = max(console.width, wide.maximum)
+    console.print(table)
+
+
 def _holders_table(ledger: Ledger) -> Table:
-    table = Table("wallet", "investor")
+    table = Table()
+    for name in ("wallet", "investor"):
+        table.add_column(name, overflow="fold")
     for name in ("shares", "of all", "frozen", "due"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for name in ("country", "class", "withheld"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for holder in ledger.holders:
         table.add_row(*_holder_row(ledger, holder))
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -198,6 +199,27 @@ def test_holders__table__shows_who_waits_and_why(desk: Desk, monkeypatch: pytest
     line = next(line for line in shown.splitlines() if scene.investors[1].address in line)
     assert all(words in line for words in ("4000", "40.00 %", "4.000000", "250", "passport"))
     assert "10000 shares of 2 investors at block" in shown
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_holders__narrow_window__cuts_no_wallet_and_no_sum(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    scene = desk.scene
+    first, other = scene.investors[0].address, scene.investors[5].address
+    scene.send(scene.registrar, scene.passports.add_wallet(first, other))
+    scene.send(scene.investors[0], scene.asset.transfer(other, 6_000))
+    scene.fund(123_456_789 * EUR)
+    due = "74074073.400000"
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = desk.read("holders", scene.asset.address).output.splitlines()
+    assert any(other in line and first in line and due in line for line in lines)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # takes the output for a terminal
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", desk.read("holders", scene.asset.address).output).splitlines()
+    assert max(len(line) for line in shown) <= int(columns)
+    rows = [line.split("│")[1:-1] for line in shown if line.startswith("│")]
+    whole = ["".join(cells).replace(" ", "") for cells in zip(*rows, strict=True)]
+    assert other in whole[0] and first in whole[1] and due in whole[5]
 
 
 def test_statement__csv_pdf_and_json__are_the_same_again(desk: Desk, tmp_path: Path) -> None:
