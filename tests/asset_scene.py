@@ -4,8 +4,9 @@
         world.portal.assets().asset(EVERYTHING, world.plant.address)
 
 `Roof One` earns in the energy market: its device sold a day's energy, delivered it, and the shares were paid. `Bond`
-matures, pays interest out of its issuer's pocket, and has documents. `Broken` names a reserve where no contract is,
-and the name of another is no text.
+matures, pays interest out of its issuer's pocket, and has documents. `Thief` has a market of a stranger's making, which
+says of every device that it earns for whoever asks, and calls the device of `Roof One` its own. `Broken` names a
+reserve where no contract is, and the name of another is no text.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def asset_world(folder: Path) -> Iterator[AssetWorld]:
         world.plant = _made(world, name="Roof One", symbol="ROOF1", market=world.chain.manifest.address("EnergyMarket"))
         _admit_and_issue(world)
         add_plant(world)
+        _steal_plant(world)
         rows = trade_a_day(world)
         readings = metered_day(world)
         settle_and_pay(world, profiles, params, rows)
@@ -101,6 +103,15 @@ def _admit_and_issue(world: AssetWorld) -> None:
     world.send(PassportRegistry(world.chain).register(passports))
     for one, _ in world.investors:
         world.send(world.plant.mint(one, SHARES // len(world.investors)))
+
+
+def _steal_plant(world: AssetWorld) -> None:
+    """An asset whose market names the right token, itself as registry, and whoever asks as the payee of a device."""
+    market, token = wallet(0xFA4E), world.chain.manifest.address("EuroToken")[2:]
+    answers = f"80 63fc0c546a 14 601d57 637b103999 14 603757 33 603956 5b50 73{token} 603956 5b30 5b 600052 60206000f3"
+    world.anvil.node.rpc("anvil_setCode", market, "0x60003560e01c" + answers.replace(" ", ""))
+    world.thief = _made(world, name="Thief", symbol="THF", market=market)
+    world.send(world.thief.add_plant(PLANT.device_id))
 
 
 def _make_others(world: AssetWorld) -> None:

@@ -57,6 +57,7 @@ class AssetWorld:
         default_factory=lambda: sorted((dev_account(i) for i in (5, 6, 7)), key=lambda one: int(one.address, 16))
     )
     plant: Asset = field(init=False)
+    thief: Asset = field(init=False)
     bond: Asset = field(init=False)
     broken: Asset = field(init=False)
     garbled: str = field(init=False)

@@ -25,7 +25,7 @@ from gridwitness.service.portal import SitePortal
 from gridwitness.service.sign_in import SiteKeys
 from gridwitness.store.api_keys import ApiKeyFile
 from tests.asset_scene import asset_world, opened_site
-from tests.asset_world import AUSTRIA, DAY, EUR, FRANCE, GERMANY, AssetWorld, wallet
+from tests.asset_world import AUSTRIA, DAY, EUR, FRANCE, GERMANY, PLANT, AssetWorld, wallet
 from tests.web.conftest import SHOTS, Served, Visit, free_port, visiting
 from tests.web.places import barriers, overflow_px
 
@@ -137,20 +137,22 @@ def test_assets__of_the_factory__each_in_short_and_the_broken_one_with_its_reaso
 ) -> None:
     items = served.api("/v1/assets")["items"]
     hostile = [world.broken.address, world.garbled]
-    assert [one["address"] for one in items] == [world.plant.address, world.bond.address, *hostile]
+    assert [one["address"] for one in items] == [
+        world.plant.address, world.thief.address, world.bond.address, *hostile,
+    ]  # fmt: skip
 
     page = visit.go("/assets")
 
-    expect(page.locator("h1")).to_have_text("4 assets in shares")
+    expect(page.locator("h1")).to_have_text("5 assets in shares")
     expect(page.locator("nav [aria-current]")).to_have_text("Assets")
     rows = page.locator("#assets-table tbody tr")
     expect(rows.nth(0)).to_contain_text("Roof One")
     expect(rows.nth(0)).to_contain_text(f"{items[0]['rating']['band']} · {items[0]['rating']['points']} of 100")
     expect(rows.nth(0)).to_contain_text("12.00 tEUR")
-    expect(rows.nth(1)).to_contain_text("withheld")
-    expect(rows.nth(1)).to_contain_text("100.00 tEUR")
-    expect(rows.nth(2)).to_contain_text("it cannot be read: RevertWithoutReason")
-    expect(rows.nth(3)).to_contain_text("cannot be decoded")
+    expect(rows.nth(2)).to_contain_text("withheld")
+    expect(rows.nth(2)).to_contain_text("100.00 tEUR")
+    expect(rows.nth(3)).to_contain_text("it cannot be read: RevertWithoutReason")
+    expect(rows.nth(4)).to_contain_text("cannot be decoded")
 
 
 def test_asset__plant_paid_for_a_day__production_dividend_and_proof_agree(
@@ -180,6 +182,21 @@ def test_asset__plant_paid_for_a_day__production_dividend_and_proof_agree(
         "8.64 kWh fed in by attested readings and 8.00 kWh sold, over 1 day."
     )
     expect(page.locator("main")).to_contain_text(f"block {asset['block_number']}")
+
+
+def test_asset__market_of_a_strangers_making__shows_no_plant_and_no_day(
+    served: Served, visit: Visit, world: AssetWorld
+) -> None:
+    assert world.thief.proof().plants == 1
+
+    asset = served.api(f"/v1/assets/{world.thief.address}")
+
+    assert (asset["plants"], asset["days"], asset["market"]) == ([], [], "")
+    rating = asset["brief"]["rating"]
+    assert [one["points"] for one in rating["parts"]] == [None] * 5
+    page = visit.go(f"/assets/{world.thief.address}")
+    expect(page.locator("main")).to_contain_text("earns nothing in the energy market")
+    expect(page.locator(f"a[href*='{PLANT.device_id.hex()}']")).to_have_count(0)
 
 
 def test_asset__rating__parts_from_what_was_attested(served: Served, visit: Visit, world: AssetWorld) -> None:

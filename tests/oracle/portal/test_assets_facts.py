@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +14,12 @@ from gridwitness.domain.assets import NOBODY, AssetProof, AssetRules, AssetTerms
 from gridwitness.service.assets.ledger import CashToken, Ledger
 from gridwitness.service.assets.rating import DueDay, MeteredDay, ReserveState
 from gridwitness.service.portal.assets_events import Plant
-from gridwitness.service.portal.assets_facts import PlantDay, rating_facts
+from gridwitness.service.portal.assets_facts import PlantDay, earns_here, plant_days, rating_facts, without_energy
 from gridwitness.service.portal.schedules import ScheduleState
+from gridwitness.store.site_index import ChainLog
 
 ASSET, HOME = "0x" + "Aa" * 20, "0x" + "Bb" * 20
+MARKET, FAKE = "0x" + "Cc" * 20, "0x" + "Dd" * 20
 DAY_S, DAY = 86_400, 17_000
 FINAL_AT = (DAY + 2) * DAY_S
 NOW = FINAL_AT + 20 * DAY_S
@@ -49,8 +52,8 @@ def revenue(after_days: int, first_day: int | None = None, last_day: int | None 
     return Dividend(at, NOBODY, 1, after_days, 1, 10, 10, first_day, last_day)
 
 
-def day(*, status: str = "final", account: str = ASSET, is_paid: bool = False) -> PlantDay:
-    log: Any = SimpleNamespace(block_number=5, args={"account": account})
+def day(*, status: str = "final", is_paid: bool = False) -> PlantDay:
+    log: Any = SimpleNamespace(block_number=5, args={"account": ASSET})
     return PlantDay(PLANT, DAY, 100, METERED, ScheduleState(log, log, status), is_paid)
 
 
@@ -72,11 +75,44 @@ def test_due__paid_through_another_contract__the_first_payment_after_it_was_fina
     assert due(day(is_paid=True), revenue(-1), revenue(3), revenue(8)) == (DueDay(is_paid=True, waited_days=3),)
 
 
-@pytest.mark.parametrize(
-    "one", [day(status="provisional"), day(status="missing"), day(status="held"), day(account=HOME)]
-)
-def test_due__not_final_or_on_another_account__had_not_to_be_paid(one: PlantDay) -> None:
+@pytest.mark.parametrize("one", [day(status="provisional"), day(status="missing"), day(status="held")])
+def test_due__not_final__had_not_to_be_paid(one: PlantDay) -> None:
     assert due(one) == ()
+
+
+@pytest.mark.parametrize(("account", "status"), [(ASSET, "final"), (HOME, None)])
+def test_plant_days__schedule_on_another_account__is_none_of_the_asset(account: str, status: str | None) -> None:
+    args = {"account": account, "scheduleHash": "0x" + "00" * 32}
+    submitted = ChainLog(5, 0, b"", b"", "ScheduleSubmitted", None, DAY, account, None, None, None, None, args)
+    logs = [submitted, submitted._replace(name="ScheduleFinal", log_index=1)]
+    index = SimpleNamespace(rows=lambda *_: [], logs=lambda *_: logs, block_times=site().index.block_times)
+
+    (one,) = plant_days(SimpleNamespace(index=index), ledger(), [PLANT], (DAY + 1) * DAY_S)  # type: ignore[arg-type]
+
+    assert (one.schedule.status if one.schedule else None) == status
+
+
+@pytest.mark.parametrize(
+    ("known", "named", "is_earning"),
+    [(MARKET, MARKET, True), (MARKET, FAKE, False), (MARKET, NOBODY, False), (None, FAKE, False)],
+)
+def test_earns_here__market_of_the_terms__must_be_the_one_of_the_manifest(
+    known: str | None, named: str, is_earning: bool
+) -> None:
+    contracts = {} if known is None else {"EnergyMarket": SimpleNamespace(address=known)}
+    here: Any = SimpleNamespace(chain=SimpleNamespace(manifest=SimpleNamespace(contracts=contracts)))
+    made = ledger()
+
+    assert earns_here(here, replace(made, terms=replace(made.terms, market=named))) is is_earning
+
+
+def test_without_energy__ledger_with_revenue__keeps_cash_but_no_energy() -> None:
+    made = ledger([revenue(1, DAY, DAY)])
+    told = without_energy(replace(made, proof=replace(made.proof, sold_wh=10, attested_wh=10, revenue=1)))
+
+    (dividend,) = told.dividends
+    assert (dividend.cash, dividend.is_attested, dividend.sold_wh, dividend.first_day) == (1, False, 0, None)
+    assert (told.proof.plants, told.proof.sold_wh, told.proof.attested_wh, told.proof.revenue) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("zone", "is_known"), [(ZONE, True), (ZONE + 1, False), (None, False)])

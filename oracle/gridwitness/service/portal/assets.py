@@ -29,7 +29,7 @@ from gridwitness.service.assets.ledger import Ledger, read_ledger
 from gridwitness.service.assets.rating import rate
 from gridwitness.service.assets.statement import Period, make_statement
 from gridwitness.service.portal.assets_events import IssuerActs, plants_of, read_acts
-from gridwitness.service.portal.assets_facts import plant_days, rating_facts
+from gridwitness.service.portal.assets_facts import earns_here, plant_days, rating_facts, without_energy
 from gridwitness.service.portal.assets_views import Feed, Known, asset_view, brief_of
 from gridwitness.service.portal.sources import Site, hexed
 
@@ -86,7 +86,8 @@ class SiteAssets:
         site = self._site
         try:
             ledger = read_ledger(site.chain, acts.address, block=head.number)
-            plants = plants_of(site.chain, acts, head)
+            is_earning = earns_here(site, ledger)
+            plants = plants_of(site.chain, acts, head) if is_earning else []
             feed = self._feed(ledger)
         except NodeUnavailable:
             raise
@@ -98,7 +99,9 @@ class SiteAssets:
             return Known(acts, problem="what it, its token or its feed answers cannot be decoded")
         if ledger.block.hash != head.hash:
             raise ChainError(f"block {head.number} was replaced while assets were read", hint="they are read again")
-        days = plant_days(site, plants, present)
+        if not is_earning:
+            ledger = without_energy(ledger)
+        days = plant_days(site, ledger, plants, present)
         rating = rate(rating_facts(site, ledger, plants, days))
         return Known(acts, ledger, rating, plants, days, feed)
 

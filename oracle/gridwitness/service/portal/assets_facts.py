@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gridwitness.domain.assets import NOBODY, Dividend
 from gridwitness.domain.market import Side
@@ -17,8 +17,8 @@ from gridwitness.service.portal.sources import Site
 
 @dataclass(frozen=True, slots=True)
 class PlantDay:
-    """A plant's UTC day: what was read (Wh fed in, None without an attested reading), its schedule's state, whether the
-    shares were paid for it."""
+    """A plant's UTC day: what was read (Wh fed in, None without an attested reading), the state of its schedule on
+    the asset's account, whether the shares were paid for it."""
 
     plant: Plant
     day: int
@@ -28,14 +28,36 @@ class PlantDay:
     is_paid: bool
 
 
-def plant_days(site: Site, plants: Sequence[Plant], present: int) -> list[PlantDay]:
+def earns_here(site: Site, ledger: Ledger) -> bool:
+    """Whether an asset's terms name the manifest's energy market.
+
+    Anyone makes assets, and with a market of their own that says of any device that the asset is its payee. Only the
+    manifest's market asks the registry, where a device's owner alone names its payee.
+    """
+    market = site.chain.manifest.contracts.get("EnergyMarket")
+    return market is not None and ledger.terms.market == market.address
+
+
+def without_energy(ledger: Ledger) -> Ledger:
+    """The ledger of an asset with another market, without what that says of energy: nobody attested any of it."""
+    proof = replace(ledger.proof, plants=0, sold_wh=0, attested_wh=0, revenue=0, funded_through=0)
+    history = tuple(
+        replace(one, rows=0, sold_wh=0, attested_wh=0, first_day=None, last_day=None)
+        if isinstance(one, Dividend)
+        else one
+        for one in ledger.history
+    )
+    return replace(ledger, proof=proof, history=history)
+
+
+def plant_days(site: Site, ledger: Ledger, plants: Sequence[Plant], present: int) -> list[PlantDay]:
     """Days of the plants in the rating's window, oldest first: those that are over at `present` (unix seconds)."""
     over = present // SECONDS_PER_DAY
     found = []
     for plant in plants:
         last = over - 1 if plant.last_day is None else min(over - 1, plant.last_day)
         for day in range(max(plant.from_day, over - WINDOW_DAYS), last + 1):
-            found.append(_plant_day(site, plant, day))
+            found.append(_plant_day(site, ledger.asset, plant, day))
     return sorted(found, key=lambda one: (one.day, one.plant.device_id))
 
 
@@ -55,11 +77,13 @@ def _is_followed(site: Site, plant: Plant) -> bool:
     return device is not None and device.zone == site.options.zone
 
 
-def _plant_day(site: Site, plant: Plant, day: int) -> PlantDay:
+def _plant_day(site: Site, asset: str, plant: Plant, day: int) -> PlantDay:
     query = "SELECT export_wh, slots, readings, flagged FROM device_days WHERE device = ? AND day = ?"
     rows = site.index.rows(query, (plant.device_id, day))
     export_wh, slots, readings, flagged = rows[0] if rows else (None, 0, 0, 0)
     state = schedule_state(site.index, plant.device_id, day)
+    if state is not None and state.account != asset:  # what the device sold for somebody else is none of the asset's
+        state = None
     compared = _compared(site, plant.device_id, day, state) if rows and state is not None else (0, 0, 0)
     # The log may be a batch ahead of the index.
     verified = min(max(slots, compared[0]), SLOTS_PER_DAY)
@@ -90,11 +114,7 @@ def _compared(site: Site, device_id: bytes, day: int, state: ScheduleState) -> t
 def _due_days(site: Site, ledger: Ledger, days: Sequence[PlantDay]) -> list[DueDay]:
     """Days with a final schedule on the asset's account."""
     revenues = [one for one in ledger.dividends if one.is_attested]
-    final = [
-        (one, one.schedule)
-        for one in days
-        if one.schedule is not None and one.schedule.status == "final" and one.schedule.account == ledger.asset
-    ]
+    final = [(one, one.schedule) for one in days if one.schedule is not None and one.schedule.status == "final"]
     times = site.index.block_times(state.log.block_number for _, state in final) if final else {}
     due = []
     for one, state in final:

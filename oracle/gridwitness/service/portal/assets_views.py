@@ -29,7 +29,7 @@ from gridwitness.service.assets.ledger import Ledger
 from gridwitness.service.assets.rating import LEAST_WEIGHT, WINDOW_DAYS, Rating
 from gridwitness.service.assets.words import clean
 from gridwitness.service.portal.assets_events import IssuerActs, Plant
-from gridwitness.service.portal.assets_facts import PlantDay
+from gridwitness.service.portal.assets_facts import PlantDay, earns_here
 from gridwitness.service.portal.sources import Site, hexed
 
 DAYS_OF_YEAR = 365
@@ -95,7 +95,7 @@ def asset_view(site: Site, known: Known, ledger: Ledger, *, tells_all: bool) -> 
         matures_at=terms.matures_at or None,
         redemption_cash=ledger.redemption_cash,
         unclaimed_cash=ledger.dividend_cash,
-        market="" if terms.market == NOBODY else terms.market,
+        market=terms.market if earns_here(site, ledger) else "",
         sold_wh=proof.sold_wh,
         attested_wh=proof.attested_wh,
         revenue=proof.revenue,
