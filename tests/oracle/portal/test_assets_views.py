@@ -25,6 +25,7 @@ from gridwitness.domain.assets import (
     MovementKind,
     Passport,
     Verdict,
+    WalletChange,
 )
 from gridwitness.service.assets.ledger import CashToken, Ledger
 from gridwitness.service.portal.assets_views import (
@@ -67,8 +68,10 @@ def moment(time: int) -> Moment:
     return Moment(time // 12, 0, time, bytes(32))
 
 
-def trade(shares: int, cash: int, token: str = CASH, time: int = NOW) -> Movement:
-    return Movement(moment(time), MovementKind.TRADE, "0xa", "0xb", shares, cash, token)
+def trade(
+    shares: int, cash: int, token: str = CASH, time: int = NOW, *, seller: str = "0xa", buyer: str = "0xb"
+) -> Movement:
+    return Movement(moment(time), MovementKind.TRADE, seller, buyer, shares, cash, token)
 
 
 def dividend(index: int, time: int = NOW) -> Dividend:
@@ -97,6 +100,23 @@ def test_value__trades_in_another_token_or_an_unknown_one__do_not_count() -> Non
 
     assert value_of(ledger(trades)).per_share == EUR
     assert value_of(ledger(trades[1:])).basis == ""
+
+
+@pytest.mark.parametrize("is_retired", [False, True])
+@pytest.mark.parametrize(("seller", "buyer"), [("0xa", "0xa"), ("0xa", "0xa2"), ("0xa3", "0xa2"), ("0xa2", "0xa")])
+def test_value__trade_of_an_investor_with_itself__does_not_count(seller: str, buyer: str, is_retired: bool) -> None:
+    own = [WalletChange(moment(NOW), "0xa", wallet, is_retired=False) for wallet in ("0xa2", "0xa3")]
+    retired = [WalletChange(moment(NOW), "0xa", "0xa2", is_retired=True)] if is_retired else []
+    with_itself = trade(1, 9 * EUR, seller=seller, buyer=buyer)
+
+    assert value_of(ledger([*own, trade(1, EUR), with_itself, *retired])).last_price == EUR
+    assert value_of(ledger([*own, with_itself, *retired])).last_price is None
+
+
+def test_value__trade_with_another_investors_second_wallet__counts() -> None:
+    second = WalletChange(moment(NOW), "0xb", "0xb2", is_retired=False)
+
+    assert value_of(ledger([second, trade(1, 9 * EUR, buyer="0xb2")])).last_price == 9 * EUR
 
 
 def test_value__redemption_without_maturity_or_of_nothing__is_not_known() -> None:

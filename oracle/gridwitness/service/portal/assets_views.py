@@ -23,7 +23,7 @@ from gridwitness.api.portal.asset_views import (
 )
 from gridwitness.api.portal.countries import country_name
 from gridwitness.api.portal.protocols import MIN_HOMES_IN_AGGREGATE
-from gridwitness.domain.assets import BPS, INDEX_FRACTION_BITS, NOBODY, AssetRules
+from gridwitness.domain.assets import BPS, INDEX_FRACTION_BITS, NOBODY, AssetRules, Movement, WalletChange
 from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.service.assets.ledger import Ledger
 from gridwitness.service.assets.rating import LEAST_WEIGHT, WINDOW_DAYS, Rating
@@ -116,7 +116,7 @@ def value_of(ledger: Ledger) -> ShareValueView:
     """What a share is worth: what the terms redeem it for, else what one was last bought for in the asset's cash."""
     whole = 10**ledger.terms.decimals
     redemption = (ledger.terms.redemption_per_share * whole if ledger.terms.matures_at else 0) or None
-    trade = next((one for one in reversed(ledger.trades) if one.cash_token == ledger.cash.address and one.shares), None)
+    trade = _last_priced(ledger)
     price = None if trade is None else trade.cash * whole // trade.shares
     return ShareValueView(
         net_asset_value=redemption,
@@ -125,6 +125,19 @@ def value_of(ledger: Ledger) -> ShareValueView:
         per_share=price if redemption is None else redemption,
         basis="redemption" if redemption is not None else "last price" if price is not None else "",
     )
+
+
+def _last_priced(ledger: Ledger) -> Movement | None:
+    """The newest trade that says what a share is worth: in the asset's cash, and between two investors.
+
+    Who buys from itself pays nothing, or pays itself, and might name any price.
+    """
+    investors = {one.wallet: one.investor for one in ledger.history if isinstance(one, WalletChange)}
+    for one in reversed(ledger.trades):
+        seller, buyer = (investors.get(wallet, wallet) for wallet in (one.sender, one.receiver))
+        if one.cash_token == ledger.cash.address and one.shares and seller != buyer:
+            return one
+    return None
 
 
 def yield_of(ledger: Ledger, created_at: int, value: ShareValueView) -> ShareYieldView:
