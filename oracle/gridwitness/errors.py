@@ -6,6 +6,7 @@ GridwitnessError                 one line for a person, with an optional hint
 │   ├── UnsupportedContent       a body of a type nobody here reads
 │   ├── ReadingRejected          a device's reading; carries the reason that is counted
 │   └── ProofError               a proof file or a proof that does not verify
+│       └── NothingAttested      an oracle has no proof of what was asked for
 ├── ConfigError                  settings, keys, parameter and manifest files
 ├── ChainError                   the node: not there, wrong chain, transaction failed
 │   ├── NodeUnavailable          no node answers, or none that can be used
@@ -52,6 +53,10 @@ class ReadingRejected(InputError):
 
 class ProofError(InputError):
     """A proof is malformed or does not verify."""
+
+
+class NothingAttested(ProofError):
+    """An oracle that was asked for a proof says that it has none."""
 
 
 class ConfigError(GridwitnessError):

@@ -10,10 +10,9 @@ from eth_utils.address import to_checksum_address
 from web3.contract.contract import ContractFunction
 
 from gridwitness.chain.abi import abi_of
-from gridwitness.chain.attestation import proof_tuple
 from gridwitness.chain.client import Chain, calldata
 from gridwitness.chain.events import Receipt, decode_logs
-from gridwitness.chain.market import schedule_tuple
+from gridwitness.chain.market import metered_tuple, schedule_tuple
 from gridwitness.domain.assets import (
     NOBODY,
     Ask,
@@ -27,7 +26,6 @@ from gridwitness.domain.assets import (
 from gridwitness.domain.batches import Proof
 from gridwitness.domain.market import Schedule
 from gridwitness.domain.readings import Profile
-from gridwitness.encoding.packing import pack_energy_wh
 from gridwitness.errors import ChainError, GridwitnessError, InputError
 
 _SELECTOR_BYTES, _WORD_BYTES = 4, 32
@@ -141,10 +139,7 @@ class Asset:
     def fund_revenue(self, rows: Sequence[tuple[Schedule, Profile, Proof]]) -> ContractFunction:
         """Pay the market's proceeds of final schedules, each with its proven profile, to the shares."""
         schedules = [schedule_tuple(schedule) for schedule, _, _ in rows]
-        metered = [
-            (list(pack_energy_wh(profile.energy_wh)), profile.score_bps, proof_tuple(proof))
-            for _, profile, proof in rows
-        ]
+        metered = [metered_tuple(profile, proof) for _, profile, proof in rows]
         return self._functions.fundRevenue(schedules, metered)
 
     def fund_redemption(self, cash: int) -> ContractFunction:

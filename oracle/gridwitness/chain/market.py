@@ -137,7 +137,7 @@ class Market:
     def settle(self, rows: Sequence[tuple[Schedule, Profile, Proof]]) -> ContractFunction:
         """Make provisional runs on proven profiles of the schedules' day."""
         schedules = [schedule_tuple(schedule) for schedule, _, _ in rows]
-        return self._contract.functions.settle(schedules, [_metered(profile, proof) for _, profile, proof in rows])
+        return self._contract.functions.settle(schedules, [metered_tuple(profile, proof) for _, profile, proof in rows])
 
     def settle_missing(self, schedule: Schedule, previous: SettlementRun | None = None) -> ContractFunction:
         """Run a schedule whose data did not come or stayed held; `previous` is the estimate that stands, if any."""
@@ -145,7 +145,9 @@ class Market:
 
     def correct(self, schedule: Schedule, profile: Profile, proof: Proof, previous: SettlementRun) -> ContractFunction:
         """Make a run anew on a profile of a later batch than that of `previous`, which stands."""
-        return self._contract.functions.correct(schedule_tuple(schedule), _metered(profile, proof), astuple(previous))
+        return self._contract.functions.correct(
+            schedule_tuple(schedule), metered_tuple(profile, proof), astuple(previous)
+        )
 
     def dispute(self, run: SettlementRun) -> ContractFunction:
         """Dispute the run that stands, at the stake of the zone's bond."""
@@ -278,7 +280,7 @@ def schedule_tuple(schedule: Schedule) -> tuple[bytes, str, int, int, int, int, 
     )
 
 
-def _metered(profile: Profile, proof: Proof) -> tuple[list[int], int, Any]:
+def metered_tuple(profile: Profile, proof: Proof) -> tuple[list[int], int, Any]:
     """A proven profile as IMarketSettlement.Metered."""
     return list(pack_energy_wh(profile.energy_wh)), profile.score_bps, proof_tuple(proof)
 

@@ -22,7 +22,7 @@ from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.errors import InputError
 from gridwitness.service.assets.ledger import cash_token
 from gridwitness.service.assets.parameters import AssetParameters
-from gridwitness.service.assets.revenue import unpaid_rows
+from gridwitness.service.assets.revenue import told, unpaid_revenue
 from gridwitness.service.assets.sending import Step, estimate, payment, send
 from gridwitness.service.assets.words import clean, display, parse_amount
 from gridwitness.sources.community_data import EPOCH, date_of
@@ -178,7 +178,7 @@ def fund(
     """Pay cash to all shares: an amount, or what the parameters plan for a day. With --redemption, for redemptions.
 
     An energy plant takes nothing but its revenue: with --oracle, the market pays its shares what final schedules of its
-    plants earned, if they were metered to have delivered it. Anyone may ask for that.
+    plants earned, if they were metered to have delivered it. Anyone may ask for that. What cannot be paid yet is told.
 
     \b
     Example: gridwitness asset fund 0x… --cash 1250.50 --config issuer.toml
@@ -193,7 +193,7 @@ def fund(
     chain = settings.open_chain()
     bound = AssetFactory(chain).asset(checksummed(address))
     if oracle:
-        steps = [_revenue_step(chain, bound, oracle, through.date() if through else date.max, key_file)]
+        steps = [_revenue_step(chain, bound, oracle, through.date() if through else None, key_file)]
     else:
         payer = settings.open_key().address
         steps = _cash_steps(chain, bound, payer, _Payment(cash, parameters, on.date() if on else None, redemption))
@@ -269,9 +269,12 @@ def _cash_to_pay(chain: Chain, bound: Asset, terms: AssetTerms, decimals: int, w
     return _parameters_of(chain, bound, terms, wanted.parameters).payment_on(wanted.on, bound.proof().supply)
 
 
-def _revenue_step(chain: Chain, bound: Asset, oracle: str, through: date, key_file: Path | None) -> Step:
+def _revenue_step(chain: Chain, bound: Asset, oracle: str, through: date | None, key_file: Path | None) -> Step:
     key = read_key(key_file) if key_file is not None else ""
-    rows = unpaid_rows(chain, bound, oracle, through_day=(through - EPOCH).days, key=key)
+    through_day = (through - EPOCH).days if through is not None else None
+    rows, left_out = unpaid_revenue(chain, bound, oracle, through_day=through_day, key=key)
+    for line in told(left_out):
+        typer.echo(line, err=True)
     days = sorted({row.schedule.day for row in rows})
     spanned = " to ".join(dict.fromkeys(date_of(day).isoformat() for day in (days[0], days[-1])))
     plants = len({row.schedule.device_id for row in rows})

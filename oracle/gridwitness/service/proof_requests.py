@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import httpx
 
 from gridwitness.domain.slots import SECONDS_PER_DAY
-from gridwitness.errors import GridwitnessError, ProofError
+from gridwitness.errors import GridwitnessError, NothingAttested, ProofError
 from gridwitness.service.proofs import ProofFile, parse_proof
 
 _TIMEOUT_S = 30
@@ -20,7 +20,8 @@ def request_reading_proof(
 
     Who asks for many gives a `client`, so that connections are kept. `key` is an API key, where one is needed.
 
-    Raises ProofError if the oracle has no such reading attested, GridwitnessError if it does not answer.
+    Raises NothingAttested if the oracle has no such reading attested, ProofError if it refuses or its proof is none,
+    GridwitnessError if it does not answer.
     """
     query = {"device": _hex(device_id), "time": str(time), "metric": metric}
     return _request(url, "/v1/proofs/readings", query, client, key)
@@ -48,7 +49,9 @@ def _request(url: str, path: str, query: Mapping[str, str], client: httpx.Client
         raise GridwitnessError(f"what answers at {url} is no oracle (HTTP {answer.status_code})") from None
     if answer.status_code != httpx.codes.OK:
         detail = document.get("detail") if isinstance(document, dict) else None
-        raise ProofError(str(detail or f"the oracle answered HTTP {answer.status_code}"))
+        # That nothing is there is one thing, that it must not be seen, or not now, another.
+        kind = NothingAttested if answer.status_code == httpx.codes.NOT_FOUND else ProofError
+        raise kind(str(detail or f"the oracle answered HTTP {answer.status_code}"))
     return parse_proof(document)
 
 
