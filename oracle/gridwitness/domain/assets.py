@@ -203,7 +203,7 @@ class Dividend:
     """Cash paid to all shares; `index` is what one share has earned since the beginning, in 2^-40 units.
 
     One from the market's attested revenue has `rows` (plants × days), what they sold and were attested to have
-    delivered (Wh), and, where the transaction says it, its first and last day.
+    delivered (Wh), and, where the transaction says it, the days it is paid for: pairs of device and UTC day.
     """
 
     at: Moment
@@ -213,8 +213,17 @@ class Dividend:
     rows: int = 0
     sold_wh: int = 0
     attested_wh: int = 0
-    first_day: int | None = None
-    last_day: int | None = None
+    paid_days: tuple[tuple[bytes, int], ...] = ()
+
+    @property
+    def first_day(self) -> int | None:
+        """First of the days paid for; None where the transaction does not say them."""
+        return min((day for _, day in self.paid_days), default=None)
+
+    @property
+    def last_day(self) -> int | None:
+        """Last of the days paid for; None where the transaction does not say them."""
+        return max((day for _, day in self.paid_days), default=None)
 
     @property
     def is_attested(self) -> bool:

@@ -37,6 +37,7 @@ EUR = 1_000_000
 GERMANY, AMERICA = 276, 840
 ASSET, PASSPORTS, CASH, MARKET = (f"0x{number:040x}" for number in (0xA, 0xB, 0xC, 0xD))
 ANNA, BERT, CARLA = (f"0x{number:040x}" for number in (0xA1, 0xB1, 0xC1))
+DEVICE = b"\x0e" * 32
 RULES = AssetRules(frozenset({GERMANY}), frozenset({0}), DAY_SECONDS, 100, BPS, 0)
 
 
@@ -92,11 +93,12 @@ class Story:
         shares, cash = self.books.shares_of(lost), self.books.due_of(lost)
         self.move(MovementKind.RECOVERY, lost, found, shares, cash=cash)
 
-    def pay(self, cash: int, **revenue: int) -> None:
-        """A dividend, at the index that the contract would give it."""
+    def pay(self, cash: int, *, first_day: int = 0, last_day: int = -1, **revenue: int) -> None:
+        """A dividend, at the index that the contract would give it; revenue is of one plant's days, all of them."""
         parts, self.remainder = divmod((cash << INDEX_FRACTION_BITS) + self.remainder, self.books.supply)
         payer = NOBODY if revenue else ANNA
-        self.add(Dividend(self.at(), payer, cash, self.books.index + parts, **revenue))
+        days = tuple((DEVICE, day) for day in range(first_day, last_day + 1))
+        self.add(Dividend(self.at(), payer, cash, self.books.index + parts, paid_days=days, **revenue))
 
     def claim(self, wallet: str) -> None:
         self.add(Claim(self.at(), wallet, self.books.due_of(wallet)))

@@ -10,6 +10,7 @@ from gridwitness.chain.abi import abi_of, canonical_type
 from gridwitness.chain.events import Event
 from gridwitness.domain.assets import NOBODY, AssetRules, Dividend, Movement, MovementKind, RulesChange, WalletChange
 from gridwitness.encoding.hashing import keccak
+from gridwitness.service.assets.ledger import as_rows
 from gridwitness.service.assets.reading import entries_of
 from tests.oracle.assets.shares_story import ANNA, ASSET, BERT, CARLA, CASH, START
 
@@ -102,6 +103,27 @@ def test_entries_of__what_says_more_of_another_transfer__is_not_taken() -> None:
         (MovementKind.REDEMPTION, 500),
         (MovementKind.FORCED, 0),
     ]
+
+
+def call_of_revenue(*paid: tuple[bytes, int]) -> bytes:
+    (entry,) = (one for one in abi_of("AssetShares") if one.get("name") == "fundRevenue")
+    types = [canonical_type(part) for part in entry["inputs"]]
+    schedules = [(device_id, ASSET, 1, day, 1, START, 0, [0] * 12) for device_id, day in paid]
+    return keccak(f"fundRevenue({','.join(types)})".encode())[:4] + encode(types, [schedules, []])
+
+
+def test_entries_of__revenue__names_the_plants_and_days_of_its_transaction() -> None:
+    paid = ((b"\x02" * 32, 17_004), (b"\x01" * 32, 17_003))
+    figures = {"rows": 2, "soldWh": 5, "attestedWh": 6, "cash": 7, "index": 8}
+
+    (named,) = entries(events(("RevenueFunded", figures)), {TRANSACTION: call_of_revenue(*paid)})
+    (unnamed,) = entries(events(("RevenueFunded", figures)))
+
+    assert (named.paid_days, named.first_day, named.last_day) == (paid, 17_003, 17_004)
+    assert (unnamed.paid_days, unnamed.first_day, unnamed.last_day) == ((), None, None)
+    (row,) = as_rows([named])
+    assert (row["first_day"], row["last_day"], row["sold_wh"]) == (17_003, 17_004, 5)
+    assert "paid_days" not in row
 
 
 def test_entries_of__rules_revenue_and_wallets__are_entries() -> None:

@@ -28,14 +28,20 @@ from gridwitness.domain.assets import (
     WalletChange,
 )
 from gridwitness.service.assets.ledger import CashToken, Ledger
+from gridwitness.service.assets.rating import MeteredDay
+from gridwitness.service.portal.assets_events import Plant
+from gridwitness.service.portal.assets_facts import PlantDay
 from gridwitness.service.portal.assets_views import (
     dividends_of,
     holder_groups,
+    production_days,
     reserve_of,
     rules_view,
     value_of,
     yield_of,
 )
+from gridwitness.service.portal.schedules import ScheduleState
+from gridwitness.store.site_index import ChainLog
 
 EUR = 1_000_000
 DAY_S = 86_400
@@ -159,6 +165,34 @@ def test_dividends__in_order__newest_first_each_with_its_own_part() -> None:
     found = dividends_of(ledger([dividend(ONE // 2, NOW - 9), dividend(ONE // 2 + ONE // 4, NOW)], decimals=1))
 
     assert [(one.at, one.per_share_millionths) for one in found] == [(NOW, 2_500_000), (NOW - 9, 5_000_000)]
+
+
+# --- production ---
+
+
+def plant_day(*, is_scheduled: bool = True, is_paid: bool = False) -> PlantDay:
+    log = ChainLog(5, 0, b"", b"", "ScheduleSubmitted", None, 1, None, None, None, None, None, {})
+    schedule = ScheduleState(log, log, "final") if is_scheduled else None
+    return PlantDay(
+        Plant(bytes(32), 1, None, None), 1, 10, MeteredDay(1, 1, 0), schedule, NOW, NOW if is_paid else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("plants", "is_paid"),
+    [
+        ([plant_day(is_paid=True), plant_day(is_paid=True)], True),
+        ([plant_day(is_paid=True), plant_day()], False),
+        ([plant_day(is_paid=True), plant_day(is_scheduled=False)], True),
+        ([plant_day(is_scheduled=False)], False),
+    ],
+)
+def test_production__day_of_several_plants__is_paid_once_all_that_sold_are(
+    plants: list[PlantDay], is_paid: bool
+) -> None:
+    (day,) = production_days(plants)
+
+    assert (day.read_wh, day.is_paid) == (10 * len(plants), is_paid)
 
 
 # --- reserve ---

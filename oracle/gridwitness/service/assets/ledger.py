@@ -147,8 +147,19 @@ def cash_token(chain: Chain, address: str, block_hash: bytes | None = None) -> C
 
 
 def as_rows(items: Iterable[Entry | Holder]) -> list[dict[str, Any]]:
-    """Flat rows for a table or `pandas.DataFrame`: `at` and `passport` in columns of their own, bytes as 0x-hex."""
-    return [_flat(asdict(item)) for item in items]
+    """Flat rows for a table or `pandas.DataFrame`: `at` and `passport` in columns of their own, bytes as 0x-hex.
+
+    Of the days that a dividend is paid for there are the first and the last.
+    """
+    return [_row(item) for item in items]
+
+
+def _row(item: Entry | Holder) -> dict[str, Any]:
+    row = _flat(asdict(item))
+    if isinstance(item, Dividend):
+        del row["paid_days"]
+        row |= {"first_day": item.first_day, "last_day": item.last_day}
+    return row
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ _QUALIFIERS = {
     "Redeemed": MovementKind.REDEMPTION,
 }
 _CHUNK = 100
-_SCHEDULE_DAY, _ASK_CASH = 3, 3  # positions in the structs
+_SCHEDULE_DEVICE, _SCHEDULE_DAY, _ASK_CASH = 0, 3, 3  # positions in the structs
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +187,8 @@ def _entry(event: Event, facts: _Facts) -> Entry:
         case "Funded":
             return Dividend(at, args["payer"], args["cash"], args["index"])
         case "RevenueFunded":
-            days = _days(event, facts)
             figures = (args["rows"], args["soldWh"], args["attestedWh"])
-            return Dividend(at, NOBODY, args["cash"], args["index"], *figures, *days)
+            return Dividend(at, NOBODY, args["cash"], args["index"], *figures, _paid_days(event, facts))
         case "Claimed":
             return Claim(at, args["account"], args["cash"])
         case "Frozen":
@@ -205,11 +204,11 @@ def _entry(event: Event, facts: _Facts) -> Entry:
     return WalletChange(at, args["investor"], args["wallet"], event.name == "WalletRetired")
 
 
-def _days(event: Event, facts: _Facts) -> tuple[int | None, int | None]:
-    """First and last day of a revenue; none if another contract asked for it."""
+def _paid_days(event: Event, facts: _Facts) -> tuple[tuple[bytes, int], ...]:
+    """Devices and days of a revenue; none if another contract asked for it."""
     arguments = arguments_of("AssetShares", "fundRevenue", facts.inputs.get(event.transaction, b""))
-    days = [schedule[_SCHEDULE_DAY] for schedule in arguments[0]] if arguments else []
-    return (min(days), max(days)) if days else (None, None)
+    schedules = arguments[0] if arguments else ()
+    return tuple((schedule[_SCHEDULE_DEVICE], schedule[_SCHEDULE_DAY]) for schedule in schedules)
 
 
 def _cash_token(fill: Event, facts: _Facts) -> str:

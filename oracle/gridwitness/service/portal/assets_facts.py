@@ -18,14 +18,25 @@ from gridwitness.service.portal.sources import Site
 @dataclass(frozen=True, slots=True)
 class PlantDay:
     """A plant's UTC day: what was read (Wh fed in, None without an attested reading), the state of its schedule on
-    the asset's account, whether the shares were paid for it."""
+    the asset's account, since when (unix seconds) that is final, and when the shares were paid for it."""
 
     plant: Plant
     day: int
     read_wh: int | None
     metered: MeteredDay
     schedule: ScheduleState | None
-    is_paid: bool
+    final_at: int | None = None
+    paid_at: int | None = None
+
+    @property
+    def key(self) -> tuple[bytes, int]:
+        """Device and day, as payments name them."""
+        return self.plant.device_id, self.day
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the shares were paid for it."""
+        return self.paid_at is not None
 
 
 def earns_here(site: Site, ledger: Ledger) -> bool:
@@ -42,9 +53,7 @@ def without_energy(ledger: Ledger) -> Ledger:
     """The ledger of an asset with another market, without what that says of energy: nobody attested any of it."""
     proof = replace(ledger.proof, plants=0, sold_wh=0, attested_wh=0, revenue=0, funded_through=0)
     history = tuple(
-        replace(one, rows=0, sold_wh=0, attested_wh=0, first_day=None, last_day=None)
-        if isinstance(one, Dividend)
-        else one
+        replace(one, rows=0, sold_wh=0, attested_wh=0, paid_days=()) if isinstance(one, Dividend) else one
         for one in ledger.history
     )
     return replace(ledger, proof=proof, history=history)
@@ -58,7 +67,32 @@ def plant_days(site: Site, ledger: Ledger, plants: Sequence[Plant], present: int
         last = over - 1 if plant.last_day is None else min(over - 1, plant.last_day)
         for day in range(max(plant.from_day, over - WINDOW_DAYS), last + 1):
             found.append(_plant_day(site, ledger.asset, plant, day))
-    return sorted(found, key=lambda one: (one.day, one.plant.device_id))
+    found.sort(key=lambda one: (one.day, one.plant.device_id))
+    paid = paid_times(ledger.dividends, found)
+    return [replace(one, paid_at=paid.get(one.key)) for one in found]
+
+
+def paid_times(dividends: Sequence[Dividend], days: Sequence[PlantDay]) -> dict[tuple[bytes, int], int]:
+    """When (unix seconds) days were paid, by device and day: when the payment came that names them.
+
+    A payment that does not say its days pays as many as it has rows, of those up to the plant's `funded_through` that
+    were final and not paid: the oldest of `days`, which are in order. That a later day was paid says nothing of an
+    earlier one, since the contract lets days go that are more than two weeks old.
+    """
+    paid: dict[tuple[bytes, int], int] = {}
+    for one in dividends:
+        paid |= dict.fromkeys(one.paid_days, one.at.time)
+    for one in dividends:
+        if one.is_attested and not one.paid_days:
+            due = [day for day in days if day.key not in paid and _may_be_of(day, one.at.time)]
+            paid |= {day.key: one.at.time for day in due[: one.rows]}
+    return paid
+
+
+def _may_be_of(day: PlantDay, time: int) -> bool:
+    """Whether a payment at a time could be for a day."""
+    through = day.plant.funded_through
+    return day.final_at is not None and day.final_at <= time and through is not None and day.day <= through
 
 
 def rating_facts(site: Site, ledger: Ledger, plants: Sequence[Plant], days: Sequence[PlantDay]) -> RatingFacts:
@@ -66,7 +100,7 @@ def rating_facts(site: Site, ledger: Ledger, plants: Sequence[Plant], days: Sequ
     is_metered = all(_is_followed(site, plant) for plant in plants)
     return RatingFacts(
         metered=tuple(one.metered for one in days) if is_metered else None,
-        due=tuple(_due_days(site, ledger, days)),
+        due=tuple(_due_day(one, one.final_at, ledger.block.time) for one in days if one.final_at is not None),
         reserve=_reserve(ledger),
     )
 
@@ -87,8 +121,10 @@ def _plant_day(site: Site, asset: str, plant: Plant, day: int) -> PlantDay:
     compared = _compared(site, plant.device_id, day, state) if rows and state is not None else (0, 0, 0)
     # The log may be a batch ahead of the index.
     verified = min(max(slots, compared[0]), SLOTS_PER_DAY)
-    is_paid = plant.funded_through is not None and day <= plant.funded_through
-    return PlantDay(plant, day, export_wh, MeteredDay(verified, readings, flagged, *compared), state, is_paid)
+    final_at = None
+    if state is not None and state.status == "final":
+        (final_at,) = site.index.block_times([state.log.block_number]).values()
+    return PlantDay(plant, day, export_wh, MeteredDay(verified, readings, flagged, *compared), state, final_at)
 
 
 def _compared(site: Site, device_id: bytes, day: int, state: ScheduleState) -> tuple[int, int, int]:
@@ -111,25 +147,9 @@ def _compared(site: Site, device_id: bytes, day: int, state: ScheduleState) -> t
     return compared, delivered_wh, deviation_wh
 
 
-def _due_days(site: Site, ledger: Ledger, days: Sequence[PlantDay]) -> list[DueDay]:
-    """Days with a final schedule on the asset's account."""
-    revenues = [one for one in ledger.dividends if one.is_attested]
-    final = [(one, one.schedule) for one in days if one.schedule is not None and one.schedule.status == "final"]
-    times = site.index.block_times(state.log.block_number for _, state in final) if final else {}
-    due = []
-    for one, state in final:
-        final_at = times[state.log.block_number]
-        until = _paid_at(revenues, one.day, final_at) if one.is_paid else ledger.block.time
-        due.append(DueDay(one.is_paid, max(until - final_at, 0) // SECONDS_PER_DAY))
-    return due
-
-
-def _paid_at(revenues: Sequence[Dividend], day: int, final_at: int) -> int:
-    """When a day was paid: the payment that names it; where one does not say its days, the first after it was final."""
-    for one in revenues:
-        if one.first_day is not None and one.last_day is not None and one.first_day <= day <= one.last_day:
-            return one.at.time
-    return next((one.at.time for one in revenues if one.first_day is None and one.at.time >= final_at), final_at)
+def _due_day(one: PlantDay, final_at: int, now: int) -> DueDay:
+    until = now if one.paid_at is None else one.paid_at
+    return DueDay(one.is_paid, max(until - final_at, 0) // SECONDS_PER_DAY)
 
 
 def _reserve(ledger: Ledger) -> ReserveState | None:

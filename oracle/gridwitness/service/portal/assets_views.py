@@ -192,12 +192,13 @@ def _production_day(day: int, plants: Sequence[PlantDay]) -> ProductionDayView:
     read = [one.read_wh for one in plants if one.read_wh is not None]
     final = [one.schedule for one in plants if one.schedule is not None and one.schedule.status == "final"]
     runs = [one.settlement for one in final if one.settlement is not None]
+    scheduled = [one for one in plants if one.schedule is not None]
     return ProductionDayView(
         day=day,
         read_wh=sum(read) if read else None,
         sold_wh=-sum(run.contracted_wh for run in runs) if runs else None,
         metered_wh=-sum(run.metered_wh for run in runs) if runs else None,
-        is_paid=all(one.is_paid for one in plants),
+        is_paid=bool(scheduled) and all(one.is_paid for one in scheduled),
     )
 
 
