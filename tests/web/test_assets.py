@@ -279,6 +279,15 @@ def test_statement__pdf_and_days__whole_days_that_are_over(served: Served, world
         assert refused.headers["content-type"] == "application/problem+json"
 
 
+def test_statement__asset_made_today__says_to_come_back_tomorrow(served: Served, world: AssetWorld) -> None:
+    address = f"{served.url}/v1/assets/{world.bond.address}/statements/{world.first.address}"
+    for kind in ("csv", "pdf"):
+        refused = httpx.get(address, params={"type": kind})
+        assert refused.status_code == 400, refused.text
+        assert refused.json()["detail"] == "no whole day of this asset is over yet"
+        assert refused.json()["hint"] == "come back after midnight UTC"
+
+
 # --- who may see what ---
 
 

@@ -172,6 +172,8 @@ class SiteAssets:
 def _period(known: Known, ledger: Ledger, first_day: int | None, last_day: int | None) -> Period:
     """Days given, or all from the asset's first to the last that is over. Raises InputError."""
     made, today = known.acts.created_at // SECONDS_PER_DAY, ledger.block.time // SECONDS_PER_DAY
+    if first_day is None and last_day is None and made >= today:
+        raise InputError("no whole day of this asset is over yet", hint="come back after midnight UTC")
     first, last = made if first_day is None else first_day, today - 1 if last_day is None else last_day
     if last >= today:
         raise InputError(f"day {last} is not over: statements are of whole UTC days", hint=f"give {today - 1} at most")
