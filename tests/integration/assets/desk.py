@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from eth_account.signers.local import LocalAccount
 from typer.testing import CliRunner, Result
 
 from gridwitness.chain.keystore import write_keystore
@@ -26,11 +27,17 @@ class Desk:
         self.manifest = folder / "31337.json"
         self.manifest.write_text(json.dumps({"chain_id": scene.chain.chain_id, "contracts": contracts}))
         (folder / "password").write_text("pass\n")
-        write_keystore(folder / "key", bytes(scene.issuer.key), folder / "password", light=True)
-        self.config = folder / "issuer.toml"
-        self.config.write_text(
-            f'rpc_url = "{scene.anvil.url}"\nmanifest = "31337.json"\nkeystore = "key"\npassword_file = "password"\n'
+        self.config = self.write_config("issuer", scene.issuer)
+
+    def write_config(self, name: str, account: LocalAccount) -> Path:
+        """Settings with the key of an account."""
+        write_keystore(self.folder / name, bytes(account.key), self.folder / "password", light=True)
+        config = self.folder / f"{name}.toml"
+        config.write_text(
+            f'rpc_url = "{self.scene.anvil.url}"\nmanifest = "31337.json"\nkeystore = "{name}"\n'
+            'password_file = "password"\n'
         )
+        return config
 
     def run(self, *arguments: str, answer: str = "") -> Result:
         """Run a command; raises what it raises."""
