@@ -38,6 +38,11 @@ contract AssetShares is ShareLedger, IAssetShares {
         if (terms_.decimals > MAX_DECIMALS) revert TermInvalid("decimals", terms_.decimals, MAX_DECIMALS);
         if (address(terms_.passports) == address(0)) revert TermInvalid("passports", 0, 1);
         if (address(terms_.cash) == address(0)) revert TermInvalid("cash", 0, 1);
+        address market = address(terms_.market);
+        address paidIn = market == address(0) ? address(terms_.cash) : terms_.market.token();
+        if (paidIn != address(terms_.cash)) {
+            revert TermInvalid("cash", uint160(address(terms_.cash)), uint160(paidIn));
+        }
         if (address(terms_.reserve) != address(0) && terms_.reservePerShare == 0) {
             revert TermInvalid("reservePerShare", 0, 1);
         }

@@ -33,8 +33,7 @@ contract EnergyMarket is MarketOrders {
     address public immutable extension;
 
     constructor(IDeviceRegistry registry_, IDataAttestation attestation_, IERC20 token_, address admin)
-        MarketAccounts(token_, admin)
-        MarketOrders(registry_)
+        MarketAccounts(registry_, token_, admin)
     {
         attestation = attestation_;
         extension = address(new MarketExtension(attestation_));

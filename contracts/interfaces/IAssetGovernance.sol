@@ -66,7 +66,7 @@ interface IAssetGovernance is IERC20Permit, IERC7943Fungible, IPassportReader {
     /// @return cash what was paid
     function redeem(uint256 shares) external returns (uint256 cash);
 
-    /// @notice Pay in cash that redemptions are paid from.
+    /// @notice Pay in cash that redemptions are paid from; of an asset that redeems, for there is no other way out.
     /// @param cash amount; what arrives counts
     function fundRedemption(uint256 cash) external;
 
@@ -76,7 +76,7 @@ interface IAssetGovernance is IERC20Permit, IERC7943Fungible, IPassportReader {
     /// @param to the other
     function recover(address from, address to) external;
 
-    /// @notice Stop and resume transfers; claims go on.
+    /// @notice Stop and resume transfers, retirements and redemptions; claims go on.
     /// @param paused whether they are stopped
     function setPaused(bool paused) external;
 

@@ -54,7 +54,7 @@ interface IAssetRevenue {
     error RowsMismatch(uint256 schedules, uint256 metered);
 
     /// @notice Let a device earn for the asset, which must be its payee in the market's registry, and agree to be in the market.
-    /// Its days count from tomorrow on.
+    /// Its days count from tomorrow on, or, if it was a plant before, from the first that was not paid for.
     /// @param deviceId the device
     function addPlant(bytes32 deviceId) external;
 

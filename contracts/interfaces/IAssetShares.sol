@@ -39,7 +39,7 @@ interface IAssetShares is IERC20Metadata, IVersioned {
     /// @param symbol symbol of the shares
     /// @param decimals decimals of the shares, 0 to 6
     /// @param passports who its holders are
-    /// @param cash token that it earns and pays
+    /// @param cash token that it earns and pays; the market's, with one
     /// @param reserve feed of what stands behind the shares; zero if minting asks for no proof
     /// @param reservePerShare units of the feed that must stand behind one share; above 0 with a reserve
     /// @param reserveIsCumulative whether the feed only grows, as what a plant has ever produced does: then it must cover all

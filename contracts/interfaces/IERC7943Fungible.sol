@@ -23,7 +23,7 @@ interface IERC7943Fungible is IERC165 {
 
     /// @notice Set how many of an account's tokens are frozen, whatever was frozen before.
     /// @param account the account
-    /// @param amount number of tokens; may be more than it has
+    /// @param amount number of tokens; may be more than it has, so that what comes is frozen too
     /// @return result true
     function setFrozenTokens(address account, uint256 amount) external returns (bool result);
 

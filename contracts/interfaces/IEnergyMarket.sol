@@ -98,13 +98,13 @@ interface IEnergyMarket is IMarketZones, IMarketSettlement, IVersioned {
     function withdraw(uint256 amount, address to) external;
 
     /// @notice Agree, or no longer agree, that schedules of a device are settled on the caller's account while the registry has
-    /// it as the device's payee. Who may trade for the device may then spend what is free in the account, as with an
+    /// it as the device's payee and the device has the owner it has now: whoever buys the device must be agreed to anew. Who may trade for the device may then spend what is free in the account, as with an
     /// owner's; schedules that stand are settled whatever is agreed later.
     /// @param deviceId the device
     /// @param consents whether the caller agrees
     function consentAsPayee(bytes32 deviceId, bool consents) external;
 
-    /// @notice Whether an account agreed to be settled for a device as its payee.
+    /// @notice Whether an account agreed to be settled, as its payee, for a device of its present owner.
     function consentsAsPayee(address payee, bytes32 deviceId) external view returns (bool);
 
     /// @notice Submit many signed schedules; a row that cannot be accepted is skipped and reported.

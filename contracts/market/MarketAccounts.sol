@@ -19,9 +19,12 @@ abstract contract MarketAccounts is MarketState, IEnergyMarket, AccessControl, R
     /// @inheritdoc IMarketZones
     bytes32 public constant ZONE_OPERATOR_ROLE = keccak256("ZONE_OPERATOR_ROLE");
 
+    /// @inheritdoc IEnergyMarket
+    IDeviceRegistry public immutable registry;
     IERC20 private immutable _token;
 
-    constructor(IERC20 token_, address admin) {
+    constructor(IDeviceRegistry registry_, IERC20 token_, address admin) {
+        registry = registry_;
         _token = token_;
         _grantRole(DEFAULT_ADMIN_ROLE, admin);
     }
@@ -71,13 +74,14 @@ abstract contract MarketAccounts is MarketState, IEnergyMarket, AccessControl, R
 
     /// @inheritdoc IEnergyMarket
     function consentAsPayee(bytes32 deviceId, bool consents) external {
-        _payeeConsents[msg.sender][deviceId] = consents;
+        _payeeConsents[msg.sender][deviceId] = consents ? registry.device(deviceId).owner : address(0);
         emit PayeeConsented(msg.sender, deviceId, consents);
     }
 
     /// @inheritdoc IEnergyMarket
     function consentsAsPayee(address payee, bytes32 deviceId) external view returns (bool) {
-        return _payeeConsents[payee][deviceId];
+        address owner = _payeeConsents[payee][deviceId];
+        return owner != address(0) && owner == registry.device(deviceId).owner;
     }
 
     /// @inheritdoc IEnergyMarket
@@ -97,10 +101,10 @@ abstract contract MarketAccounts is MarketState, IEnergyMarket, AccessControl, R
         return (money.free(), money.reserved());
     }
 
-    /// @dev Whether a schedule's account is paid for a device that others own, and agreed to.
-    function _isPayee(IDeviceRegistry registry_, Schedule calldata schedule) internal view returns (bool) {
+    /// @dev Whether a schedule's account is paid for a device of this owner, and agreed to both.
+    function _isPayee(Schedule calldata schedule, address owner) internal view returns (bool) {
         (address account, bytes32 deviceId) = (schedule.account, schedule.deviceId);
-        return _payeeConsents[account][deviceId] && registry_.payeeOf(deviceId) == account;
+        return _payeeConsents[account][deviceId] == owner && registry.payeeOf(deviceId) == account;
     }
 
     function _deposit(address account, uint256 amount) private {

@@ -30,6 +30,7 @@ contract MarketExtension is MarketZones, MarketSettlement {
         Day memory day;
         _select(day, schedule);
         _requireProven(day, schedule, metered);
+        _requireNotHeld(day, schedule, metered);
         (, settlement) = _runOf(day, schedule, _tally(day, schedule, record), hash, record, 0);
     }
 }

@@ -53,12 +53,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
     /// transaction, and P-256 in Solidity, where the precompile is missing, fits in.
     uint256 private constant SIGNATURE_GAS = 500_000;
 
-    /// @inheritdoc IEnergyMarket
-    IDeviceRegistry public immutable registry;
-
-    constructor(IDeviceRegistry registry_) EIP712("Gridwitness EnergyMarket", "1") {
-        registry = registry_;
-    }
+    constructor() EIP712("Gridwitness EnergyMarket", "1") {}
 
     /// @inheritdoc IEnergyMarket
     function submit(SignedSchedule[] calldata rows) external returns (uint256 accepted) {
@@ -215,7 +210,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         if (device.status != IDeviceRegistry.Status.Active) {
             return abi.encodeWithSelector(DeviceNotActive.selector, deviceId, device.status);
         }
-        if (schedule.account != device.owner && !_isPayee(registry, schedule)) {
+        if (schedule.account != device.owner && !_isPayee(schedule, device.owner)) {
             return abi.encodeWithSelector(NotAccountOwner.selector, deviceId, schedule.account, device.owner);
         }
         if (schedule.zone != device.zone) {

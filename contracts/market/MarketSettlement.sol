@@ -116,10 +116,7 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         Day memory day;
         _select(day, schedule);
         _requireProven(day, schedule, metered);
-        uint16 limitBps = day.rules.holdScoreBps();
-        if (metered.scoreBps > limitBps) {
-            revert ProfileHeld(schedule.deviceId, schedule.day, metered.scoreBps, limitBps);
-        }
+        _requireNotHeld(day, schedule, metered);
         _undo(previous);
         int256 cash = _runOnProof(day, schedule, uint32(metered.proof.seq), hash, record);
         bool changed = cash != _cashOf(previous);
@@ -326,6 +323,13 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
         run.ranAt = uint40(block.timestamp);
         (run.reserve, run.exposure) = (uint64(reserve), uint64(exposure));
         (settlement, run.fromCounterparties, run.fromBackstop) = sums.value(day.orders, limitWh, green);
+    }
+
+    function _requireNotHeld(Day memory day, Schedule calldata schedule, Metered calldata metered) internal pure {
+        uint16 limitBps = day.rules.holdScoreBps();
+        if (metered.scoreBps > limitBps) {
+            revert ProfileHeld(schedule.deviceId, schedule.day, metered.scoreBps, limitBps);
+        }
     }
 
     /// @dev Book a run and keep its hash.

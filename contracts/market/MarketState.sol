@@ -37,7 +37,8 @@ abstract contract MarketState {
     mapping(uint24 zone => ResultRing) private _results;
     mapping(address account => AccountMoney) internal _accounts;
     mapping(bytes32 deviceId => ScheduleRecord[DAYS_KEPT]) private _records;
-    mapping(address payee => mapping(bytes32 deviceId => bool)) internal _payeeConsents;
+    /// @dev The owner whom a payee agreed to.
+    mapping(address payee => mapping(bytes32 deviceId => address owner)) internal _payeeConsents;
 
     /// @dev Rules of a zone for a day; those of an unknown zone are zero.
     function _rulesOf(uint24 zone, uint24 day) internal view returns (ZoneRules storage rules) {

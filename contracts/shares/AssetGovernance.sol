@@ -107,7 +107,9 @@ contract AssetGovernance is AssetRevenue, IAssetGovernance, AccessControl, EIP71
 
     /// @inheritdoc IAssetGovernance
     function fundRedemption(uint256 cash) external nonReentrant {
-        (uint256 arrived,) = _collect(IAssetShares(address(this)).terms().cash, cash);
+        IAssetShares.Terms memory terms_ = IAssetShares(address(this)).terms();
+        if (terms_.maturesAt == 0) revert NotMatured(0, block.timestamp);
+        (uint256 arrived,) = _collect(terms_.cash, cash);
         _redemptionCash += arrived;
         emit RedemptionFunded(msg.sender, arrived);
     }

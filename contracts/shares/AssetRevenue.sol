@@ -96,13 +96,12 @@ abstract contract AssetRevenue is ShareLedger, IAssetRevenue {
         if (plant.fundedThrough != 0 && plant.lastDay == 0) revert PlantKnown(deviceId);
         address payee = market.registry().payeeOf(deviceId);
         if (payee != address(this)) revert NotPayee(deviceId, payee);
-        uint24 today = uint24(block.timestamp / 1 days);
-        // A plant that comes back goes on where it was, or from tomorrow on.
-        if (plant.fundedThrough < today) plant.fundedThrough = today;
+        // A plant that comes back goes on where it was: its days that were not paid for still must be.
+        if (plant.fundedThrough == 0) plant.fundedThrough = uint24(block.timestamp / 1 days);
         plant.lastDay = 0;
         ++_plantCount;
         market.consentAsPayee(deviceId, true);
-        emit PlantAdded(deviceId, today + 1);
+        emit PlantAdded(deviceId, plant.fundedThrough + 1);
     }
 
     function _removePlant(bytes32 deviceId) internal {

@@ -54,9 +54,7 @@ abstract contract ShareLedger is IERC20Errors, ReentrancyGuardTransient {
 
     /// @dev Move shares as their holder: every rule is looked at.
     function _transfer(address from, address to, uint256 shares) internal {
-        ShareState state = _state;
-        if (state.isPaused()) revert IAssetShares.RuleBroken(IAssetShares.Rule.Pause, from, 0, 0);
-        if (state.isLocked()) state = _unlocked(state, from);
+        ShareState state = _unpaused(from);
         (ShareAccount sender,) = _accepted(from, _accounts[from], state);
         if (sender.hasFrozen()) _requireUnfrozen(from, sender.balance(), shares);
         ShareAccount receiver = _move(state, from, to, sender, shares);
@@ -116,9 +114,10 @@ abstract contract ShareLedger is IERC20Errors, ReentrancyGuardTransient {
         emit IERC20.Transfer(address(0), to, shares);
     }
 
-    /// @dev Take shares of an account, none of them frozen, out of the supply. What it is due stays due.
+    /// @dev Take shares of an account, none of them frozen, out of the supply, when it could send them (ERC-7943). What it is due
+    /// stays due.
     function _extinguish(address from, uint256 shares) internal {
-        ShareState state = _state;
+        ShareState state = _unpaused(from);
         (ShareAccount holder,) = _accepted(from, _accounts[from], state);
         uint256 available = holder.balance();
         if (shares > available) revert ERC20InsufficientBalance(from, available, shares);
@@ -198,6 +197,7 @@ abstract contract ShareLedger is IERC20Errors, ReentrancyGuardTransient {
     }
 
     function _requireUnfrozen(address account, uint256 balance, uint256 shares) internal view {
+        if (shares > balance) revert ERC20InsufficientBalance(account, balance, shares);
         uint256 unfrozen = _unfrozen(account, balance);
         if (shares > unfrozen) revert IERC7943Fungible.ERC7943InsufficientUnfrozenBalance(account, shares, unfrozen);
     }
@@ -265,6 +265,13 @@ abstract contract ShareLedger is IERC20Errors, ReentrancyGuardTransient {
         if (held * BPS > state.supply() * bps) {
             revert IAssetShares.RuleBroken(IAssetShares.Rule.MaxHolding, to, held, state.supply() * bps / BPS);
         }
+    }
+
+    /// @dev The state, in which holders may let go of shares: reverts during a pause and the lock-up.
+    function _unpaused(address from) private returns (ShareState state) {
+        state = _state;
+        if (state.isPaused()) revert IAssetShares.RuleBroken(IAssetShares.Rule.Pause, from, 0, 0);
+        if (state.isLocked()) state = _unlocked(state, from);
     }
 
     /// @dev Reverts during the lock-up. After it the flag goes, so that nobody looks again.

@@ -269,9 +269,8 @@ class RevenueMachine(RuleBasedStateMachine):
             values = (device_id, roof.home.owner)
             refuse(governance.addPlant, device_id, sender=issuer, error=governance.NotPayee, values=values)
         else:
-            receipt = governance.addPlant(device_id, sender=issuer)
-            today = int(ape.chain.blocks[receipt.block_number].timestamp) // DAY_SECONDS
-            roof.funded_through, roof.last_day, roof.is_plant = max(roof.funded_through, today), 0, True
+            governance.addPlant(device_id, sender=issuer)
+            roof.last_day, roof.is_plant = 0, True
 
     def _transfer(self, sender: int) -> None:
         """A third of what one holder has goes to the other."""

@@ -19,7 +19,7 @@ from tests.functional.market.village import (
     schedule_args,
     warp,
 )
-from tests.functional.shares.plant import refuse
+from tests.functional.shares.plant import refuse, rules, terms
 
 SOLD_WH = 1_000
 UNPROVEN = ([0] * 12, 0, (bytes(32), 0, 0, [], []))
@@ -133,12 +133,36 @@ def test_fund_revenue__plant_that_comes_back__goes_on_where_it_was(plant: Roofs)
     through = plant.village.day
     governance.removePlant(device_id, sender=plant.issuer)
     governance.addPlant(device_id, sender=plant.issuer)
-    funded, last = governance.plantOf(device_id)
-    assert (funded >= through, last) == (True, 0)
-    with refused(governance.PeriodFunded, deviceId=device_id, day=through, fundedThrough=funded):
+    assert tuple(governance.plantOf(device_id)) == (through, 0)
+    with refused(governance.PeriodFunded, deviceId=device_id, day=through, fundedThrough=through):
         plant.fund(row)
-    warp((funded + 1) * DAY_SECONDS)
     plant.fund(plant.day(SOLD_WH, SOLD_WH, plant.next_day()))
+
+
+def test_create__cash_that_is_not_the_markets__is_refused(plant: Roofs, project: Any, deployer: Any) -> None:
+    """What the market paid would lie in the asset for ever, and the days count as paid for."""
+    other = deployer.deploy(project.EuroToken)
+    factory = deployer.deploy(project.AssetFactory)
+    changed = terms(plant.shares.terms().passports, other, market=plant.village.market.address)
+    values = (b"cash".ljust(32, b"\0"), int(other.address, 16), int(plant.village.euro.address, 16))
+    call = (changed, rules(), plant.issuer)
+    refuse(factory.create, *call, sender=plant.issuer, error=plant.shares.TermInvalid, values=values)
+
+
+# INV-S11
+def test_remove_and_add_again__days_not_paid_for__are_not_lost(plant: Roofs) -> None:
+    """Else an issuer could keep what holders were due: out, in again before anyone asks, out, and take the deposit."""
+    governance, device_id, issuer = plant.governance, plant.home.device_id, plant.issuer
+    before = governance.plantOf(device_id).fundedThrough
+    first, first_day = plant.day(SOLD_WH, SOLD_WH), plant.village.day
+    second = plant.day(SOLD_WH, SOLD_WH, plant.next_day())
+    governance.removePlant(device_id, sender=issuer)
+    receipt = governance.addPlant(device_id, sender=issuer)
+    assert receipt.events.filter(governance.PlantAdded) == [governance.PlantAdded(device_id, before + 1)]
+    with refused(governance.DaySkipped, deviceId=device_id, day=first_day):
+        plant.fund(second)
+    plant.fund(first, second)
+    assert governance.proofOfAsset().soldWh == 2 * SOLD_WH
 
 
 def test_fund_revenue__poor_day_left_out__is_let_go_when_its_record_made_way_for_a_later_day(plant: Roofs) -> None:

@@ -8,7 +8,19 @@ import pytest
 
 from gridwitness.domain.market import Schedule
 from tests.actors import refused
-from tests.functional.market.village import FINAL, OPEN, Home, Village, bid, encoded, energies, offer, schedule_args
+from tests.functional.market.village import (
+    DAY_SECONDS,
+    FINAL,
+    OPEN,
+    Home,
+    Village,
+    bid,
+    encoded,
+    energies,
+    offer,
+    schedule_args,
+    warp,
+)
 
 OWN_CALL = (0, b"")
 
@@ -90,6 +102,40 @@ def test_submit_own__by_the_payee__is_refused(village: Village, let_home: Home, 
         market.submitOwn(schedule_args(sold), sender=landlord)
     market.submitOwn(schedule_args(sold), sender=let_home.owner)
     assert village.status(sold) == OPEN
+
+
+# INV-M25
+def test_submit__device_sold_to_a_stranger__spends_nothing_of_the_payee(
+    village: Village, let_home: Home, landlord: Any, registry: Any, neighbour: Any
+) -> None:
+    """A payee agrees to a device of an owner it knows; who buys the device and names it again is not agreed to."""
+    market, device_id = village.market, let_home.device_id
+    market.consentAsPayee(device_id, True, sender=landlord)
+    village.fund(landlord)
+    registry.offerTransfer(device_id, neighbour, 2**40 - 1, OWN_CALL, sender=let_home.owner)
+    registry.acceptTransfer(device_id, OWN_CALL, sender=neighbour)
+    registry.setPayee(device_id, landlord, OWN_CALL, sender=neighbour)
+    assert not market.consentsAsPayee(landlord, device_id)
+    sold = schedule_args(offered(village, let_home, landlord))
+    with refused(market.NotAccountOwner, deviceId=device_id, given=landlord.address, expected=neighbour.address):
+        market.submitOwn(sold, sender=neighbour)
+    market.consentAsPayee(device_id, True, sender=landlord)
+    market.submitOwn(sold, sender=neighbour)
+
+
+def test_settlement_of__profile_that_was_held__is_refused(village: Village, home: Home, next_home: Home) -> None:
+    """A day that ended without delivery, its profile being too suspicious, is worth no more to whoever asks later."""
+    market = village.market
+    sold = village.place(home, {10: offer(60, 1_000)})
+    village.place(next_home, {10: bid(60, 1_000)})
+    village.end_and_clear([10])
+    metered = village.meter(sold, energies({10: -1_000}), score_bps=9_901)
+    market.settle([schedule_args(sold)], [metered], sender=village.transmitter)
+    warp((village.day + 1) * DAY_SECONDS + village.params.final_after_seconds)
+    village.settle_missing(sold)
+    assert village.status(sold) == FINAL
+    with refused(market.ProfileHeld, deviceId=home.device_id, day=village.day, scoreBps=9_901, holdScoreBps=9_900):
+        market.settlementOf(schedule_args(sold), metered, sender=village.transmitter)
 
 
 def test_settlement_of__final_schedule__is_what_its_run_booked(village: Village, home: Home, next_home: Home) -> None:

@@ -153,6 +153,17 @@ def test_claim__all_shares_frozen__waits_and_is_not_forfeited(shared_plant: Plan
     assert asset.claim(sender=holder).return_value == 60 * EUR
 
 
+def test_claim__frozen_beyond_all_it_has__waits_though_a_stranger_sends_it_a_share(
+    shared_plant: Plant, investors: list[Any]
+) -> None:
+    """A share sent to a holder is not frozen by itself, so an agent who withholds freezes what comes too."""
+    plant, asset, (holder, other) = shared_plant, shared_plant.asset, investors[:2]
+    asset.setFrozenTokens(holder, MAX_UINT256, sender=plant.agent)
+    plant.fund(100 * EUR)
+    asset.transfer(holder, 1, sender=other)
+    refuse(asset.claim, sender=holder, error=asset.SharesAllFrozen, values=(holder, 6_001, MAX_UINT256))
+
+
 def test_claim__frozen_wallet_that_has_no_shares_left__waits_too(shared_plant: Plant, investors: list[Any]) -> None:
     plant, asset, (holder, other) = shared_plant, shared_plant.asset, investors[:2]
     plant.fund(100 * EUR)
@@ -189,7 +200,7 @@ def test_fund__token_that_calls_back__pays_once(
     new_plant: MakePlant, project: Any, deployer: Any, investors: list[Any], shared_plant: Plant, call: str
 ) -> None:
     token = deployer.deploy(project.CallbackToken)
-    plant = new_plant(token)
+    plant = new_plant(token, matures_at=1, redemption_per_share=1)
     asset = plant.asset
     plant.mint(investors[0], 100)
     plant.fill_pocket(plant.issuer, asset, 2_000)

@@ -118,6 +118,8 @@ def test_freeze__some_shares__keeps_them_where_they_are(shared_plant: Plant, inv
     error, values = asset.ERC7943InsufficientUnfrozenBalance, (holder, 1_001, 1_000)
     refuse(asset.transfer, other, 1_001, sender=holder, error=error, values=values)
     refuse(asset.retire, 1_001, b"", sender=holder, error=error, values=values)
+    short, values = asset.ERC20InsufficientBalance, (holder, 6_000, 6_001)
+    refuse(asset.transfer, other, 6_001, sender=holder, error=short, values=values)
     asset.transfer(other, 1_000, sender=holder)
     asset.setFrozenTokens(holder, 6_000, sender=plant.agent)  # more than it has: what comes is frozen too
     asset.transfer(holder, 500, sender=other)
@@ -323,3 +325,23 @@ def test_redeem__at_maturity__pays_from_its_own_cash_only(bond: Plant, investors
 def test_redeem__asset_without_maturity__is_refused(shared_plant: Plant, investors: list[Any]) -> None:
     asset = shared_plant.asset
     refuse(asset.redeem, 1, sender=investors[0], error=asset.NotMatured, values=(0, now()))
+    shared_plant.fill_pocket(shared_plant.issuer, asset, EUR)
+    # what was paid in for redemptions could never be taken out
+    refuse(asset.fundRedemption, EUR, sender=shared_plant.issuer, error=asset.NotMatured, values=(0, now()))
+
+
+def test_let_go__in_a_pause_or_lock_up__is_refused_as_a_transfer_is(bond: Plant, investors: list[Any]) -> None:
+    """ERC-7943: what holders burn is looked at like what they send. An agent can stop a run on the redemption cash."""
+    asset, holder = bond.asset, investors[0]
+    asset.fundRedemption(500 * EUR, sender=bond.issuer)
+    warp(now() + 2 * DAY_SECONDS)
+    asset.setPaused(True, sender=bond.agent)
+    for call in ((asset.redeem, 10), (asset.retire, 10, b"")):
+        refuse(*call, sender=holder, **bond.broken(Rule.PAUSE, holder))
+    asset.setPaused(False, sender=bond.agent)
+    until = now() + DAY_SECONDS
+    bond.set_rules(lock_until=until)
+    for call in ((asset.redeem, 10), (asset.retire, 10, b"")):
+        refuse(*call, sender=holder, **bond.broken(Rule.LOCK_UP, holder, now(), until))
+    warp(until)
+    assert asset.redeem(10, sender=holder).return_value == 50 * EUR

@@ -118,7 +118,7 @@ class EnergyMarket(Contract):
         return Clearing(*answer[0])
 
     def consents_as_payee(self, payee: str, device_id: bytes) -> bool:
-        """Whether an account agreed to be settled for a device as its payee."""
+        """Whether an account agreed to be settled, as its payee, for a device of its present owner."""
         answer: bool = self.call("consentsAsPayee(address,bytes32)", "(bool)", payee, device_id)[0]
         return answer
 
