@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from urllib3 import HTTPConnectionPool
@@ -10,6 +11,7 @@ from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 TIMEOUT_S = 60
+MISSED_AFTER_S = 5
 
 
 class LeanProvider(JSONBaseProvider):
@@ -26,9 +28,24 @@ class LeanProvider(JSONBaseProvider):
         assert address.scheme == "http" and address.host, url
         self._pool = HTTPConnectionPool(address.host, address.port, timeout=TIMEOUT_S, retries=False)
         self.endpoint_uri = url
+        self._asked_since: dict[str, float] = {}
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """The node's answer, which may be an error of its own; raises urllib3's errors if there is none."""
+        answer = self._ask(method, params)
+        if method == "eth_getTransactionReceipt":
+            self._mine_if_missed(str(params[0]), isinstance(answer.get("result"), dict))
+        return answer
+
+    def _mine_if_missed(self, transaction: str, is_mined: bool) -> None:
+        """anvil, under load, at times leaves a ready transaction until the next block (foundry-rs/foundry#10122)."""
+        since = self._asked_since.setdefault(transaction, time.monotonic())
+        if is_mined or time.monotonic() - since > MISSED_AFTER_S:
+            del self._asked_since[transaction]
+            if not is_mined:
+                self._ask(RPCEndpoint("evm_mine"), [])
+
+    def _ask(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         body = self.encode_rpc_request(method, params)
         answer = self._pool.request("POST", "/", body=body, headers={"Content-Type": "application/json"})
         assert answer.status == 200, f"{method}: HTTP status {answer.status}: {answer.data[:200]!r}"
