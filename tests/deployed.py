@@ -43,7 +43,8 @@ def dev_account(index: int) -> LocalAccount:
     """One of anvil's funded accounts, from its well-known test mnemonic."""
     Account.enable_unaudited_hdwallet_features()
     mnemonic = "test test test test test test test test test test test junk"
-    return Account.from_mnemonic(mnemonic, account_path=f"m/44'/60'/0'/0/{index}")
+    account: LocalAccount = Account.from_mnemonic(mnemonic, account_path=f"m/44'/60'/0'/0/{index}")
+    return account
 
 
 @functools.cache
@@ -61,7 +62,7 @@ def abi_of(name: str) -> list[dict[str, Any]]:
 
 def deploy(web3: Web3, deployer: LocalAccount, name: str, arguments: Sequence[Any]) -> DeployedContract:
     """Deploy a contract by its name and wait for it."""
-    inputs = next((one["inputs"] for one in abi_of(name) if one["type"] == "constructor"), [])
+    inputs: list[dict[str, Any]] = next((one["inputs"] for one in abi_of(name) if one["type"] == "constructor"), [])
     encoded = web3.codec.encode([one["type"] for one in inputs], list(arguments)).hex()
     transaction = {
         "from": deployer.address,
@@ -76,7 +77,7 @@ def deploy(web3: Web3, deployer: LocalAccount, name: str, arguments: Sequence[An
     digest = web3.eth.send_raw_transaction(deployer.sign_transaction(transaction).raw_transaction)
     receipt = web3.eth.wait_for_transaction_receipt(digest, poll_latency=0.02)
     assert receipt["status"] == 1, name
-    return DeployedContract(receipt["contractAddress"], receipt["blockNumber"])
+    return DeployedContract(str(receipt["contractAddress"]), receipt["blockNumber"])
 
 
 def deploy_all(
