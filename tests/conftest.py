@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from ape import chain, networks
+from hypothesis import settings
 
 from gridwitness.encoding.eip712 import Domain, attestation_domain, registry_domain
 from gridwitness.encoding.hashing import keccak
@@ -13,6 +15,12 @@ from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import PROFILE_TYPES, schema_of
 from tests.actors import Committee, Device, Feed, OpenFeed
 from tests.rpc import LeanProvider
+
+# The same examples each time, so that a change is judged by what it changed; HYPOTHESIS_PROFILE="new ways" looks for
+# others. How long an example takes says something about the machine, nothing about the code.
+settings.register_profile("same ways", deadline=None, derandomize=True)
+settings.register_profile("new ways", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same ways"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,9 +24,6 @@ SEEDS = messages()
 FAST_RUNS = 20_000
 MOST_MEMORY_BYTES = 64 << 20
 
-settings.register_profile("hostile", deadline=None)
-settings.load_profile("hostile")
-
 
 def test_corpus__files__are_those_that_are_made_and_all_are_read() -> None:
     found = {

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
 from pytest_socket import disable_socket, enable_socket
-
-# How long an example takes says something about the machine, nothing about the code.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 
 @pytest.hookimpl(wrapper=True)
