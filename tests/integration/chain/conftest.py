@@ -23,7 +23,7 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import PROFILE_TYPES, schema_of
 from tests.deployed import ACCESS_CONTROL, MARKET_CONTRACTS, deploy_all, dev_account
 from tests.integration.chain.market_scene import BUYER, DEPOSIT, LIAR, SELLER, ZONE, Scene, signed_by, zone_params
-from tests.integration.chain.outbox_scene import OpenOutbox
+from tests.integration.chain.outbox_scene import OpenOutbox, PromptOutbox
 from tests.integration.chain.parties import GENESIS_TIME, Committee, register
 
 
@@ -142,14 +142,15 @@ def rows(chain: Chain, outsider: LocalAccount) -> list[SignedSchedule]:
 
 
 @pytest.fixture
-def open_outbox(chain: Chain, transmitter: LocalAccount, tmp_path: Path) -> Iterator[OpenOutbox]:
+def open_outbox(chain: Chain, anvil: Anvil, transmitter: LocalAccount, tmp_path: Path) -> Iterator[OpenOutbox]:
     """Open the transmitter's outbox; the same file every time. `through` is another way to the same chain."""
     opened: list[Outbox] = []
 
     def open_it(through: Chain = chain, **options: Any) -> Outbox:
         while opened:
             opened.pop().close()
-        opened.append(Outbox(through, LocalKey(transmitter), tmp_path / "outbox.sqlite", OutboxRules(**options)))
+        key, path = LocalKey(transmitter), tmp_path / "outbox.sqlite"
+        opened.append(PromptOutbox(anvil, through, key, path, OutboxRules(**options)))
         return opened[-1]
 
     yield open_it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,24 @@ from gridwitness.chain.outbox import Outbox
 from gridwitness.chain.outbox_store import OutboxState, OutboxStore
 
 OpenOutbox = Callable[..., Outbox]
+_MINED_WITHIN_S = 2
+
+
+class PromptOutbox(Outbox):
+    """An outbox whose steps end when anvil has mined what it took, which it does a moment after it has answered."""
+
+    def __init__(self, anvil: Anvil, *arguments: Any) -> None:
+        """`anvil` mines at once, unless it was told not to; other arguments are an outbox's."""
+        super().__init__(*arguments)
+        self._anvil = anvil
+
+    def step(self) -> None:
+        """As an outbox's; what cannot be mined, such as with too low a fee, is waited for in vain."""
+        super().step()
+        until = time.monotonic() + _MINED_WITHIN_S
+        if self._anvil.node.rpc("anvil_getAutomine"):
+            while self._anvil.node.rpc("txpool_status")["pending"] != "0x0" and time.monotonic() < until:
+                time.sleep(0.005)
 
 
 def state_of(outbox: Outbox, key: str) -> OutboxState:
