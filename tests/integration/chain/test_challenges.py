@@ -23,6 +23,7 @@ from gridwitness.domain.readings import ScoredReading
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import READING_TYPES, reading_fields, reading_leaf, schema_of
 from tests.deployed import dev_account
+from tests.integration.chain.outbox_scene import PromptOutbox
 from tests.integration.chain.parties import Committee, register, rotate, scored_reading
 
 BOND, STAKE, WINDOW_S = 1_000_000, 700, 3_600
@@ -84,8 +85,8 @@ def view(chain: Chain, court: Court, transmitter: LocalAccount) -> ChallengeView
 
 
 @pytest.fixture
-def outbox(chain: Chain, transmitter: LocalAccount, tmp_path: Path) -> Iterator[Outbox]:
-    opened = Outbox(chain, LocalKey(transmitter), tmp_path / "outbox.sqlite")
+def outbox(chain: Chain, anvil: Anvil, transmitter: LocalAccount, tmp_path: Path) -> Iterator[Outbox]:
+    opened = PromptOutbox(anvil, chain, LocalKey(transmitter), tmp_path / "outbox.sqlite")
     yield opened
     opened.close()
 

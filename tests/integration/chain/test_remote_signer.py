@@ -16,15 +16,14 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from gridwitness.chain.anvil import free_port
+from gridwitness.chain.anvil import Anvil, free_port
 from gridwitness.chain.client import Chain
-from gridwitness.chain.outbox import Outbox
 from gridwitness.chain.outbox_store import OutboxState
 from gridwitness.chain.signing_key import LocalKey, RemoteKey, RemoteSigner, Transaction, sign_transaction
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import recover_signer
 from gridwitness.errors import ChainError, ConfigError
-from tests.integration.chain.outbox_scene import state_of
+from tests.integration.chain.outbox_scene import PromptOutbox, state_of
 from tests.integration.chain.parties import supply
 from tests.serving import Answering, serving
 
@@ -82,9 +81,9 @@ def remote(server: SignerServer, tmp_path: Path) -> RemoteSigner:
 
 
 def test_send__key_at_a_signer__is_mined(
-    chain: Chain, remote: RemoteSigner, transmitter: LocalAccount, mint: Any, tmp_path: Path
+    chain: Chain, anvil: Anvil, remote: RemoteSigner, transmitter: LocalAccount, mint: Any, tmp_path: Path
 ) -> None:
-    outbox = Outbox(chain, RemoteKey(remote, transmitter.address), tmp_path / "outbox.sqlite")
+    outbox = PromptOutbox(anvil, chain, RemoteKey(remote, transmitter.address), tmp_path / "outbox.sqlite")
     outbox.enqueue("a", *mint(5))
     outbox.step()
     outbox.step()
@@ -104,9 +103,15 @@ def test_sign_batch__key_at_a_signer__is_what_the_key_itself_signs(
 
 
 def test_sign__signer_away_for_a_while__intent_waits_and_is_sent_once(
-    chain: Chain, remote: RemoteSigner, server: SignerServer, transmitter: LocalAccount, mint: Any, tmp_path: Path
+    chain: Chain,
+    anvil: Anvil,
+    remote: RemoteSigner,
+    server: SignerServer,
+    transmitter: LocalAccount,
+    mint: Any,
+    tmp_path: Path,
 ) -> None:
-    outbox = Outbox(chain, RemoteKey(remote, transmitter.address), tmp_path / "outbox.sqlite")
+    outbox = PromptOutbox(anvil, chain, RemoteKey(remote, transmitter.address), tmp_path / "outbox.sqlite")
     outbox.enqueue("a", *mint(5))
     server.answer = "0x"
     with pytest.raises(ChainError, match="answered no signature"):
