@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.portal_scene import finished_demo
 
@@ -27,7 +27,9 @@ __all__ = ["finished_demo"]
 ROOT = Path(__file__).resolve().parents[2]
 DAY = "2016-08-13"
 SHOTS = ROOT / "out" / "web"
-SERVE_TIMEOUT_S = 60
+SERVE_TIMEOUT_S = 180
+# A busy machine is no fault of the page.
+expect.set_options(timeout=30_000)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tests.chaos.proxy import Fault, Kind, RpcProxy
 from tests.integration.chain.parties import supply
 
 # Looks are asked for by hand: no test waits for a timer.
-LIMITS = RpcLimits(connect_timeout_s=2, read_timeout_s=0.5, head_timeout_s=0.5, probe_interval_s=3_600)
+LIMITS = RpcLimits(connect_timeout_s=2, read_timeout_s=2, head_timeout_s=2, probe_interval_s=3_600)
 
 
 @pytest.fixture

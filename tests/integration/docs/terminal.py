@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gridwitness.chain.anvil import Anvil
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _MARK = "--- end of block ---"
 # A command in the middle that fails is as bad as the last one.

@@ -15,7 +15,7 @@ from tests.oracle.api.test_app import ScriptedOracle
 HEAD_TIMEOUT_S = 0.3
 BODY_TIMEOUT_S = 0.3
 # Far longer than any of the above: what is awaited must come before.
-PATIENCE_S = 20
+PATIENCE_S = 60
 POST = b"POST /v1/readings HTTP/1.1\r\nhost: o\r\ncontent-type: application/json\r\n"
 
 

@@ -29,7 +29,7 @@ from gridwitness.encoding.keys import DeviceKey, P256Key, Secp256k1Key
 from gridwitness.sources.payloads import encode_body
 
 ZONE = 1
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 T = TypeVar("T")
 
