@@ -140,6 +140,7 @@ def _environment(folder: Path, packages: Packages) -> dict[str, str]:
         "HOME": str(folder),
         "PIP_CACHE_DIR": str(home / ".cache" / "pip"),
         "PIP_FIND_LINKS": f"{packages.out} {ours.get('PIP_FIND_LINKS', '')}".strip(),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         # What is never imported need not be compiled.
         "PIP_NO_COMPILE": "1",
         "npm_config_cache": str(home / ".npm"),
