@@ -30,8 +30,12 @@ from scripts._manifest import Entry, ManifestFile
 MAX_TRANSACTION_GAS = 16_777_216  # EIP-7825
 WAIT_S = 600.0
 RECEIPT_TRIES = 15
-# What nodes say of bytes they have, of a nonce that was mined a moment ago, and of a pool that holds a dearer attempt.
-_HARMLESS = ("already known", "known transaction", "already imported", "nonce too low", "replacement")
+# What nodes say of bytes they have, of a nonce that was mined a moment ago, of a pool that holds a dearer attempt, and
+# of a base fee that rose since it was asked for: the next look at it offers more.
+_HARMLESS = (
+    "already known", "known transaction", "already imported", "nonce too low", "replacement",
+    "less than block base fee",
+)  # fmt: skip
 
 
 class Reorganised(ChainError):

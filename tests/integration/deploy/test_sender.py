@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from scripts._fees import GWEI, Fees, Market, coins, gwei
 from tests.chaos.proxy import Fault, Kind, RpcProxy
 from tests.integration.deploy.conftest import DEPLOYER, Console
 from tests.integration.deploy.test_deploy import TRANSACTIONS
+from tests.serving import Answering, serving
 
 
 def rpc(console: Console, method: str, *params: Any) -> Any:
@@ -62,10 +65,11 @@ def killed_with_two_attempts(console: Console) -> list[dict[str, Any]]:
     script = console.start("deploy")
     await_attempts(console, 1)
     spike(console, 20 * GWEI)
-    attempts = await_attempts(console, 2)
-    script.kill()
-    script.communicate()
-    return attempts
+    try:
+        return await_attempts(console, 2)
+    finally:
+        script.kill()
+        print(script.communicate()[0])
 
 
 def test_deploy__base_fee_rises_above_the_offer__replaces_with_the_same_nonce_and_ends_well(console: Console) -> None:
@@ -79,6 +83,30 @@ def test_deploy__base_fee_rises_above_the_offer__replaces_with_the_same_nonce_an
     outcome = console.run("deploy")
     assert outcome.code == 0, outcome.output
     assert console.manifest["contracts"]["EuroToken"]["transaction"] == attempts[1]["transaction"]
+    assert console.transactions == TRANSACTIONS
+
+
+def test_deploy__base_fee_rises_between_signing_and_sending__offers_more_and_ends_well(console: Console) -> None:
+    """The node refuses what was worth enough a moment ago, and that is no reason to stop."""
+    refused = list[str]()
+
+    class Dearer(Answering):
+        def respond(self) -> None:
+            body = self.body()
+            if not refused and json.loads(body)["method"] == "eth_sendRawTransaction":
+                spike(console, 20 * GWEI)
+            request = urllib.request.Request(console.url, body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request) as response:
+                answer = bytes(response.read())
+            if b"less than block base fee" in answer:
+                refused.append(answer.decode())
+            self.answer(answer)
+
+    with serving(Dearer) as url:
+        outcome = Console(url, console.path).run("deploy")
+    assert outcome.code == 0, outcome.output
+    assert len(refused) == 1
+    assert "gwei now; offering up to" in outcome.output
     assert console.transactions == TRANSACTIONS
 
 
