@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,9 +19,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from gridwitness.chain.anvil import free_port
 from tests.portal_scene import finished_demo
 
-__all__ = ["finished_demo"]
+__all__ = ["finished_demo", "free_port"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = "2016-08-13"
@@ -74,12 +74,6 @@ class Visit:
     def go(self, path: str) -> Page:
         self.page.goto(self.url + path)
         return self.page
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def copied(demo: Path, folder: Path, *, is_open_data: bool = True) -> Village:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +21,9 @@ from gridwitness.chain.node import Node
 from gridwitness.errors import ChainError
 
 _HOST = "127.0.0.1"
+# Below those that connections going out are given: one could take a port before whoever asked for it listens.
+_PORTS = range(15_000, 32_000)
+_PORT_TRIES = 50
 _START_TIMEOUT_S = 20
 _STOP_TIMEOUT_S = 10
 _PR_SET_PDEATHSIG = 1
@@ -90,7 +94,7 @@ class Anvil:
     def start(self) -> None:
         """Start and wait until it answers."""
         binary = find_anvil()
-        self.port = _claim_port(self.port)
+        self.port = _claim_port(self.port) if self.port else free_port()
         command = [str(binary), "--host", _HOST, "--port", str(self.port), "--chain-id", str(self.chain_id)]
         command += ["--hardfork", "osaka", "--enable-tx-gas-limit", *self._arguments]
         log = self._log_file.open("ab") if self._log_file is not None else None
@@ -184,8 +188,14 @@ def find_anvil() -> Path:
 
 
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    return _claim_port(0)
+    """A port nobody listens on at this moment. Raises ChainError if none is found."""
+    for _ in range(_PORT_TRIES):
+        port = secrets.choice(_PORTS)
+        try:
+            return _claim_port(port)
+        except ChainError:
+            continue
+    raise ChainError(f"none of {_PORT_TRIES} ports on {_HOST} is free", hint="stop what uses them")
 
 
 def _claim_port(port: int) -> int:
