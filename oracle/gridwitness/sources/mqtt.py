@@ -9,9 +9,7 @@ to be sure sends again until it has them.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +18,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gridwitness.errors import ConfigError, GridwitnessError, InputError, RateLimited, ReadingRejected
 from gridwitness.sources.decoding import MAX_BODY_BYTES
+from gridwitness.sources.mqtt_connection import MqttConnection
 
 # Verdicts in the order of a body's readings; raises InputError for a body that holds none.
 Take = Callable[[bytes, str], Awaitable[Sequence[object]]]
@@ -79,7 +78,7 @@ class MqttSource:
         self._take = take
         self._connection = 0
         self._waiting: asyncio.Queue[_Delivery] = asyncio.Queue()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._unpublished: dict[int, asyncio.Future[None]] = {}  # verdicts under way, by packet identifier
         self._host, self._port = _address(config.url)
         self._client = self._make_client()
 
@@ -94,19 +93,15 @@ class MqttSource:
 
     async def run(self) -> None:
         """Connect, and take what comes until cancelled. The session stays, so nothing is lost while away."""
-        self._loop = asyncio.get_running_loop()
         properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._config.session_expiry_s
         properties.ReceiveMaximum = self._config.receive_maximum
         properties.MaximumPacketSize = MAX_BODY_BYTES + _PACKET_OVERHEAD_BYTES
         self._client.connect_async(self._host, self._port, clean_start=False, properties=properties)
-        self._client.loop_start()
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(MqttConnection(self._client, self._failed).run())
             while True:
                 await self._take_waiting()
-        finally:
-            self._client.disconnect()
-            await asyncio.to_thread(self._client.loop_stop)
 
     async def _take_waiting(self) -> None:
         """Settle everything that waits at once, so that the log syncs once; acknowledge in the order it came."""
@@ -115,12 +110,13 @@ class MqttSource:
             deliveries.append(self._waiting.get_nowait())
         async with asyncio.TaskGroup() as group:
             answers = [group.create_task(self._settle(delivery.message)) for delivery in deliveries]
-        responses = [
+        for delivery, answer in zip(deliveries, answers, strict=True):
             self._respond(delivery.message, answer.result())
-            for delivery, answer in zip(deliveries, answers, strict=True)
-        ]
         # Verdicts first: were a message acknowledged and we then killed, nobody would send its verdict any more.
-        await asyncio.to_thread(_await_published, [response for response in responses if response is not None])
+        # But not for ever: the readings are durable in any case.
+        if self._unpublished:
+            await asyncio.wait(self._unpublished.values(), timeout=_RESPONSE_TIMEOUT_S)
+        self._unpublished.clear()
         for delivery in deliveries:
             if delivery.message.qos and delivery.connection == self._connection:
                 self._client.ack(delivery.message.mid, delivery.message.qos)
@@ -148,20 +144,27 @@ class MqttSource:
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _MOST_DELAY_S)
 
-    def _respond(self, message: MQTTMessage, answer: bytes) -> MQTTMessageInfo | None:
+    def _respond(self, message: MQTTMessage, answer: bytes) -> None:
         topic = getattr(message.properties, "ResponseTopic", "")
         if not topic or topic.startswith("$"):
-            return None
+            return
         properties = _properties(PacketTypes.PUBLISH)
         properties.ContentType = "application/json"
         correlation = getattr(message.properties, "CorrelationData", None)
         if correlation is not None:
             properties.CorrelationData = correlation
         try:
-            return self._client.publish(topic, answer, _QOS, properties=properties)
+            sent = self._client.publish(topic, answer, _QOS, properties=properties)
         except ValueError as error:  # a topic with wildcards
             _log.warning("mqtt_response_refused", topic=topic[:80], error=str(error))
-            return None
+            return
+        if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:  # not connected: it is sent again, and so will be the message
+            self._unpublished[sent.mid] = asyncio.get_running_loop().create_future()
+
+    def _published(self, mid: int) -> None:
+        response = self._unpublished.get(mid)
+        if response is not None and not response.done():
+            response.set_result(None)
 
     def _refused(self, problem: str) -> None:
         if problem != self._broker_problem:
@@ -173,6 +176,9 @@ class MqttSource:
         if not self._broker_problem:
             self._refused(problem)
 
+    def _failed(self, error: OSError) -> None:
+        self._refused(f"cannot connect: {error}")
+
     def _subscribed(self) -> None:
         _log.info("mqtt_subscribed", url=self._config.url)
         self._broker_problem = ""
@@ -182,20 +188,18 @@ class MqttSource:
         client = Client(
             CallbackAPIVersion.VERSION2, config.client_id, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
         )
-        client.reconnect_delay_set(_LEAST_DELAY_S, _MOST_DELAY_S)
         if config.user:
             client.username_pw_set(config.user, _password(config.password_file))
         if urlsplit(config.url).scheme == "mqtts":
             client.tls_set_context(_tls(config.ca_file))
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
+        client.on_publish = lambda _, __, mid, *___: self._published(mid)
         return client
-
-    # What follows runs in paho's thread, and hands over to the event loop.
 
     def _on_connect(self, client: Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
         if reason.is_failure:
-            self._hand_over(self._refused, f"the broker refused: {reason}")
+            self._refused(f"the broker refused: {reason}")
             return
         self._connection += 1
         filters = [(f"$share/{self._config.group}/{topic}", _QOS) for topic in self._config.topics]
@@ -204,46 +208,34 @@ class MqttSource:
     def _on_subscribe(self, _: Client, __: Any, ___: int, reasons: Sequence[Any], ____: Any) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
-            self._hand_over(self._refused, f"the broker refused the subscription: {', '.join(refused)}")
+            self._refused(f"the broker refused the subscription: {', '.join(refused)}")
         else:
-            self._hand_over(self._subscribed)
+            self._subscribed()
 
     def _on_disconnect(self, _: Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
         self._connection += 1
-        self._hand_over(self._lost, f"disconnected: {reason}")
+        for mid in list(self._unpublished):
+            self._published(mid)
+        self._lost(f"disconnected: {reason}")
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
-        self._hand_over(self._accept, _Delivery(message, self._connection))
-
-    def _hand_over(self, call: Callable[..., None], *arguments: object) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call, *arguments)
-
-    def _accept(self, delivery: _Delivery) -> None:
         self.counts["received"] += 1
         # Receive maximum bounds the others; who publishes with QoS 0 has said that it may be lost.
-        if delivery.message.qos == 0 and self._waiting.qsize() >= self._config.receive_maximum:
+        if message.qos == 0 and self._waiting.qsize() >= self._config.receive_maximum:
             self.counts["dropped"] += 1
             return
-        self._waiting.put_nowait(delivery)
+        self._waiting.put_nowait(_Delivery(message, self._connection))
 
 
 def _properties(packet_type: int) -> Properties:
     return Properties(packet_type)  # type: ignore[no-untyped-call]
 
 
-def _await_published(responses: Sequence[MQTTMessageInfo]) -> None:
-    """Wait until the broker has the verdicts, but not for ever: the readings are durable in any case."""
-    deadline = time.monotonic() + _RESPONSE_TIMEOUT_S
-    for response in responses:
-        with contextlib.suppress(RuntimeError):  # not connected: it is sent again, and so will be the message
-            response.wait_for_publish(max(deadline - time.monotonic(), 0.001))
-
-
 def _address(url: str) -> tuple[str, int]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")
     except ValueError as error:
         raise ConfigError(f"mqtt_url {url!r} is not an address: {error}") from error
     if parts.scheme not in _PORTS or not host or parts.path.strip("/") or parts.username:

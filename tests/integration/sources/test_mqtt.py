@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -74,6 +76,7 @@ def test_take__json_cbor_and_nonsense__each_gets_its_verdict(
     ]
     assert answers[b"3"]["reason"] == "malformed"
     assert stored(oracle) == 2
+    eventually(lambda: oracle.status()["mqtt"]["acknowledged"] == 4, "the last acknowledgement")  # follows its verdict
     counts = oracle.status()["mqtt"]
     assert (counts["received"], counts["acknowledged"], counts["malformed"]) == (4, 4, 1)
     assert oracle.status()["rejections"]["malformed"]["count"] == 1
@@ -117,7 +120,8 @@ def test_take__broker_killed__device_sends_again_until_it_has_its_verdict(
             publisher.publish(encode_body([signed]), mark)
         waiting.pop(publisher.answer()[0], None)
         broker.kill()
-        eventually(lambda: "disconnected" in oracle.status()["mqtt"]["problem"], "the oracle to notice")
+        eventually(lambda: oracle.status()["mqtt"]["problem"], "the oracle to notice")
+        eventually(lambda: "cannot connect" in oracle.status()["mqtt"]["problem"], "the reason")
         assert any("mqtt" in problem for problem in oracle.status()["problems"])
         broker.start()
         eventually(lambda: oracle.status()["mqtt"]["problem"] == "", "the oracle to come back")
@@ -128,6 +132,24 @@ def test_take__broker_killed__device_sends_again_until_it_has_its_verdict(
             while not publisher.answers.empty():
                 waiting.pop(publisher.answer()[0], None)
     assert stored(oracle) == len(readings)
+
+
+# select(2) knows descriptors up to 1,023, which devices that stay connected use up.
+def test_connect__behind_more_than_a_thousand_connections__finds_the_broker(
+    broker: Broker, make_oracle: MakeOracle, village: Village
+) -> None:
+    oracle = make_oracle(f"mqtt://127.0.0.1:{broker.port}", most_connections=2_000)
+    oracle.stop()
+    broker.kill()
+    start_all([oracle])
+    address = ("127.0.0.1", int(oracle.url.rpartition(":")[2]))
+    with contextlib.ExitStack() as devices:
+        for _ in range(1_100):
+            device = devices.enter_context(socket.create_connection(address, 30))
+            device.sendall(b"GET /live HTTP/1.1\r\nHost: oracle\r\n\r\n")
+            assert device.recv(12) == b"HTTP/1.1 200"
+        broker.start()
+        eventually(lambda: oracle.status()["mqtt"]["problem"] == "", "the oracle to find the broker")
 
 
 def test_take__oracle_away_while_devices_publish__its_session_waits_for_it(
@@ -168,6 +190,14 @@ def test_connect__tls_and_password__are_used_and_wrong_ones_named(
             mqtt_password_file=str(secret),
             mqtt_ca_file=str(folder / "cert.pem"),
         )
+        readings = sign_many(village, 100)
+        login = {"username_pw_set": ("oracle", "secret")}
+        # The certificate is localhost's; the device calls it by number.
+        tls = {"tls_set": (str(folder / "cert.pem"),), "tls_insecure_set": (True,)}
+        with publishing(broker.port, **login, **tls) as publisher:
+            for index, signed in enumerate(readings):
+                publisher.publish(encode_body([signed]), bytes([index]))
+            assert {publisher.answer()[0] for _ in readings} == {bytes([index]) for index in range(100)}
         secret.write_text("wrong\n")
         oracle.stop()
         start_all([oracle])
