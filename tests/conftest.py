@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -21,6 +22,13 @@ from tests.rpc import LeanProvider
 settings.register_profile("same ways", deadline=None, derandomize=True)
 settings.register_profile("new ways", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same ways"))
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what stays for the whole run: it then comes round often enough to close the clients
+    that tests leave behind, whose sockets were otherwise over a thousand, more than paho's client can wait on."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
