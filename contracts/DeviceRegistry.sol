@@ -48,6 +48,11 @@ contract DeviceRegistry is DeviceGovernance {
     }
 
     /// @inheritdoc IDeviceRegistry
+    function isAccepted(bytes32 deviceId) external view returns (bool) {
+        return _records[deviceId].isAccepted();
+    }
+
+    /// @inheritdoc IDeviceRegistry
     function payeeOf(bytes32 deviceId) external view returns (address) {
         DeviceRecord record = _records[deviceId];
         return record.hasPayee() ? _payees[deviceId] : record.owner();
@@ -92,7 +97,7 @@ contract DeviceRegistry is DeviceGovernance {
     function isAuthorized(bytes32 deviceId, bytes32 signer, uint32 scope, uint40 time) external view returns (bool) {
         DeviceRecord record = _records[deviceId];
         if (record.isUnknown() || _isBarred(deviceId, record, time)) return false;
-        if (signer == _keyAt(deviceId, record, time)) return true;
+        if (signer == _keyAt(deviceId, record, time)) return _keyMayAct(record, scope);
         if (time < record.registeredAt() || uint256(signer) > type(uint160).max) return false;
         return _mayAct(deviceId, record, address(uint160(uint256(signer))), scope, time);
     }
@@ -127,12 +132,17 @@ contract DeviceRegistry is DeviceGovernance {
     {
         if (DeviceSignature.keyTypeOf(signature.length) != KeyType.None) {
             bytes32 keyId = _keyAt(deviceId, record, block.timestamp);
-            return DeviceSignature.isBy(keyId, digest, signature, hasP256Precompile);
+            return _keyMayAct(record, scope) && DeviceSignature.isBy(keyId, digest, signature, hasP256Precompile);
         }
         if (signature.length < SIGNER_LENGTH) return false;
         address signer = address(bytes20(signature[:SIGNER_LENGTH]));
         return _mayAct(deviceId, record, signer, scope, block.timestamp)
             && SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature[SIGNER_LENGTH:]);
+    }
+
+    /// @dev Whether the device's own key may act in all of `scope`: for its data always, else once its owner accepted it.
+    function _keyMayAct(DeviceRecord record, uint32 scope) private pure returns (bool) {
+        return scope & ~DATA == 0 || record.isAccepted();
     }
 
     /// @dev Whether an account is the owner, or a delegate in all of `scope` at `time`.

@@ -11,7 +11,7 @@ from scripts._abi import AbiChecker
 
 MAX_GATE_LEAD_SLOTS = 191
 MAX_FINAL_AFTER_S = 6 * 86_400
-MAX_DISPUTE_S = 7 * 86_400
+MAX_DISPUTE_S = 5 * 86_400
 
 
 def with_kind_bits(check: AbiChecker, rules: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def open_market(world: AssetWorld) -> tuple[Committee, ZoneParams]:
     world.pay_into(world.owner, market.address, DEPOSIT)
     world.send(market.deposit(world.owner.address, DEPOSIT), world.owner)
     for key, kind in ((PLANT, DeviceKind.PROSUMER), (HOME, DeviceKind.CONSUMPTION)):
-        register(chain, world.carrier, world.owner.address, key, kind, ZONE)
+        register(chain, world.owner, world.owner.address, key, kind, ZONE)
     return profiles, params
 
 

@@ -202,6 +202,8 @@ interface IDeviceRegistry is IVersioned {
     );
     event PayeeSet(bytes32 indexed deviceId, address indexed owner, address indexed payee);
     event NonceInvalidated(bytes32 indexed deviceId, uint16 nonce);
+    /// @notice By {acceptDevices} only: who enters a device of their own, or takes one over, has accepted it by that.
+    event DeviceAccepted(bytes32 indexed deviceId, address indexed owner);
 
     error DeviceAlreadyRegistered(bytes32 deviceId, Status status);
     error DeviceNotActive(bytes32 deviceId, Status status);
@@ -228,7 +230,8 @@ interface IDeviceRegistry is IVersioned {
     error TransferNotOffered(bytes32 deviceId, address caller, address to);
     error TransferOfferExpired(bytes32 deviceId, uint40 expiresAt, uint256 timestamp);
 
-    /// @notice Enter a device for `registration.owner`; anyone may carry the device's signature.
+    /// @notice Enter a device for `registration.owner`; anyone may carry the device's signature. An owner who carries it
+    /// has accepted the device, another must {acceptDevices} before its key can act for them.
     /// @param registration the fields the device signed
     /// @param signature the device's signature over `Register`
     function register(Registration calldata registration, bytes calldata signature) external;
@@ -267,6 +270,11 @@ interface IDeviceRegistry is IVersioned {
     /// @param authorization the owner's consent, over the same `Rotate` and so under its deadline
     function rotate(Rotation calldata rotation, bytes calldata newKeySignature, Authorization calldata authorization)
         external;
+
+    /// @notice Let the keys of devices that others entered act for their owner, who calls: trade on the owner's account,
+    /// above all. Without it anybody could make a key, name a rich owner, and spend their money.
+    /// @param deviceIds the devices, all of the caller
+    function acceptDevices(bytes32[] calldata deviceIds) external;
 
     /// @notice End a device's life, for good. Readings it signed before stay provable.
     /// @dev EIP-712 `Retire(bytes32 deviceId,uint256 nonce,uint256 deadline)`.
@@ -365,6 +373,10 @@ interface IDeviceRegistry is IVersioned {
     /// @param delegate the account
     function delegation(bytes32 deviceId, address delegate) external view returns (Delegation memory);
 
+    /// @notice Whether the device's present owner has accepted it, see {acceptDevices}.
+    /// @param deviceId the device
+    function isAccepted(bytes32 deviceId) external view returns (bool);
+
     /// @notice Who is paid for the device: the payee named, or else the owner.
     /// @param deviceId the device
     function payeeOf(bytes32 deviceId) external view returns (address);
@@ -393,18 +405,20 @@ interface IDeviceRegistry is IVersioned {
         view
         returns (bool);
 
-    /// @notice Whether `signer` may act for the device in `scope` at `time`: its key of that time (in every scope), its
-    /// present owner (in every scope), or a delegate that the present owner gave all of `scope`. False before its
-    /// registration's block for owner and delegates, and for everybody from its retirement on, while it is suspended (of
-    /// several suspensions the last is known), and if it was never registered.
+    /// @notice Whether `signer` may act for the device in `scope` at `time`: its key of that time (in `SCOPE_DATA`, and in
+    /// every scope if its owner has accepted it by now, see {acceptDevices}), its present owner (in every scope), or a
+    /// delegate that the present owner gave all of `scope`. False before its registration's block for owner and delegates,
+    /// and for everybody from its retirement on, while it is suspended (of several suspensions the last is known), and if
+    /// it was never registered.
     /// @param deviceId the device
     /// @param signer key id, or left-padded address of an account
     /// @param scope one `SCOPE_` bit, or several that are all needed
     /// @param time unix seconds
     function isAuthorized(bytes32 deviceId, bytes32 signer, uint32 scope, uint40 time) external view returns (bool);
 
-    /// @notice Whether `signature` over `digest` counts for an active device in `scope`, now: by its own key, its owner
-    /// (externally owned or ERC-1271), or a delegate.
+    /// @notice Whether `signature` over `digest` counts for an active device in `scope`, now: by its own key (beyond
+    /// `SCOPE_DATA` only if its owner has accepted it, see {acceptDevices}), its owner (externally owned or ERC-1271), or a
+    /// delegate.
     /// @dev A signature of owner or delegate is `signer (20 bytes) || signature`, told apart by its length: 85 bytes
     /// for an externally owned account; ERC-1271 signatures of 45 or 108 bytes would be ambiguous and are refused.
     /// @param deviceId the device

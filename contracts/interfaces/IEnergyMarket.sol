@@ -123,7 +123,7 @@ interface IEnergyMarket is IMarketZones, IMarketSettlement, IVersioned {
     /// all others. A schedule with no energy at all is no longer outstanding and is not settled; a version higher still
     /// may then be submitted. Nothing can be replaced once the gates of the whole day have closed. While a zone's orders
     /// are paused, orders can only be taken back.
-    /// @param row the new version; the signature may be empty if the caller is the account
+    /// @param row the new version; the signature may be empty if the caller owns the device
     /// @param previous the version that stands
     function replace(SignedSchedule calldata row, Schedule calldata previous) external;
 

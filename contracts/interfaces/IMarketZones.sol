@@ -33,7 +33,7 @@ interface IMarketZones {
     /// @param finalAfterSeconds time after the end of the delivery day when missing data settles for good as zero delivery
     /// (T2), above provisionalAfterSeconds and at most 6 days
     /// @param disputeSeconds time after a provisional run in which it may be disputed, and again the time in which a
-    /// dispute must lead to a correction; 1 second to 7 days
+    /// dispute must lead to a correction; 1 second to 5 days
     /// @param disputeBond token units that a dispute puts at stake
     struct ZoneParams {
         bytes32 profileStream;

@@ -12,8 +12,8 @@ uint32 constant RESULT_SLOTS = 2048;
 /// @notice A slot is 15 minutes, numbered unix time / 900; a day is 96 slots, numbered slot / 96 (UTC).
 /// @dev A slot may be ordered in from HORIZON_SLOTS before it starts, so the place of slot s in the ring of books is taken
 /// by slot s + RING_SLOTS from RING_SLOTS − HORIZON_SLOTS slots after s on: until then s can be cleared, and {oldestKept} is
-/// the first such slot. Results stay until slot s + RESULT_SLOTS is cleared or capped: 21 days, while a schedule is final at
-/// most 6 days after its day (MAX_FINAL_AFTER).
+/// the first such slot. Results stay until slot s + RESULT_SLOTS is cleared or capped, at least 18 days, while a schedule
+/// that is settled in time is final at most 16 days after its day (MAX_FINAL_AFTER, and a dispute).
 library DeliverySlots {
     uint256 internal constant SLOT_SECONDS = 900;
     uint32 internal constant SLOTS_PER_DAY = 96;

@@ -10,7 +10,9 @@ import {TickBook} from "./TickBook.sol";
 /// @title What a zone's rules must be, and how they read once they are packed.
 library ZoneParamsCheck {
     uint256 private constant FULL_BPS = 10_000;
-    uint256 private constant MAX_DISPUTE = 7 days;
+    /// @dev A disputed run, made at the last moment, is final before results are forgotten: twice this after
+    /// DeliverySlots.MAX_FINAL_AFTER is 16 days, and results stay for 18 after their slot.
+    uint256 private constant MAX_DISPUTE = 5 days;
 
     /// @notice Revert with ZoneParamInvalid for the first rule that breaks its limit, see {IMarketZones-ZoneParams}.
     function requireValid(IMarketZones.ZoneParams calldata params) internal pure {

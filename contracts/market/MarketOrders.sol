@@ -104,8 +104,7 @@ abstract contract MarketOrders is MarketAccounts, EIP712 {
         Verdict memory verdict;
         verdict.hash = schedule.hash();
         if (session.rules.isUnknown()) revert ZoneUnknown(schedule.zone);
-        bool own = row.signature.length == 0 && msg.sender == schedule.account;
-        _signerRefusal(session, verdict, schedule, row.signature, own).revertIf();
+        _signerRefusal(session, verdict, schedule, row.signature, row.signature.length == 0).revertIf();
         _requireReplaceable(schedule, previous);
         _requireOpenSlots(session, schedule, previous);
         _leave(session, previous, verdict.green);

@@ -105,7 +105,7 @@ abstract contract MarketState {
         uint256 balance = money.balance();
         uint256 exposure = money.exposure() - claim;
         int256 inTransit = money.inTransit();
-        // Nothing but schedules changes the exposure, so nobody can keep it from being zero.
+        // While schedules stand that are not final, what is left in transit waits; it is safe there, and nobody's else.
         // slither-disable-next-line incorrect-equality
         if (exposure == 0 && inTransit > 0) (balance, inTransit) = (balance + uint256(inTransit), 0);
         _zones[zone] = packZoneMoney(balance, exposure, inTransit, money.isPaused());

@@ -112,14 +112,14 @@ abstract contract DeviceEntry is IDeviceRegistry, EIP712 {
         _requireEnterable(deviceId, owner, registration.deadline);
         KeyType keyType = _requirePossession(deviceId, _hashTypedDataV4(structHash), signature);
 
-        _records[deviceId] = packDevice(owner, keyType, registration.kind, registration.zone, block.timestamp);
+        _records[deviceId] = _newRecord(owner, keyType, registration.kind, registration.zone);
         emit DeviceRegistered(deviceId, owner, keyType, registration.kind, registration.zone, fleetId);
     }
 
     /// @dev Enter each device that is not its owner's already, and announce them run by run.
     function _enterAll(BatchRegistration calldata registration, KeyType keyType, bytes calldata signatures) private {
         (bytes32[] calldata deviceIds, address owner) = (registration.deviceIds, registration.owner);
-        DeviceRecord record = packDevice(owner, keyType, registration.kind, registration.zone, block.timestamp);
+        DeviceRecord record = _newRecord(owner, keyType, registration.kind, registration.zone);
         bytes32 domainSeparator = _domainSeparatorV4();
         bytes memory fields = DeviceTypedData.registerFields(registration);
         uint256 firstOfRun;
@@ -139,6 +139,13 @@ abstract contract DeviceEntry is IDeviceRegistry, EIP712 {
             _records[deviceId] = record;
         }
         _announce(registration, keyType, firstOfRun, deviceIds.length);
+    }
+
+    /// @dev Record of a device that enters now. Anybody may carry a registration and name anybody as owner, so only an
+    /// owner who carries it has accepted the device.
+    function _newRecord(address owner, KeyType keyType, Kind kind, uint24 zone) private view returns (DeviceRecord) {
+        DeviceRecord record = packDevice(owner, keyType, kind, zone, block.timestamp);
+        return msg.sender == owner ? record.withAcceptance() : record;
     }
 
     /// @dev Whether a device is the owner's already; revert if it is another's, or was retired.

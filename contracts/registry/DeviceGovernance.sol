@@ -6,7 +6,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
 import {DeviceTypedData} from "../libraries/DeviceTypedData.sol";
-import {DeviceRecord} from "../types/DeviceRecord.sol";
+import {DeviceRecord, MAX_TRANSFERS} from "../types/DeviceRecord.sol";
 import {DeviceEntry} from "./DeviceEntry.sol";
 
 /// @dev What owners and stewards do with devices that are in DeviceRegistry.
@@ -32,6 +32,17 @@ abstract contract DeviceGovernance is DeviceEntry, AccessControl {
 
     constructor(address admin) {
         _grantRole(DEFAULT_ADMIN_ROLE, admin);
+    }
+
+    /// @inheritdoc IDeviceRegistry
+    function acceptDevices(bytes32[] calldata deviceIds) external {
+        for (uint256 i; i < deviceIds.length; ++i) {
+            bytes32 deviceId = deviceIds[i];
+            DeviceRecord record = _records[deviceId];
+            if (msg.sender != record.owner()) revert NotOwner(deviceId, msg.sender, record.owner());
+            _records[deviceId] = record.withAcceptance();
+            emit DeviceAccepted(deviceId, msg.sender);
+        }
     }
 
     /// @inheritdoc IDeviceRegistry
@@ -104,7 +115,7 @@ abstract contract DeviceGovernance is DeviceEntry, AccessControl {
             _requireInTime(authorization.deadline);
             _requireSigned(deviceId, to, record, structHash, authorization.signature);
         }
-        if (record.transfers() == type(uint8).max) revert TransfersExhausted(deviceId, record.transfers());
+        if (record.transfers() == MAX_TRANSFERS) revert TransfersExhausted(deviceId, record.transfers());
         delete _offers[deviceId];
         _records[deviceId] = _withNextNonce(deviceId, record).withOwner(to);
         emit DeviceTransferred(deviceId, from, to);

@@ -4,8 +4,8 @@ pragma solidity ^0.8.30;
 import {IDeviceRegistry} from "../interfaces/IDeviceRegistry.sol";
 
 /// @notice A device in one word, most significant first:
-/// owner u160 | registeredAt u32 | zone u24 | nonce u16 | rotations u8 | transfers u8 | kind u3 | status u2 |
-/// key type 1 bit (set for secp256k1) | wasSuspended 1 bit | hasPayee 1 bit.
+/// owner u160 | registeredAt u32 | zone u24 | nonce u16 | rotations u8 | isAccepted 1 bit | transfers u7 | kind u3 |
+/// status u2 | key type 1 bit (set for secp256k1) | wasSuspended 1 bit | hasPayee 1 bit.
 /// Counters and flags say which other slots are worth reading, so an ordinary device costs one slot to check.
 /// Nonce, rotations and transfers must be checked against their maximum before they are counted up.
 type DeviceRecord is uint256;
@@ -17,6 +17,7 @@ using {
     zone,
     nonce,
     rotations,
+    isAccepted,
     transfers,
     kind,
     status,
@@ -29,12 +30,15 @@ using {
     withNextNonce,
     withRotation,
     withPayee,
+    withAcceptance,
     withOwner
 } for DeviceRecord global;
 
 uint256 constant NONCE_ONE = 1 << 24;
 uint256 constant ROTATION_ONE = 1 << 16;
+uint256 constant ACCEPTED_BIT = 1 << 15;
 uint256 constant TRANSFER_ONE = 1 << 8;
+uint8 constant MAX_TRANSFERS = (1 << 7) - 1;
 uint256 constant STATUS_SHIFT = 3;
 uint256 constant SECP256K1_BIT = 1 << 2;
 uint256 constant SUSPENDED_BIT = 1 << 1;
@@ -80,8 +84,13 @@ function rotations(DeviceRecord record) pure returns (uint8) {
     return uint8(DeviceRecord.unwrap(record) / ROTATION_ONE);
 }
 
+/// @notice Whether the owner has said that the device is theirs.
+function isAccepted(DeviceRecord record) pure returns (bool) {
+    return DeviceRecord.unwrap(record) & ACCEPTED_BIT != 0;
+}
+
 function transfers(DeviceRecord record) pure returns (uint8) {
-    return uint8(DeviceRecord.unwrap(record) / TRANSFER_ONE);
+    return uint8(DeviceRecord.unwrap(record) / TRANSFER_ONE) & MAX_TRANSFERS;
 }
 
 function kind(DeviceRecord record) pure returns (IDeviceRegistry.Kind) {
@@ -143,8 +152,12 @@ function withPayee(DeviceRecord record, bool named) pure returns (DeviceRecord) 
     return DeviceRecord.wrap(named ? rest | PAYEE_BIT : rest);
 }
 
-/// @notice The record under its next owner, who has no payee and, by the count of transfers, no delegates.
+function withAcceptance(DeviceRecord record) pure returns (DeviceRecord) {
+    return DeviceRecord.wrap(DeviceRecord.unwrap(record) | ACCEPTED_BIT);
+}
+
+/// @notice The record under its next owner, who accepted it and has no payee and, by the count of transfers, no delegates.
 function withOwner(DeviceRecord record, address owner_) pure returns (DeviceRecord) {
     uint256 rest = (uint256(uint96(DeviceRecord.unwrap(record))) + TRANSFER_ONE) & ~PAYEE_BIT;
-    return DeviceRecord.wrap((uint256(uint160(owner_)) << 96) | rest);
+    return DeviceRecord.wrap((uint256(uint160(owner_)) << 96) | rest | ACCEPTED_BIT);
 }

@@ -83,6 +83,7 @@ def test_spend__device_registry__as_recorded(
         registry.activate(registration_args(registration), manufacturer, proof, signature, sender=transmitter)
     )
 
+    measured["acceptDevices/n=1"] = gas_record.of(registry.acceptDevices([meter.device_id], sender=prosumer))
     meter_id, agent, soon = meter.device_id, transmitter, ape.chain.pending_timestamp + HOUR_SECONDS
     registry.grantRole(registry.STEWARD_ROLE(), deployer, sender=deployer)
     for use in ("first", "steady"):

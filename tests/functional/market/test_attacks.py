@@ -36,6 +36,24 @@ from tests.functional.market.village import (
 )
 
 
+# INV-M25, INV-R19
+def test_attack__device_in_a_rich_owner_s_name__cannot_spend_the_owner_s_money(
+    village: Village, meter: Device, neighbour: Any, intruder: Any
+) -> None:
+    """Anybody may make a key and enter it in anybody's name; the key then signs dear bids on that account."""
+    village.fund(neighbour)
+    meter.register(neighbour, carrier=intruder, zone=ZONE)
+    planted = Home(meter, neighbour)
+    row = village.sign(planted, village.schedule(planted, {0: bid(90, 20_000)}))
+    before = village.balance(neighbour)
+    assert village.market.refusal(row) == encoded(village.market.NotAuthorised, meter.device_id)
+    assert village.submit(row).return_value == 0
+    assert village.balance(neighbour) == before
+    # Once it says that the device is its own, the same signature counts.
+    meter.registry.acceptDevices([meter.device_id], sender=neighbour)
+    assert village.submit(row).return_value == 1
+
+
 # INV-M7, INV-M11
 def test_attack__last_block_shading__an_order_at_the_closing_second_is_too_late(
     village: Village, home: Home, next_home: Home

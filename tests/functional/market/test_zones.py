@@ -46,7 +46,7 @@ def test_open_zone__every_rule_at_its_limit__is_taken(market: Any, operator: Any
         b"\xff" * 32,
         *(U32_MAX,) * 5,
         *(10_000, 10_000, 127, 127, 127, 255, 2**16 - 1, 191, U32_MAX),
-        *(*days.values(), 7 * DAY_SECONDS, 2**64 - 1),
+        *(*days.values(), 5 * DAY_SECONDS, 2**64 - 1),
     )
     for zone, rules in ((11, least), (2**24 - 1, most)):
         market.openZone(zone, params_args(rules), sender=operator)
@@ -60,7 +60,7 @@ def test_open_zone__every_rule_at_its_limit__is_taken(market: Any, operator: Any
         ("tickSizePerKwh", {"tick_size_per_kwh": 0}, 1),
         ("minOrderWh", {"min_order_wh": 0}, 1),
         ("disputeSeconds", {"dispute_seconds": 0}, 1),
-        ("disputeSeconds", {"dispute_seconds": 7 * DAY_SECONDS + 1}, 7 * DAY_SECONDS),
+        ("disputeSeconds", {"dispute_seconds": 5 * DAY_SECONDS + 1}, 5 * DAY_SECONDS),
         ("longPricePerKwh", {"long_price_per_kwh": 40_000, "short_price_per_kwh": 39_999}, 39_999),
         ("longPricePerKwh", {"long_price_per_kwh": 80_001}, 80_000),
         ("toleranceBps", {"tolerance_bps": 10_001}, 10_000),

@@ -51,6 +51,15 @@ def test_register_batch__devices_of_one_curve__are_all_entered(
     assert receipt.events == [registry.DevicesRegistered(prosumer, key_type, DeviceKind.STORAGE, ZONE, ids)]
 
 
+# INV-R19
+@pytest.mark.parametrize("by_owner", [True, False])
+def test_register_batch__carried_by_owner_or_stranger__is_accepted_only_by_the_owner(
+    registry: Any, crowd: list[Device], prosumer: Any, intruder: Any, deadline: int, by_owner: bool
+) -> None:
+    registry.registerBatch(*batch(crowd, prosumer, deadline), sender=prosumer if by_owner else intruder)
+    assert {registry.isAccepted(device.device_id) for device in crowd} == {by_owner}
+
+
 @pytest.mark.parametrize("position", [0, 2, 4])
 def test_register_batch__one_signature_carried_before__is_not_spoiled(
     registry: Any, crowd: list[Device], prosumer: Any, transmitter: Any, intruder: Any, deadline: int, position: int

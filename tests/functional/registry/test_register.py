@@ -12,7 +12,9 @@ from gridwitness.domain.devices import DeviceKind, DeviceStatus, KeyType
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256_ORDER, SECP256K1_ORDER, is_signature_of
 from tests.actors import Device, refused, registration_args
+from tests.functional.registry.scene import CONSENT, DATA, FOREVER, TRADE
 
+DIGEST = keccak(b"a schedule")
 NOBODY = "0x" + "00" * 20
 NO_FLEET = bytes(32)
 
@@ -61,6 +63,45 @@ def test_register__carried_by_a_stranger__still_belongs_to_the_signed_owner(
 ) -> None:
     any_device.register(prosumer, carrier=intruder)
     assert registry.device(any_device.device_id).owner == prosumer
+
+
+# INV-R19
+@pytest.mark.parametrize("by_owner", [True, False])
+def test_register__carried_by_owner_or_stranger__is_accepted_only_by_the_owner(
+    registry: Any, any_device: Device, prosumer: Any, intruder: Any, by_owner: bool
+) -> None:
+    any_device.register(prosumer, carrier=prosumer if by_owner else intruder)
+    device_id = any_device.device_id
+    signature = any_device.key.sign(DIGEST)
+    assert registry.isAccepted(device_id) is by_owner
+    for scope, counts in ((DATA, True), (TRADE, by_owner), (TRADE | DATA, by_owner), (CONSENT, by_owner)):
+        assert registry.verifySignature(device_id, scope, DIGEST, signature)[0] is counts
+        assert registry.isAuthorized(device_id, device_id, scope, FOREVER) is counts
+
+
+# INV-R19
+def test_accept_devices__entered_by_a_stranger__lets_their_keys_act(
+    registry: Any, any_device: Device, prosumer: Any, intruder: Any
+) -> None:
+    any_device.register(prosumer, carrier=intruder)
+    device_id = any_device.device_id
+    before = tuple(registry.device(device_id))
+    receipt = registry.acceptDevices([device_id, device_id], sender=prosumer)
+    assert receipt.events == [registry.DeviceAccepted(device_id, prosumer)] * 2
+    assert registry.verifySignature(device_id, TRADE, DIGEST, any_device.key.sign(DIGEST))[0]
+    assert tuple(registry.device(device_id)) == before
+
+
+def test_accept_devices__not_the_owner__accepts_none(
+    registry: Any, meter: Device, charger: Device, prosumer: Any, neighbour: Any, intruder: Any
+) -> None:
+    meter.register(neighbour, carrier=intruder)
+    charger.register(prosumer, carrier=intruder)
+    with refused(registry.NotOwner, deviceId=charger.device_id, caller=neighbour, owner=prosumer):
+        registry.acceptDevices([meter.device_id, charger.device_id], sender=neighbour)
+    with refused(registry.NotOwner, deviceId=NO_FLEET, caller=neighbour, owner=NOBODY):
+        registry.acceptDevices([NO_FLEET], sender=neighbour)
+    assert not registry.isAccepted(meter.device_id)
 
 
 # INV-R1

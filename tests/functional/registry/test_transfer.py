@@ -9,7 +9,8 @@ import pytest
 
 from gridwitness.domain.devices import DeviceStatus
 from gridwitness.encoding.hashing import keccak
-from tests.actors import refused
+from gridwitness.encoding.keys import Secp256k1Key
+from tests.actors import Device, refused
 from tests.functional.registry.scene import DATA, FOREVER, OWN_CALL, TRADE, Scene, account_id, key_signature
 
 DIGEST = keccak(b"a schedule")
@@ -143,6 +144,17 @@ def test_transfer__there_and_back__revives_no_signature_delegate_or_payee(plant:
         plant.send("Retire", stale)
 
 
+# INV-R19
+def test_accept_transfer__of_a_device_that_was_not_accepted__accepts_it(plant: Scene) -> None:
+    assert plant.registry.isAccepted(plant.device.device_id)
+    other = Device(Secp256k1Key(0x07E3), plant.registry, plant.device.domain)
+    other.register(plant.owner, carrier=plant.other)
+    plant.registry.offerTransfer(other.device_id, plant.other, FOREVER, OWN_CALL, sender=plant.owner)
+    assert not plant.registry.isAccepted(other.device_id)
+    plant.registry.acceptTransfer(other.device_id, OWN_CALL, sender=plant.other)
+    assert plant.registry.isAccepted(other.device_id)
+
+
 # INV-R5
 def test_transfer__device_keeps_its_keys_and_standing(plant: Scene) -> None:
     device_id = plant.device.device_id
@@ -156,13 +168,13 @@ def test_transfer__device_keeps_its_keys_and_standing(plant: Scene) -> None:
 
 
 @pytest.mark.parametrize("any_device", ["p256"], indirect=True)
-def test_transfer__255_times__is_the_last_time(plant: Scene) -> None:
+def test_transfer__127_times__is_the_last_time(plant: Scene) -> None:
     parties = (plant.owner, plant.other)
-    for n in range(255):
+    for n in range(127):
         offer(plant, parties[(n + 1) % 2], sender=parties[n % 2])
         accept(plant, parties[(n + 1) % 2])
     offer(plant, plant.owner, sender=plant.other)
-    with refused(plant.registry.TransfersExhausted, deviceId=plant.device.device_id, transfers=255):
+    with refused(plant.registry.TransfersExhausted, deviceId=plant.device.device_id, transfers=127):
         accept(plant, plant.owner)
 
 

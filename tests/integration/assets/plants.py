@@ -118,9 +118,9 @@ def add_plants(scene: Scene, market: MarketScene, *keys: DeviceKey) -> None:
     """Register a buyer and plants, which earn for the asset from tomorrow on; the asset has a deposit in the market."""
     chain, owner = scene.chain, market.owner
     registry = chain.contract("DeviceRegistry").functions
-    register(chain, market.transmitter, owner.address, BUYER, DeviceKind.CONSUMPTION, ZONE)
+    register(chain, owner, owner.address, BUYER, DeviceKind.CONSUMPTION, ZONE)
     for key in keys:
-        register(chain, market.transmitter, owner.address, key, DeviceKind.PROSUMER, ZONE)
+        register(chain, owner, owner.address, key, DeviceKind.PROSUMER, ZONE)
         scene.send(owner, registry.setPayee(key.device_id, scene.asset.address, BY_ITSELF))
         scene.send(scene.issuer, scene.asset.add_plant(key.device_id))
     scene.fill_pocket(scene.issuer, market.market.address, 100 * EUR)

@@ -80,7 +80,7 @@ class Scene:
         account = owner or self.owner
         for start in range(0, count, REGISTRATIONS):
             fresh = [P256Key(1_000 + len(self.keys) + index) for index in range(min(REGISTRATIONS, count - start))]
-            register_batch(self.chain, self.transmitter, account.address, fresh, DeviceKind.PROSUMER, ZONE)
+            register_batch(self.chain, account, account.address, fresh, DeviceKind.PROSUMER, ZONE)
             self.keys += fresh
 
     def deposit(self, account: str, amount: int) -> None:

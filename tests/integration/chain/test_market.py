@@ -144,7 +144,7 @@ def test_submit__rows_of_every_fault__are_skipped_with_the_error_named(
 
 def test_accepted__more_rows_than_a_transaction_holds__says_so(scene: Scene, rows: list[SignedSchedule]) -> None:
     keys = [P256Key(1_000 + index) for index in range(60)]
-    register_batch(scene.chain, scene.transmitter, scene.owner.address, keys, DeviceKind.PROSUMER, ZONE)
+    register_batch(scene.chain, scene.owner, scene.owner.address, keys, DeviceKind.PROSUMER, ZONE)
     orders = rows[0].schedule.orders
     many = [signed_by(scene.chain, key, scene.owner, tuple(replace(o, tick=20 + 9 * (i % 12)) for o in orders))
             for i, key in enumerate(keys)]  # fmt: skip

@@ -33,7 +33,7 @@ library MarketDraws {
         drawn.feederCapWh = uint32(_within(r >> 192, 0, type(uint32).max));
         drawn.provisionalAfterSeconds = uint32(r >> 208) % 2 days;
         drawn.finalAfterSeconds = drawn.provisionalAfterSeconds + 1 + uint32(r >> 224) % 4 days;
-        drawn.disputeSeconds = 1 + uint32(r >> 224) % 7 days;
+        drawn.disputeSeconds = 1 + uint32(r >> 224) % 5 days;
         drawn.disputeBond = uint64(r >> 232) % 1e7;
     }
 

@@ -64,7 +64,9 @@ abstract contract MarketSetting {
             zone: _zone(device),
             deadline: block.timestamp
         });
-        registry.register(registration, DeviceKeys.sign(device + 1, registry.registerDigest(registration)));
+        bytes memory signature = DeviceKeys.sign(device + 1, registry.registerDigest(registration));
+        CHEATS.prank(registration.owner);
+        registry.register(registration, signature);
     }
 
     function _deviceId(uint256 device) internal view returns (bytes32) {

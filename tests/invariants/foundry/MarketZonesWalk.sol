@@ -222,7 +222,7 @@ abstract contract MarketZonesWalk is MarketTrades {
             feederCapWh: zone == 1 ? type(uint32).max : 400_000,
             provisionalAfterSeconds: uint32(1 days - (seed >> 120) % 1 days),
             finalAfterSeconds: uint32(2 days + (seed >> 136) % 4 days),
-            disputeSeconds: uint32(12 hours + (seed >> 152) % 6 days),
+            disputeSeconds: uint32(12 hours + (seed >> 152) % 4 days),
             disputeBond: uint64(1e6 - (seed >> 168) % 1e6)
         });
     }

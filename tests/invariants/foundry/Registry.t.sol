@@ -187,7 +187,7 @@ contract RegistryInvariants {
         _requireNoSurprise();
     }
 
-    /// @dev INV-R1, INV-R2, INV-R3, INV-R4, INV-R5, INV-R9, INV-R13, INV-R16: what a device is follows from its entry and
+    /// @dev INV-R1, INV-R2, INV-R3, INV-R4, INV-R5, INV-R9, INV-R13, INV-R16, INV-R19: what a device is follows from its entry and
     /// its owner's and stewards' calls alone.
     function _requireRecords() private view {
         for (uint256 key = 1; key <= handler.DEVICES(); ++key) {
@@ -198,6 +198,7 @@ contract RegistryInvariants {
             assert(standing == keccak256(abi.encode(handler.expectedStanding(key))));
             bytes32 offer = keccak256(abi.encode(registry.transferOffer(deviceId)));
             assert(offer == keccak256(abi.encode(handler.expectedOffer(key))));
+            assert(registry.isAccepted(deviceId) == handler.isAccepted(key));
         }
     }
 

@@ -33,9 +33,10 @@ contract RegistryHandler is RegistryModel {
         );
         bytes memory signature = DeviceKeys.sign(signer, registry.registerDigest(fields));
         bool right = _isNew(key) && signer == key;
+        bool byOwner = _carriedByOwner(fault, fields.owner);
         try registry.register(fields, signature) {
             _judge(right, true);
-            _enter(key, fields.owner, fields.kind, zone);
+            _enter(key, fields.owner, fields.kind, zone, byOwner);
         } catch {
             _judge(right, false);
         }
@@ -69,10 +70,11 @@ contract RegistryHandler is RegistryModel {
                 fault % 8 != 2 && (signer == keys[i] || DeviceKeys.isP256(signer) != DeviceKeys.isP256(keys[i]));
             right = right && (mustProve ? proven : _isLiving(keys[i]) && _expected[keys[i]].owner == owner);
         }
+        bool byOwner = _carriedByOwner(fault, owner);
         try registry.registerBatch(fields, signatures) {
             _judge(right, true);
             for (uint256 i; i < 2; ++i) {
-                if (_isNew(keys[i])) _enter(keys[i], owner, fields.kind, zone);
+                if (_isNew(keys[i])) _enter(keys[i], owner, fields.kind, zone, byOwner);
             }
         } catch {
             _judge(right, false);
@@ -89,9 +91,26 @@ contract RegistryHandler is RegistryModel {
         );
         bytes32 digest = registry.activateDigest(fields, fault % 7 == 0 ? OTHER_FLEET : fleetId);
         bool right = _isNew(key) && fault % 9 != 0 && fault % 7 != 0;
-        try registry.activate(fields, manufacturer, new bytes32[](0), DeviceKeys.sign(key, digest)) {
+        bytes memory signature = DeviceKeys.sign(key, digest);
+        bool byOwner = _carriedByOwner(fault, fields.owner);
+        try registry.activate(fields, manufacturer, new bytes32[](0), signature) {
             _judge(right, true);
-            _enter(key, fields.owner, fields.kind, zone);
+            _enter(key, fields.owner, fields.kind, zone, byOwner);
+        } catch {
+            _judge(right, false);
+        }
+    }
+
+    function acceptDevice(uint256 seed, uint256 callerSeed) external {
+        uint256 key = _key(seed);
+        address caller = _party(callerSeed, _expected[key].owner);
+        bytes32[] memory ids = new bytes32[](1);
+        ids[0] = deviceIds[key];
+        bool right = caller == _expected[key].owner;
+        CHEATS.prank(caller);
+        try registry.acceptDevices(ids) {
+            _judge(right, true);
+            isAccepted[key] = true;
         } catch {
             _judge(right, false);
         }
@@ -304,7 +323,14 @@ contract RegistryHandler is RegistryModel {
         return begun == 0 ? 0 : _periods[key][begun - 1].validFrom;
     }
 
-    function _enter(uint256 key, address owner, IDeviceRegistry.Kind kind, uint24 zone) private {
+    /// @dev Whether the owner makes the next call: one entry in two.
+    function _carriedByOwner(uint256 fault, address owner) private returns (bool byOwner) {
+        byOwner = (fault >> 8) % 2 == 0;
+        if (byOwner) CHEATS.prank(owner);
+    }
+
+    function _enter(uint256 key, address owner, IDeviceRegistry.Kind kind, uint24 zone, bool byOwner) private {
+        isAccepted[key] = byOwner;
         _expected[key] = IDeviceRegistry.Device({
             owner: owner,
             status: IDeviceRegistry.Status.Active,
@@ -319,6 +345,7 @@ contract RegistryHandler is RegistryModel {
 
     function _endOwnership(uint256 key, address to) private {
         _expected[key].owner = to;
+        isAccepted[key] = true;
         ++_expected[key].nonce;
         delete _offers[key];
         delete _payees[key];

@@ -60,6 +60,7 @@ abstract contract RegistryModel {
     mapping(uint256 key => IDeviceRegistry.TransferOffer) internal _offers;
     mapping(uint256 key => IDeviceRegistry.Standing) internal _standings;
     mapping(uint256 key => address) internal _payees;
+    mapping(uint256 key => bool) public isAccepted;
     mapping(uint256 key => KeyPeriod[]) internal _periods;
     /// @dev Calls that went through against expectation, or failed against it.
     uint256 public surprises;
@@ -110,7 +111,7 @@ abstract contract RegistryModel {
         if (known.retiredAt != 0 && time >= known.retiredAt) return false;
         bool lifted = known.suspendedUntil != 0 && time >= known.suspendedUntil;
         if (known.suspendedFrom != 0 && time >= known.suspendedFrom && !lifted) return false;
-        if (signer == keyIdAt(key, time)) return true;
+        if (signer == keyIdAt(key, time)) return isAccepted[key] || scope == 0 || scope == registry.SCOPE_DATA();
         if (time < _expected[key].registeredAt || bytes12(signer) != 0) return false;
         address account_ = address(uint160(uint256(signer)));
         if (account_ == _expected[key].owner) return true;

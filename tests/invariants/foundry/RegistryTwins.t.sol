@@ -106,10 +106,11 @@ contract RegistryTwins {
         });
         DeviceRecord record = packDevice(owner, plain.keyType, plain.kind, zone, registeredAt);
         bool hasPayee;
+        bool isAccepted;
         bool wasSuspended;
         uint256 transfers;
         for (; changes != 0; changes >>= 8) {
-            uint256 change = changes % 6;
+            uint256 change = changes % 7;
             if (change == 0) (record, plain.nonce) = (record.withNextNonce(), plain.nonce + 1);
             if (change == 1) (record, plain.rotations) = (record.withRotation(), plain.rotations + 1);
             if (change == 2) {
@@ -124,11 +125,13 @@ contract RegistryTwins {
             if (change == 5) {
                 plain.owner = address(uint160(uint256(keccak256(abi.encode(changes)))));
                 (record, transfers, hasPayee) = (record.withOwner(plain.owner), transfers + 1, false);
+                isAccepted = true;
             }
+            if (change == 6) (isAccepted, record) = (true, record.withAcceptance());
         }
         assert(keccak256(abi.encode(record.toDevice())) == keccak256(abi.encode(plain)));
         assert(record.hasPayee() == hasPayee && record.wasSuspended() == wasSuspended);
-        assert(record.transfers() == transfers);
+        assert(record.transfers() == transfers && record.isAccepted() == isAccepted);
     }
 
     function registerHash(IDeviceRegistry.Registration calldata fields) external pure returns (bytes32) {

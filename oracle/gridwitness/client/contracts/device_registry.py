@@ -143,6 +143,11 @@ class DeviceRegistry(Contract):
         answer: bool = self.call("hasP256Precompile()", "(bool)")[0]
         return answer
 
+    def is_accepted(self, device_id: bytes) -> bool:
+        """Whether the device's present owner has accepted it, see {acceptDevices}."""
+        answer: bool = self.call("isAccepted(bytes32)", "(bool)", device_id)[0]
+        return answer
+
     def is_authorized(self, device_id: bytes, signer: bytes, scope: int, time: int) -> bool:
         """Whether `signer` may act for the device in `scope` at `time`."""
         answer: bool = self.call(

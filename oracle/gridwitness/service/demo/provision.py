@@ -44,6 +44,7 @@ class Provision:
         for account in self._actors.funded():
             self._chain.rpc("anvil_setBalance", [account.address, hex(GAS_MONEY_WEI)])
         self._register()
+        self._accept()
         self._delegate(self._chain.head_time() + (days + 30) * SECONDS_PER_DAY)
         cash_in = sum(self._deposit(home.owner, HOME_DEPOSIT * days) for home in self._actors.homes)
         return cash_in + self._fund_backstop(BACKSTOP_FUNDS * days)
@@ -88,6 +89,13 @@ class Provision:
         signature = meter.key.sign(register_digest(self._domain, registration))
         function = self._registry.functions.register(_as_tuple(registration), signature)
         self._send(f"DeviceRegistry.register/{_curve(meter)}", self._actors.relayer, function)
+
+    def _accept(self) -> None:
+        """The relayer entered the meters; those that sign trades by themselves need their owner's word for it."""
+        for home in self._actors.homes:
+            if home.signer is TradeSigner.DEVICE:
+                function = self._registry.functions.acceptDevices([home.meter.key.device_id])
+                self._send("DeviceRegistry.acceptDevices", home.owner, function)
 
     def _delegate(self, expires_at: int) -> None:
         for home in self._actors.homes:
