@@ -128,7 +128,7 @@ def scene(
 ) -> Scene:
     """The market with the owner's three devices, of which the seller's and the liar's are green."""
     for key, kind in ((BUYER, DeviceKind.CONSUMPTION), (SELLER, DeviceKind.PROSUMER), (LIAR, DeviceKind.PROSUMER)):
-        register(chain, transmitter, outsider.address, key, kind, ZONE)
+        register(chain, outsider, outsider.address, key, kind, ZONE)
     return Scene(chain, anvil, market, params, profiles, deployer, outsider, transmitter)
 
 
