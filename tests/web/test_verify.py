@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from gridwitness.chain.client import Chain
+from gridwitness.chain.manifest import Manifest
 from gridwitness.encoding.hashing import keccak
+from gridwitness.encoding.leaves import PROFILE_TYPES, profile_leaf, schema_of
 from gridwitness.encoding.merkle import tree_root
 from gridwitness.errors import ProofError
 from gridwitness.service.proof_checks import check_offline
-from gridwitness.service.proofs import parse_proof
+from gridwitness.service.proofs import parse_proof, profile_proof
+from tests.deployed import dev_account
+from tests.integration.chain.parties import open_strangers_stream
 from tests.web import tampering
 from tests.web.conftest import DAY, Served, Village, Visit
 
@@ -52,8 +58,11 @@ def test_verify__good_proof__every_check_holds(check: Check, finished_village: V
     page = check(finished_village.proof)
 
     expect(page.locator("#verdict")).to_have_text("This reading is real: every check holds.")
-    expect(page.locator("#checks li")).to_have_count(7)
+    expect(page.locator("#checks li")).to_have_count(8)
     expect(page.locator("#checks li.failed")).to_have_count(0)
+    expect(page.locator("#checks")).to_contain_text(
+        f"the stream is readings, {finished_village.proof['batch']['stream']}"
+    )
     expect(page.locator("#statement")).to_contain_text(finished_village.proof["explanation"])
 
 
@@ -206,3 +215,44 @@ def test_verify__bare_reading__its_proof_is_fetched_and_must_be_of_it(
         "This does not hold.",
         f"the reading says value is 7, but {fields[4]} was attested under this counter",
     )
+
+
+def profile_proof_of_home(served: Served) -> dict[str, Any]:
+    day = served.api("/v1/community")[0]
+    return served.api(f"/v1/proofs/profiles/{day['homes'][0]['device_id']}/{day['day']}")
+
+
+def test_verify__chain_the_site_is_not_on__is_not_called_real(check: Check, served: Served, visit: Visit) -> None:
+    def serve(route: Route) -> None:
+        asked = json.loads(route.request.post_data or "{}")
+        if asked["method"] == "eth_chainId":
+            route.fulfill(json={"jsonrpc": "2.0", "id": asked["id"], "result": "0x1"})
+        else:
+            route.continue_()
+
+    visit.page.route(re.compile(re.escape(served.rpc_url)), serve)
+
+    page = check(tampering.of_chain(profile_proof_of_home(served), 1))
+
+    expect(page.locator("#verdict")).to_have_text(
+        "Every check holds, but on chain 1, of which this site knows nothing."
+    )
+    expect(page.locator("#result")).to_have_attribute("data-state", "open")
+
+
+def test_verify__stream_of_another_committee__is_named(check: Check, served: Served, finished_village: Village) -> None:
+    """A made-up profile of a home, attested on the site's contract by a committee of one, in a stream of its own."""
+    chain = Chain(served.rpc_url, Manifest.load(finished_village.out / "31337.json"))
+    stranger = dev_account(9)
+    strangers = open_strangers_stream(chain, stranger, schema_of(PROFILE_TYPES))
+    honest = parse_proof(profile_proof_of_home(served)).profile()
+    made_up = replace(honest, energy_wh=(-9_000,) * len(honest.energy_wh), score_bps=0)
+    strangers.attest(stranger, [profile_leaf(made_up)], [0])
+    root = strangers.trees[0][0].root
+
+    page = check(profile_proof(chain.manifest, made_up, root, strangers.proof(1, 0), 1).document())
+
+    own = " and ".join(f"{stream['name']}, {stream['stream_id']}" for stream in served.api("/v1/streams"))
+    sentence = f"stream 0x{strangers.stream_id.hex()} is of another committee: those known are {own}"
+    refused(page, "Another committee attested this, not this site’s.", sentence)
+    expect(page.locator("#claims")).to_have_text("What it claims")

@@ -14,7 +14,14 @@ from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import Manifest
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 from gridwitness.errors import GridwitnessError, InputError
-from gridwitness.service.proof_checks import check_offline, check_on_chain, manifest_of
+from gridwitness.service.proof_checks import (
+    check_offline,
+    check_on_chain,
+    check_profile_asked,
+    check_reading_asked,
+    manifest_of,
+    with_stream,
+)
 from gridwitness.service.proof_requests import request_profile_proof, request_reading_proof
 from gridwitness.service.proofs import ProofFile, load_proof
 
@@ -42,26 +49,32 @@ def prove(
     key = read_key(key_file) if key_file is not None else ""
     if profile:
         file = request_profile_proof(url, device_id, instant, key=key)
+        check_profile_asked(file, device_id, instant)
     else:
         file = request_reading_proof(url, device_id, instant, metric, key=key)
+        check_reading_asked(file, device_id, instant, metric)
     for _ in check_offline(file):  # an oracle is not trusted to hand out what holds
         pass
     file.save(out)
     _describe(file, Console())
-    typer.echo(f"written to {out}; check it with: gridwitness verify {out} --rpc URL")
+    typer.echo(f"written to {out}; check it with: gridwitness verify {out} --rpc URL --manifest FILE")
 
 
 def verify(
     proof: Annotated[Path, typer.Argument(help="Proof file")],
     rpc: Annotated[str, typer.Option(help="URL of an Ethereum node")] = "http://127.0.0.1:8545",
     manifest: Annotated[
-        Path | None, typer.Option(help="deployments/<chain-id>.json, to check the contracts' addresses too")
+        Path | None, typer.Option(help="deployments/<chain-id>.json, whose contracts and streams you trust")
     ] = None,
+    stream: Annotated[
+        str, typer.Option(help="Id of the stream you trust, 0x and 64 hex digits, instead of the manifest's")
+    ] = "",
 ) -> None:
     """Check a proof file: its own hashes and signatures first, then against the chain.
 
     Every step that holds is printed with a tick. The first that does not is named with its reason, and the exit
-    code is 1. Without --manifest the contracts are those the file names: make sure they are the ones you know.
+    code is 1. Without --manifest contracts and stream are those the file names: make sure they are the ones you
+    know. Anybody may open a stream, with a committee that attests whatever they like.
 
     \b
     Example: gridwitness verify proof.json --rpc http://127.0.0.1:8545 --manifest deployments/31337.json
@@ -72,8 +85,10 @@ def verify(
         _describe(file, console)
         for step in check_offline(file):
             _tick(console, step)
-        chain = Chain(rpc, Manifest.load(manifest) if manifest is not None else manifest_of(file, proof))
-        for step in check_on_chain(file, chain):
+        trusted = manifest_of(file, proof) if manifest is None else Manifest.load(manifest)
+        if stream:
+            trusted = with_stream(trusted, _parse_id("stream", stream))
+        for step in check_on_chain(file, Chain(rpc, trusted)):
             _tick(console, step)
     except GridwitnessError as error:
         console.print(Text.assemble(("✗", "red"), " ", error.message), soft_wrap=True)
@@ -81,7 +96,9 @@ def verify(
             console.print(Text(f"  {error.hint}"), soft_wrap=True)
         raise typer.Exit(1) from error
     if manifest is None:
-        console.print(Text(f"  the contracts are as {proof} names them; --manifest checks them"), soft_wrap=True)
+        named = "the contracts are" if stream else "the contracts and the stream, which anybody may open, are"
+        warning = f" {named} as {proof} names them; --manifest checks them"
+        console.print(Text.assemble(("!", "yellow"), warning), soft_wrap=True)
 
 
 def _tick(console: Console, step: str) -> None:
@@ -105,13 +122,17 @@ def read_key(path: Path) -> str:
 
 def parse_device_id(text: str) -> bytes:
     """A device id as 0x and 64 hex digits. Raises InputError if it is not one."""
+    return _parse_id("device", text)
+
+
+def _parse_id(what: str, text: str) -> bytes:
     try:
-        device_id = bytes.fromhex(text.removeprefix("0x"))
+        value = bytes.fromhex(text.removeprefix("0x"))
     except ValueError:
-        device_id = b""
-    if len(device_id) != 32:
-        raise InputError(f"device {text!r} is not 0x and 64 hex digits")
-    return device_id
+        value = b""
+    if len(value) != 32:
+        raise InputError(f"{what} {text!r} is not 0x and 64 hex digits")
+    return value
 
 
 def _unix_time(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,7 @@ from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import DeployedContract, Manifest
 from gridwitness.domain.batches import BatchStatus
 from gridwitness.domain.devices import DeviceStatus
+from gridwitness.domain.slots import day_of, slot_of, slots_of_day
 from gridwitness.encoding.eip712 import registry_domain, signed_digest
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import is_signature_of
@@ -42,12 +44,30 @@ def check_offline(file: ProofFile) -> Iterator[str]:
     yield f"the leaf stands in the tree of batch {file.proof.seq} ({len(file.proof.tree_proof)} siblings)"
 
 
+def check_reading_asked(file: ProofFile, device_id: bytes, time: int, metric: str) -> None:
+    """That a proof is of the device's reading of `metric` at `time` (unix seconds).
+
+    Who was asked may have answered with another that holds as well. Raises ProofError naming both.
+    """
+    _check_asked(file, _reading_subject(device_id, time, metric))
+
+
+def check_profile_asked(file: ProofFile, device_id: bytes, time: int) -> None:
+    """That a proof is of the device's profile of the UTC day that contains `time` (unix seconds); as above."""
+    slots = slots_of_day(day_of(slot_of(time)))
+    _check_asked(file, _profile_subject(device_id, slots.start, len(slots)))
+
+
 def check_on_chain(file: ProofFile, chain: Chain) -> Iterator[str]:
-    """Yield each step that holds on the chain. Raises ProofError at the first that does not, or ChainError."""
+    """Yield each step that holds on the chain, of contracts and streams as the chain's manifest has them.
+
+    Raises ProofError at the first that does not, or ChainError.
+    """
     for name, address in file.contracts.items():
         if chain.manifest.address(name) != address:
             raise ProofError(f"{name} is {address} in the proof, but {chain.manifest.address(name)} in the manifest")
     yield f"chain {chain.chain_id}, contracts in place"
+    yield f"the stream is {_name_of_stream(file, chain.manifest)}"
     _check_registered(file, chain)
     yield "the device is in the registry" + (", with this key at that time" if file.kind == "reading" else "")
     stream = StreamView(chain, file.proof.stream_id)
@@ -64,9 +84,32 @@ def check_on_chain(file: ProofFile, chain: Chain) -> Iterator[str]:
 
 
 def manifest_of(file: ProofFile, source: Path) -> Manifest:
-    """The contracts a proof itself names, for want of a manifest; they are only as trustworthy as its sender."""
+    """The contracts and the stream a proof itself names, for want of a manifest; as trustworthy as its sender."""
     contracts = {name: DeployedContract(address, 0) for name, address in file.contracts.items()}
-    return Manifest(chain_id=file.chain_id, contracts=contracts, source=str(source))
+    return with_stream(Manifest(chain_id=file.chain_id, contracts=contracts, source=str(source)), file.proof.stream_id)
+
+
+def with_stream(manifest: Manifest, stream_id: bytes) -> Manifest:
+    """A manifest with this stream alone."""
+    return replace(manifest, streams={"the one named": stream_id})
+
+
+def _check_asked(file: ProofFile, asked: str) -> None:
+    device_id, *rest = file.fields
+    if file.kind == "reading":
+        found = _reading_subject(device_id, rest[1], file.statement()["metric"])
+    else:
+        found = _profile_subject(device_id, rest[0], rest[1])
+    if found != asked:
+        raise ProofError(f"asked for was {asked}; the proof is of {found}")
+
+
+def _reading_subject(device_id: object, time: object, metric: object) -> str:
+    return f"the reading of {metric} at {time} of device {_hex(device_id)}"
+
+
+def _profile_subject(device_id: object, first_slot: object, count: object) -> str:
+    return f"the profile of {count} slots from {first_slot} on of device {_hex(device_id)}"
 
 
 def _check_device_signature(file: ProofFile) -> None:
@@ -92,6 +135,22 @@ def _check_energies(file: ProofFile) -> None:
     found = keccak(energy_bytes(file.energy_wh))
     if found != energy_hash:
         raise ProofError(f"energy_wh hashes to 0x{found.hex()}, the leaf has 0x{energy_hash.hex()}")
+
+
+def _name_of_stream(file: ProofFile, manifest: Manifest) -> str:
+    """What the manifest calls the proof's stream. Raises ProofError if it is none of the manifest's.
+
+    Anybody may open a stream, with a committee that attests whatever they like of anybody's device.
+    """
+    stream_id = file.proof.stream_id
+    for name, trusted in manifest.streams.items():
+        if trusted == stream_id:
+            return f"{name}, {_hex(stream_id)}"
+    known = " and ".join(f"{name}, {_hex(trusted)}" for name, trusted in manifest.streams.items())
+    raise ProofError(
+        f"stream {_hex(stream_id)} is of another committee: those known are {known or 'none'}",
+        hint="anybody may open a stream; if you trust whoever opened this one, name it with --stream",
+    )
 
 
 def _check_registered(file: ProofFile, chain: Chain) -> None:
@@ -130,3 +189,7 @@ def _check_range(file: ProofFile, stream: StreamView, length: int) -> None:
     leaf = range_leaf(seq, file.root, pack_meta(file.proof.meta))
     if range_peak(leaf, seq - 1, path) != stream.peak(height):
         raise ProofError(f"batch {seq} with this root and summary was never attested in this stream")
+
+
+def _hex(value: object) -> str:
+    return "0x" + cast("bytes", value).hex()

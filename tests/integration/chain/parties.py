@@ -23,6 +23,7 @@ from gridwitness.encoding.eip712 import (
     registry_domain,
     rotate_digest,
 )
+from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import DeviceKey, Secp256k1Key
 from gridwitness.encoding.merkle import MountainRange, StandardMerkleTree, range_leaf
 from gridwitness.encoding.packing import pack_meta
@@ -145,6 +146,15 @@ class Committee:
         """Proof of a leaf of a batch, for the present length."""
         tree, meta = self.trees[seq - 1]
         return Proof(self.stream_id, seq, meta, tree.proof(index), self.mountain_range().proof(seq - 1))
+
+
+def open_strangers_stream(chain: Chain, stranger: LocalAccount, schema: bytes) -> Committee:
+    """A stream that somebody opened for themselves on the same contract, and the committee of it: they alone."""
+    name = b"own".ljust(32, b"\0")
+    chain.transact(
+        stranger, chain.contract("DataAttestation").functions.openStream(name, schema, (1, [stranger.address]))
+    )
+    return Committee(chain, keccak(bytes.fromhex(stranger.address[2:]).rjust(32, b"\0") + name), [stranger], 1)
 
 
 def supply(chain: Chain) -> int:

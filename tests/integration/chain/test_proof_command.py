@@ -20,8 +20,9 @@ from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.readings import Profile
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import PROFILE_TYPES, READING_TYPES, leaf_hash, profile_leaf, reading_leaf, schema_of
+from gridwitness.errors import GridwitnessError
 from gridwitness.service.proofs import ProofFile, load_proof, profile_proof, reading_proof
-from tests.integration.chain.parties import Committee, register, rotate, scored_reading
+from tests.integration.chain.parties import Committee, open_strangers_stream, register, rotate, scored_reading
 
 METERS = [P256Key(31), Secp256k1Key(32), P256Key(33)]
 Edit = Callable[[dict[str, Any]], None]
@@ -72,7 +73,7 @@ def proofs(chain: Chain, committee: Committee, transmitter: LocalAccount) -> lis
 def test_verify__good_reading__every_step_ticks(verify: Verify, proofs: list[ProofFile], index: int) -> None:
     code, output = verify(proofs[index].document())
     assert code == 0, output
-    assert output.count("✓") == 6
+    assert output.count("✓") == 7
     assert "✗" not in output
     assert ("value 412, unit Wh", "value -1250, unit Wh")[index] in output
     assert "time 2016-07-20T12:00:00Z" in output
@@ -91,7 +92,7 @@ def test_verify__good_profile__every_step_ticks(
     ).document()
     code, output = verify(document)
     assert code == 0, output
-    assert output.count("✓") == 6
+    assert output.count("✓") == 7
     document["energy_wh"][5] += 1
     code, output = verify(document)
     assert (code, "✗ energy_wh hashes to" in output) == (1, True)
@@ -285,19 +286,96 @@ def test_verify__no_node__is_one_line(verify: Verify, proofs: list[ProofFile]) -
     assert f"✗ no node answers at {url}" in output
 
 
+def write_manifest(chain: Chain, folder: Path, streams: dict[str, bytes], **replaced: str) -> Path:
+    """A manifest with the contracts of the chain but for those replaced by others, and with streams."""
+    manifest, path = chain.manifest, folder / "31337.json"
+    contracts = {
+        name: {"address": manifest.address(replaced.get(name, name)), "block": 1} for name in manifest.contracts
+    }
+    named = {name: {"id": "0x" + stream.hex()} for name, stream in streams.items()}
+    path.write_text(json.dumps({"chain_id": 31337, "contracts": contracts, "streams": named}))
+    return path
+
+
 def test_verify__manifest_with_another_contract__is_named(
-    chain: Chain, verify: Verify, proofs: list[ProofFile], tmp_path: Path
+    chain: Chain, committee: Committee, verify: Verify, proofs: list[ProofFile], tmp_path: Path
 ) -> None:
-    addresses = {name: {"address": entry.address, "block": 1} for name, entry in chain.manifest.contracts.items()}
-    path = tmp_path / "31337.json"
-    path.write_text(json.dumps({"chain_id": 31337, "contracts": addresses}))
-    assert verify(proofs[0].document(), "--manifest", str(path))[0] == 0
-    addresses["DataAttestation"] = addresses["EuroToken"]
-    path.write_text(json.dumps({"chain_id": 31337, "contracts": addresses}))
+    streams = {"readings": committee.stream_id}
+    path = write_manifest(chain, tmp_path, streams)
+    code, output = verify(proofs[0].document(), "--manifest", str(path))
+    assert (code, output.count("✓"), "!" in output) == (0, 7, False), output
+    assert f"✓ the stream is readings, 0x{committee.stream_id.hex()}" in output
+    path = write_manifest(chain, tmp_path, streams, DataAttestation="EuroToken")
     code, output = verify(proofs[0].document(), "--manifest", str(path))
     assert code == 1
     assert "✗ DataAttestation is 0x" in output
     assert "in the manifest" in output
+
+
+def test_verify__stream_of_another_committee__is_named(
+    chain: Chain,
+    committee: Committee,
+    outsider: LocalAccount,
+    transmitter: LocalAccount,
+    verify: Verify,
+    proofs: list[ProofFile],
+    tmp_path: Path,
+) -> None:
+    """A made-up profile of somebody's device, which a committee of one attested in a stream it opened for that."""
+    strangers = open_strangers_stream(chain, outsider, schema_of(PROFILE_TYPES))
+    profile = Profile(METERS[0].device_id, 96 * 17_002, (-9_000,) * 96, 0)
+    strangers.attest(outsider, [profile_leaf(profile)], [0])
+    root = strangers.trees[0][0].root
+    forged = profile_proof(chain.manifest, profile, root, strangers.proof(1, 0), 1).document()
+    stream, own = f"0x{strangers.stream_id.hex()}", f"0x{committee.stream_id.hex()}"
+    manifest = ("--manifest", str(write_manifest(chain, tmp_path, {"readings": committee.stream_id})))
+
+    code, output = verify(forged, *manifest)
+    assert (code, "DataAttestation confirms" in output) == (1, False)
+    assert f"✗ stream {stream} is of another committee: those known are readings, {own}" in output
+    assert verify(forged, "--stream", own)[0] == 1
+    assert verify(forged, *manifest, "--stream", stream)[0] == 0  # who trusts that committee may say so
+    code, output = verify(forged)
+    assert code == 0
+    assert "! the contracts and the stream, which anybody may open, are as" in output.splitlines()[-1]
+    assert "✗ stream '0x12' is not 0x and 64 hex digits" in verify(forged, "--stream", "0x12")[1]
+
+
+def test_verify__manifest_without_streams__asks_for_one(
+    chain: Chain, committee: Committee, verify: Verify, proofs: list[ProofFile], tmp_path: Path
+) -> None:
+    manifest = ("--manifest", str(write_manifest(chain, tmp_path, {})))
+    code, output = verify(proofs[0].document(), *manifest)
+    assert (code, "those known are none" in output, "name it with --stream" in output) == (1, True, True)
+    assert verify(proofs[0].document(), *manifest, "--stream", "0x" + committee.stream_id.hex())[0] == 0
+
+
+def test_prove__oracle_answers_with_a_proof_of_another_meter_or_time__is_refused(
+    proofs: list[ProofFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridwitness.cli.proof.request_reading_proof", lambda *_, **__: proofs[0])
+    monkeypatch.setattr("gridwitness.cli.proof.request_profile_proof", lambda *_, **__: proofs[0])
+    meter, neighbour = (f"0x{key.device_id.hex()}" for key in METERS[:2])
+    out, noon = tmp_path / "proven.json", "2016-07-20T12:00Z"
+
+    def prove(device: str, *options: str) -> GridwitnessError | None:
+        arguments = ["prove", "--url", "http://oracle", "--out", str(out), "--device", device, *options]
+        error = CliRunner().invoke(build_app(arguments), arguments).exception
+        assert error is None or isinstance(error, GridwitnessError)
+        return error
+
+    answered = f"; the proof is of the reading of 1-0:16.29.0 at 1469016000 of device {meter}"
+    for device, options, asked in (
+        (neighbour, ("--time", noon), f"the reading of 1-0:16.29.0 at 1469016000 of device {neighbour}"),
+        (meter, ("--time", "2016-07-20T12:15Z"), f"the reading of 1-0:16.29.0 at 1469016900 of device {meter}"),
+        (meter, ("--time", noon, "--metric", "1-0:1.8.0"), f"the reading of 1-0:1.8.0 at 1469016000 of device {meter}"),
+        (meter, ("--time", noon, "--profile"), f"the profile of 96 slots from 1632192 on of device {meter}"),
+    ):
+        error = prove(device, *options)
+        assert error is not None and error.message == f"asked for was {asked}{answered}"
+        assert not out.exists()
+    assert prove(meter, "--time", noon) is None
+    assert load_proof(out) == proofs[0]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '"proof"', "{"])

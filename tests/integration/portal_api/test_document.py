@@ -59,6 +59,8 @@ def test_document__ten_lines__verify_a_real_reading(
         "api_key": api_key_file.create("reader", ["read"]),
         "rpc_url": api_anvil.url,
         "attestation_address": portal.site().contracts["DataAttestation"],
+        "registry_address": portal.site().contracts["DeviceRegistry"],
+        "stream": portal.streams()[0].stream_id,
     }
     exec(code, given)
     assert re.search(r"0x[0-9a-f]{64} metered -?\d+ Wh at \d+, score [\d.]+ %", capsys.readouterr().out)
@@ -68,8 +70,7 @@ def test_client__profile_proof_and_contracts__agree_with_the_api(
     api: Api, api_households: tuple[Household, Household], api_anvil: Anvil
 ) -> None:
     home, contracts = api_households[0], api.site().contracts
-    proof = ProfileProof.of(api.proof_of_profile(home.device, home.day))
-    proof.check()
+    proof = ProfileProof.of(api.proof_of_profile(home.device, home.day), home.device, home.day)
     assert sum(proof.energy_wh) == api.bill(home.device, home.day).import_wh - api.bill(home.device, home.day).export_wh
     registered = DeviceRegistry(Node(api_anvil.url), contracts["DeviceRegistry"]).device(bytes.fromhex(home.device[2:]))
     assert registered.owner == home.account.lower()
@@ -79,13 +80,14 @@ def test_client__profile_proof_and_contracts__agree_with_the_api(
 
 
 def test_client__proof_changed__is_refused(api: Api, api_households: tuple[Household, Household]) -> None:
-    document = api.proof_of_profile(api_households[0].device, api_households[0].day)
+    device, day = api_households[0].device, api_households[0].day
+    document = api.proof_of_profile(device, day)
     document["energy_wh"][0] += 1
     with pytest.raises(ProofError, match="energy_wh are not"):
-        ProfileProof.of(document).check()
+        ProfileProof.of(document, device, day)
     del document["batch"]
     with pytest.raises(ProofError, match="batch"):
-        ProfileProof.of(document)
+        ProfileProof.of(document, device, day)
 
 
 def test_client__pages_and_problems__are_iterators_and_errors(

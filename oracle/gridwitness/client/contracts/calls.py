@@ -47,13 +47,13 @@ class Contract:
 
     def __init__(self, node: Node, address: str) -> None:
         self.address = to_checksum_address(address)
-        self._node = node
+        self.node = node
 
     def call(self, signature: str, returns: str, *arguments: object) -> tuple[Any, ...]:
         """Call the function of a signature, and decode what it returns. Raises ChainError."""
         name, opened, inputs = signature.partition("(")
         data = keccak(signature.encode())[:4] + encode(_types(opened + inputs), arguments)
-        result = self._node.request("eth_call", {"to": self.address, "data": "0x" + data.hex()}, "latest")
+        result = self.node.request("eth_call", {"to": self.address, "data": "0x" + data.hex()}, "latest")
         try:
             answer: tuple[Any, ...] = decode(_types(returns), bytes.fromhex(str(result).removeprefix("0x")))
         except (DecodingError, ValueError) as error:

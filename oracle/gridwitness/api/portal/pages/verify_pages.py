@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridwitness.api.bodies import bytes32
-from gridwitness.api.portal.pages.rendering import Site
+from gridwitness.api.portal.pages.rendering import Site, off_loop
 
 # The person names the node that is asked for the root, so this page alone may connect anywhere. It shows nothing that
 # is not public or pasted by the person, and its scripts are ours alone.
@@ -30,7 +30,9 @@ def verify_pages(routes: APIRouter, site: Site) -> None:
         day: Annotated[int | None, Query(ge=0, le=_MAX_DAY)] = None,
     ) -> Response:
         """The page; with a device and a counter or a market day it fetches that proof itself."""
-        response = site.page(request, "verify.html.j2", proof_path=_proof_path(device, counter, day))
+        streams = {stream.stream_id: stream.name for stream in await off_loop(site.portal.streams)}
+        path = _proof_path(device, counter, day)
+        response = site.page(request, "verify.html.j2", proof_path=path, streams=streams)
         response.headers["content-security-policy"] = _VERIFY_POLICY
         return response
 

@@ -1,5 +1,6 @@
 // Checks a proof file step by step, as `gridwitness verify` does and with the same words: what its own hashes show,
-// then what the chain says. Keccak-256 is noble's; nothing is asked of the server this page came from.
+// then what the chain says. Keccak-256 is noble's; nothing is asked of the server this page came from, which only tells
+// with the page what contracts and streams are its own.
 import { keccak_256 } from "./vendor/noble-hashes/sha3.js";
 import { sha256 } from "./vendor/noble-hashes/sha2.js";
 import { Chain } from "./chain.js";
@@ -182,6 +183,19 @@ async function checkStanding(file, chain) {
   if (problems[status]) throw new ProofError(`batch ${file.seq} ${problems[status]}`);
 }
 
+// Anybody may open a stream, with a committee that attests whatever they like of anybody's device.
+function checkStream(file, known) {
+  const stream = hexOf(file.stream);
+  if (known && !Object.hasOwn(known.streams, stream)) {
+    const own = Object.entries(known.streams).map(([id, name]) => `${name}, ${id}`);
+    throw new ProofError(`stream ${stream} is of another committee: those known are ${own.join(" and ")}`, {
+      headline: "Another committee attested this, not this site’s.",
+      hint: "Anybody may open a stream and attest what they like in it. Verify at the site whose stream it is, if you trust that.",
+    });
+  }
+  return known ? `${known.streams[stream]}, ${stream}` : stream;
+}
+
 async function* chainSays(file, chain, known) {
   const found = await chain.chainId();
   if (found !== file.chainId) {
@@ -194,12 +208,13 @@ async function* chainSays(file, chain, known) {
     );
   }
   for (const [name, address] of Object.entries(file.contracts)) {
-    if (known?.[name] && known[name].toLowerCase() !== address.toLowerCase()) {
-      throw new ProofError(`${name} is ${address} in the proof, but ${known[name]} at this site`);
+    if (known && known.contracts[name]?.toLowerCase() !== address.toLowerCase()) {
+      throw new ProofError(`${name} is ${address} in the proof, but ${known.contracts[name]} at this site`);
     }
     if (!(await chain.hasCode(address))) throw new ProofError(`there is no contract at ${address} (${name}) on chain ${found}`);
   }
   yield `chain ${found}, contracts in place`;
+  yield `the stream is ${checkStream(file, known)}`;
   yield* deviceSpeaks(file, chain);
   const length = await chain.streamLength(file.stream);
   if (length === null) throw new ProofError(`stream ${hexOf(file.stream)} is not open`);
@@ -213,7 +228,8 @@ async function* chainSays(file, chain, known) {
 }
 
 // Yields each step that holds; throws ProofError at the first that does not, ChainError if the node does not answer.
-// `known` are addresses of contracts to hold the proof's against, if any are known.
+// `known` are the contracts (name to address) and streams (id to name) to hold the proof's against; null for a chain of
+// which none are known.
 export async function* check(file, rpcUrl, known) {
   yield* ownHashes(file);
   yield* chainSays(file, new Chain(rpcUrl, file.contracts), known);

@@ -13,7 +13,13 @@ const [result, verdict, claims, statement, checks, hint] = [
   "#checks",
   "#hint",
 ].map((id) => document.querySelector(id));
-const site = { chainId: Number(form.dataset.chainId), contracts: JSON.parse(form.dataset.contracts) };
+const site = {
+  chainId: Number(form.dataset.chainId),
+  contracts: JSON.parse(form.dataset.contracts),
+  streams: JSON.parse(form.dataset.streams),
+};
+const UNKNOWN_CHAIN =
+  "Anybody may deploy such contracts, and open a stream in them: whether you trust these, you have to know yourself.";
 let round = 0;
 
 function element(tag, text, className = "") {
@@ -114,12 +120,13 @@ async function verify() {
     const proof = await proofOf(input.value);
     if (mine !== round) return;
     describe(proof);
-    const known = proof.chainId === site.chainId ? site.contracts : null;
+    const known = proof.chainId === site.chainId ? site : null;
     for await (const step of check(proof, rpc.value.trim(), known)) {
       if (mine !== round) return;
       checks.append(element("li", step));
     }
-    show("good", `This ${proof.kind} is real: every check holds.`);
+    if (known) show("good", `This ${proof.kind} is real: every check holds.`);
+    else show("open", `Every check holds, but on chain ${proof.chainId}, of which this site knows nothing.`, UNKNOWN_CHAIN);
   } catch (error) {
     if (mine === round) fail(error);
   }
