@@ -28,7 +28,8 @@ from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import Manifest
 from gridwitness.cli.settings import OracleSettings
-from gridwitness.cli.site_service import load_site, open_portal
+from gridwitness.cli.site_service import open_portal
+from gridwitness.cli.site_settings import load_site
 from gridwitness.service.portal import SitePortal
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -49,6 +49,11 @@ class Node:
         """URL of the node of first choice."""
         return self.provider.endpoints[0].url
 
+    @property
+    def name(self) -> str:
+        """What messages call it: they may be shown to anybody, and the URL may hold a key."""
+        return self.provider.endpoints[0].name
+
     def rpc(self, method: str, *params: Json) -> Json:
         """Result of one request. Raises Reverted with the decoded error if a contract refused, else ChainError."""
         return self._result(method, self.provider.make_request(RPCEndpoint(method), params))
@@ -59,7 +64,7 @@ class Node:
             return []
         answer = self.provider.make_batch_request([(RPCEndpoint(method), list(params)) for method, params in requests_])
         if isinstance(answer, dict):
-            raise ChainError(f"node at {self.url} refuses batched requests: {answer.get('error')}")
+            raise ChainError(f"node at {self.name} refuses batched requests: {answer.get('error')}")
         results: list[Any] = []
         for (method, _), response in zip(requests_, answer, strict=True):
             try:
@@ -101,7 +106,7 @@ class Node:
         """The newest block."""
         block = self.block()
         if block is None:
-            raise ChainError(f"node at {self.url} has no blocks yet", hint="wait until it has synchronised")
+            raise ChainError(f"node at {self.name} has no blocks yet", hint="wait until it has synchronised")
         return block
 
     def transaction_count(self, address: str, tag: str = "latest") -> int:

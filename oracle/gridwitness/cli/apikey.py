@@ -13,11 +13,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gridwitness.errors import ConfigError
 from gridwitness.store.api_keys import KEY_FILE_NAME, KEY_SCOPES, ApiKey, ApiKeyFile
 
 apikey = typer.Typer(no_args_is_help=True, help="Keys of the HTTP API: make one, list them, end one.")
 _Data = Annotated[
-    Path, typer.Option("--data", help="Folder with the site's data: the oracle's data_dir, or a demo's folder")
+    Path,
+    typer.Option("--data", help="The site's data_dir, or the oracle's where the site has none; a demo's folder"),
 ]
 
 
@@ -71,6 +73,10 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="Its id, as `list` sho
 
 @contextmanager
 def _keys(data: Path) -> Iterator[ApiKeyFile]:
+    if not data.is_dir():  # made here, it would be one that no service looks into
+        raise ConfigError(
+            f"there is no folder {data}", hint="--data names that of the service, which makes it at its start"
+        )
     keys = ApiKeyFile(data / KEY_FILE_NAME)
     try:
         yield keys

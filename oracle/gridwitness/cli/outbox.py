@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -32,17 +32,20 @@ def list_(
     everything: Annotated[bool, typer.Option("--all", help="Final ones too")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """Show what is queued, under way or failed, with what is wrong. Exit code 1 if sending is halted.
+    """Show what is queued, under way or failed, with what was asked for and is not done yet, and with what is wrong.
+
+    Exit code 1 if sending is halted.
 
     Example: gridwitness outbox list --data-dir data/oracle-1
     """
     with _opened(data_dir) as store:
-        rows = [_row(store, one) for one in store.intents() if everything or one.state is not OutboxState.FINAL]
+        asked = {key: verb for _, verb, key in store.requests()}
+        rows = [_row(store, one, asked) for one in store.intents() if everything or one.state is not OutboxState.FINAL]
         halted = store.nonces().halted
     if as_json:
         typer.echo(json.dumps({"halted": halted, "transactions": rows}, indent=2))
     else:
-        table = Table("key", "state", "nonce", "attempts", "gwei", "age", "what is wrong")
+        table = Table("key", "state", "nonce", "attempts", "gwei", "age", "asked for", "what is wrong")
         for row in rows:
             table.add_row(*("" if value is None else str(value) for value in row.values()))
         Console().print(table)
@@ -72,7 +75,8 @@ def retry(key: _Key, data_dir: _DataDir) -> None:
 def cancel(key: _Key, data_dir: _DataDir) -> None:
     """Send nothing, from the account to itself, in place of a transaction under way; drop one that is queued.
 
-    It takes the same nonce, so the chain takes one of the two: `list --all` says which.
+    It takes the same nonce, so the chain takes one of the two: `list --all` says which. While fees are above the cap
+    it waits, and `list` shows that it was asked for.
 
     Example: gridwitness outbox cancel readings/17 --data-dir data/oracle-1
     """
@@ -81,7 +85,7 @@ def cancel(key: _Key, data_dir: _DataDir) -> None:
         if intent.state not in (OutboxState.QUEUED, OutboxState.SIGNED, OutboxState.SENT):
             raise InputError(f"{key} is {intent.state}; only what is queued or under way can be cancelled")
         store.request("cancel", key)
-    typer.echo(f"cancelling {key} {_DONE}")
+    typer.echo(f"cancelling {key} {_DONE}, or once fees are within the cap")
 
 
 @outbox.command()
@@ -113,7 +117,7 @@ def _known(store: OutboxStore, key: str) -> Intent:
     return intent
 
 
-def _row(store: OutboxStore, intent: Intent) -> dict[str, object]:
+def _row(store: OutboxStore, intent: Intent, asked: Mapping[str, str]) -> dict[str, object]:
     attempts = store.attempts(intent)
     return {
         "key": intent.key,
@@ -122,5 +126,6 @@ def _row(store: OutboxStore, intent: Intent) -> dict[str, object]:
         "attempts": len(attempts),
         "max_fee_gwei": round(attempts[-1].max_fee_wei / 10**9, 3) if attempts else None,
         "age_s": round(time.time() - attempts[0].signed_at) if attempts else None,
+        "asked": asked.get(intent.key),
         "error": intent.error,
     }

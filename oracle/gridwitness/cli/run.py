@@ -18,6 +18,7 @@ from gridwitness.api.portal.limits import RequestLimits, RequestRates
 from gridwitness.api.rights import OpenToAll
 from gridwitness.cli.serving import Service, listening, serve
 from gridwitness.cli.settings import OracleSettings, load_settings
+from gridwitness.cli.site_settings import SiteSettings, load_site
 from gridwitness.cli.structured_logs import log_json, secrets_of
 from gridwitness.service.node import OracleNode
 from gridwitness.service.sign_in import SiteKeys
@@ -62,16 +63,17 @@ def run(
     max_counter_jump, deadletters_kept.
     """
     settings = load_settings(config)
+    site = load_site(settings)
     log_json(settings.log_level, secrets_of(settings.nodes))
     key = settings.open_key()
     with listening(*settings.host_and_port) as listener:
         chain = settings.open_chain()
         node_config = settings.node_config(live=live)
-        uvloop.run(_serve(OracleNode(node_config, chain, key), listener, settings))
+        uvloop.run(_serve(OracleNode(node_config, chain, key), listener, settings, site))
 
 
-async def _serve(node: OracleNode, listener: socket.socket, settings: OracleSettings) -> None:
-    keys = ApiKeyFile(settings.data_dir / KEY_FILE_NAME)
+async def _serve(node: OracleNode, listener: socket.socket, settings: OracleSettings, site: SiteSettings) -> None:
+    keys = ApiKeyFile(site.data_dir / KEY_FILE_NAME)
     limits = RequestLimits(RequestRates())
     site_keys = SiteKeys(keys)
     rights = Access(site_keys, limits, is_open_data=settings.open_data, is_secure_cookie=False)
@@ -83,7 +85,7 @@ async def _serve(node: OracleNode, listener: socket.socket, settings: OracleSett
         has_portal=settings.site is not None,
     )
     try:
-        with _site_beside(node, app, site_keys, settings) as service:
+        with _site_beside(node, app, site_keys, settings, site) as service:
             await serve(
                 app,
                 service,
@@ -97,16 +99,17 @@ async def _serve(node: OracleNode, listener: socket.socket, settings: OracleSett
 
 
 @contextmanager
-def _site_beside(node: OracleNode, app: FastAPI, keys: SiteKeys, settings: OracleSettings) -> Iterator[Service]:
+def _site_beside(
+    node: OracleNode, app: FastAPI, keys: SiteKeys, settings: OracleSettings, site: SiteSettings
+) -> Iterator[Service]:
     """The oracle, with its site's page and API on the same application if the settings name a site."""
     if settings.site is None:
         yield node
         return
     # Imported here: an oracle without a page needs nothing of markets and bills.
     from gridwitness.api.portal.app import install_portal
-    from gridwitness.cli.site_service import SiteService, load_site, open_portal
+    from gridwitness.cli.site_service import SiteService, open_portal
 
-    site = load_site(settings)
     portal = open_portal(settings, site, settings.open_chain(), node.not_ready)
     try:
         is_secure = site.public_url.startswith("https:")

@@ -19,8 +19,8 @@ from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import Manifest
 from gridwitness.cli import serving
 from gridwitness.cli.settings import OracleSettings
-from gridwitness.cli.site_service import SiteService, load_site, open_portal
-from gridwitness.cli.site_settings import SiteSettings
+from gridwitness.cli.site_service import SiteService, open_portal
+from gridwitness.cli.site_settings import SiteSettings, load_site
 from gridwitness.cli.structured_logs import log_json, secrets_of
 from gridwitness.errors import ConfigError
 from gridwitness.service.sign_in import SiteKeys

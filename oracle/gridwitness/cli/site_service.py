@@ -20,13 +20,6 @@ from gridwitness.store.site_index import SiteIndex
 INDEX_FILE_NAME = "site.sqlite"
 
 
-def load_site(settings: OracleSettings) -> SiteSettings:
-    """The site's settings that an oracle's name, or what is there without. Raises ConfigError."""
-    if settings.site is None:
-        return SiteSettings(name=settings.name, data_dir=settings.data_dir)
-    return SiteSettings.load(settings.site, "serve")
-
-
 def open_portal(
     settings: OracleSettings, site: SiteSettings, chain: Chain, not_ready: Callable[[], Sequence[str]] = lambda: ()
 ) -> SitePortal:

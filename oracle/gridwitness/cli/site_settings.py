@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from gridwitness.api.portal.limits import RequestRates
+from gridwitness.cli.settings import OracleSettings
 from gridwitness.cli.toml_settings import TomlSettings
 
 _DEVICE = re.compile(r"0x[0-9a-f]{64}")
@@ -54,3 +55,10 @@ class SiteSettings(TomlSettings):
     def rates(self) -> RequestRates:
         """How often one may ask the API, a minute."""
         return RequestRates(per_key=self.requests_per_key, per_address=self.requests_per_address)
+
+
+def load_site(settings: OracleSettings) -> SiteSettings:
+    """The site's settings that an oracle's name, or what is there without. Raises ConfigError."""
+    if settings.site is None:
+        return SiteSettings(name=settings.name, data_dir=settings.data_dir)
+    return SiteSettings.load(settings.site, "serve")

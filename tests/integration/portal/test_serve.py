@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -67,6 +68,15 @@ def test_serve__finished_demo__shows_it_and_leaves_its_chain_as_it_was(folder: P
     assert serving.process.wait(STOP_S) == 0
     assert time.monotonic() - started < STOP_S
     assert hashlib.sha256((folder / "chain.json").read_bytes()).digest() == state
+
+
+def test_serve__key_made_as_the_document_says__is_good(folder: Path, serving: Serving) -> None:
+    lines = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").splitlines()
+    create = next(line for line in lines if line.startswith("gridwitness apikey create"))
+    words = shlex.split(create.replace("out/demo", str(folder)))
+    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=True)
+    headers = {"authorization": f"Bearer {done.stdout.strip()}"}
+    assert httpx.get(serving.url + "/v1/session", headers=headers).json()["name"] == "billing"
 
 
 def test_serve__demo_that_is_served_already__says_so(folder: Path, serving: Serving) -> None:

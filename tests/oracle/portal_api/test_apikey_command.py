@@ -45,6 +45,13 @@ def test_apikey__scope_that_is_none__is_refused(tmp_path: Path) -> None:
         _apikey("create", "x", "--data", str(tmp_path), "--scope", "admin")
 
 
+@pytest.mark.parametrize("arguments", [("create", "x", "--scope", "read"), ("list",), ("revoke", "5f0c1a2b3c4d")])
+def test_apikey__folder_that_is_not_there__is_refused_and_not_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match=f"there is no folder {tmp_path / 'dta'}"):
+        _apikey(*arguments, "--data", str(tmp_path / "dta"))
+    assert not (tmp_path / "dta").exists()
+
+
 def _settings(folder: Path, keys: str) -> OracleSettings:
     (folder / "peers.keys").write_text(keys)
     values = {"name": "o", "data_dir": "data", "rpc_url": "http://127.0.0.1:1", "manifest": "m.json", "zone": 1}

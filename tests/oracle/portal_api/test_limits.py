@@ -41,8 +41,9 @@ def test_take__more_strangers_than_are_kept__stays_within_bounds() -> None:
         ("192.0.2.7", "192.0.2.7"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
         ("unix", "unix"),
     ],
 )
-def test_address_of__ipv6__is_its_network(host: str, counted: str) -> None:
+def test_address_of__ipv6__is_its_network_or_the_ipv4_address_in_it(host: str, counted: str) -> None:
     assert address_of(Request({"type": "http", "client": (host, 1), "headers": []})) == counted

@@ -12,7 +12,7 @@ import pytest_asyncio
 from gridwitness.api import create_app
 from gridwitness.api.portal.access import Access
 from gridwitness.api.portal.limits import RequestLimits, RequestRates
-from gridwitness.service.sign_in import SiteKeys
+from gridwitness.service.sign_in import SESSION_S, SiteKeys
 from gridwitness.store.api_keys import KEY_SCOPES, ApiKeyFile
 from tests.oracle.api.test_app import DEVICE, STREAM, ScriptedOracle
 
@@ -102,3 +102,9 @@ async def test_get__more_than_its_share__is_429_for_the_address_and_not_for_the_
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 61
     assert (await client.get(PERSONAL[0], headers=_bearer("guess"))).status_code == 429
     assert (await client.get(PERSONAL[0], headers=key)).is_success
+
+
+async def test_get__wallets_of_one_address__share_its_rate(client: httpx.AsyncClient, keys: ApiKeyFile) -> None:
+    cookies = [f"gridwitness={keys.begin_session(f'0x{wallet:040x}', SESSION_S)}" for wallet in range(61)]
+    answers = [await client.get(PERSONAL[0], headers={"cookie": cookie}) for cookie in cookies]
+    assert [answer.status_code for answer in answers] == [401] * 60 + [429]

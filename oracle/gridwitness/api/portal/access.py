@@ -62,13 +62,9 @@ class Access:
         return grant
 
     async def _looked_up(self, request: Request) -> Grant | None:
-        grant, header = None, request.headers.get("authorization")
+        header = request.headers.get("authorization")
         key = _bearer_of(header) if header is not None else ""
-        token = self.session_token(request)
-        if key:
-            grant = await asyncio.to_thread(self.keys.grant_of_key, key)
-        elif header is None and token:
-            grant = await asyncio.to_thread(self.keys.grant_of_session, token)
+        grant = await asyncio.to_thread(self.keys.grant_of_key, key) if key else None
         if grant is not None:
             self.limits.count_key(f"{grant.name} {grant.account}".rstrip())
             return grant
@@ -77,7 +73,8 @@ class Access:
             raise unauthorised(
                 "this API key is unknown or revoked" if key else "authorization must be `Bearer` and an API key"
             )
-        return None
+        token = self.session_token(request)
+        return await asyncio.to_thread(self.keys.grant_of_session, token) if token else None
 
     async def viewer_of(self, request: Request) -> Viewer:
         """What the one who asks may see; a FastAPI dependency."""

@@ -1,13 +1,14 @@
 """Server-sent events to many clients at once, from one look at the portal for all of them.
 
 Nothing waits in memory for a client: each has a position, and asks for what comes after it when it can take more. What
-several ask for is fetched once. One that takes nothing for SEND_TIMEOUT_S is dropped; it comes back with
-Last-Event-ID and misses nothing.
+several ask for at once is fetched once, and then kept for nobody: strangers could name any number of positions. One
+that takes nothing for SEND_TIMEOUT_S is dropped; it comes back with Last-Event-ID and misses nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -19,9 +20,11 @@ from starlette.types import Receive, Scope, Send
 
 from gridwitness.api.portal.chain_views import EventView
 from gridwitness.api.portal.protocols import Portal, Viewer
-from gridwitness.errors import GridwitnessError, Overloaded
+from gridwitness.errors import GridwitnessError, Overloaded, RateLimited
 
 MAX_CLIENTS = 500
+# Once half of all places are taken: one address alone cannot take the rest.
+CLIENTS_PER_ADDRESS = 20
 HEARTBEAT_S = 15.0
 POLL_S = 1.0
 SEND_TIMEOUT_S = 10.0
@@ -46,7 +49,7 @@ class EventFeed:
     ) -> None:
         self.heartbeat_s = heartbeat_s
         self.send_timeout_s = send_timeout_s
-        self.clients = 0
+        self._of_address: Counter[str] = Counter()
         self._portal = portal
         self._max_clients = max_clients
         self._poll_s = poll_s
@@ -55,17 +58,27 @@ class EventFeed:
         self._polling: asyncio.Task[None] | None = None
         self._fetched: dict[tuple[Viewer, int], asyncio.Task[tuple[bytes, int]]] = {}
 
-    def join(self) -> None:
-        """Count a client in, which then must `leave`. Raises Overloaded beyond the most."""
+    @property
+    def clients(self) -> int:
+        """How many follow."""
+        return self._of_address.total()
+
+    def join(self, address: str) -> None:
+        """Count a client of an address in, which then must `leave`.
+
+        Raises Overloaded beyond the most, RateLimited beyond an address's share once half the places are taken.
+        """
         if self.clients >= self._max_clients:
             raise Overloaded(f"{self.clients} clients follow events already, which is the most", _RETRY_S)
-        self.clients += 1
+        if self.clients >= self._max_clients // 2 and self._of_address[address] >= CLIENTS_PER_ADDRESS:
+            raise RateLimited(f"{address}: {self._of_address[address]} clients follow events already", _RETRY_S)
+        self._of_address[address] += 1
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll())
 
-    def leave(self) -> None:
+    def leave(self, address: str) -> None:
         """Count a client out."""
-        self.clients -= 1
+        self._of_address -= Counter([address])  # which forgets those with none left
 
     async def latest(self) -> int:
         """Position of the newest event."""
@@ -87,6 +100,7 @@ class EventFeed:
         task = self._fetched.get(key)
         if task is None:
             task = self._fetched[key] = asyncio.create_task(self._fetch(viewer, position))
+            task.add_done_callback(lambda _: self._fetched.pop(key))
         # The client that asked first may go while others wait for the same.
         return await asyncio.shield(task)
 
@@ -104,7 +118,6 @@ class EventFeed:
             else:
                 if latest != self._latest:
                     self._latest = latest
-                    self._fetched.clear()
                     grown, self._grown = self._grown, asyncio.Event()
                     grown.set()
             await asyncio.sleep(self._poll_s)
@@ -113,21 +126,22 @@ class EventFeed:
 class EventStream(Response):
     """The answer to one client: events from a position on, without end."""
 
-    def __init__(self, feed: EventFeed, viewer: Viewer, position: int) -> None:
+    def __init__(self, feed: EventFeed, viewer: Viewer, address: str, position: int) -> None:
         super().__init__(
             media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"}
         )
         del self.headers["content-length"]
         self._feed = feed
         self._viewer = viewer
+        self._address = address
         self._position = position
 
     @classmethod
-    async def open(cls, feed: EventFeed, viewer: Viewer, after: int | None) -> EventStream:
-        """A stream that begins after a position, or with what comes from now on. Raises Overloaded."""
+    async def open(cls, feed: EventFeed, viewer: Viewer, address: str, after: int | None) -> EventStream:
+        """A stream that begins after a position, or with what comes from now on. Raises Overloaded, RateLimited."""
         latest = await feed.latest()
-        feed.join()
-        return cls(feed, viewer, latest if after is None else min(after, latest))
+        feed.join(address)
+        return cls(feed, viewer, address, latest if after is None else min(after, latest))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the client goes, or takes nothing any more."""
@@ -140,7 +154,7 @@ class EventStream(Response):
             _log.info("slow_client_dropped", waited_s=self._feed.send_timeout_s)
             raise ClientDisconnect from None
         finally:
-            self._feed.leave()
+            self._feed.leave(self._address)
 
     async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": int(HTTPStatus.OK), "headers": self.raw_headers})

@@ -1,4 +1,4 @@
-"""How often one may ask: per API key, or per address for those without one."""
+"""How often one may ask: per API key, or per address for those without one, signed in or not."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class RequestLimits:
         self._sign_ins = Buckets(rates.sign_ins_per_address)
 
     def count_key(self, name: str) -> None:
-        """A request with a key or session that is good. Raises RateLimited beyond its share."""
+        """A request with a key that is good. Raises RateLimited beyond its share."""
         self._keys.take(f"key {name}")
 
     def count_address(self, request: Request) -> None:
-        """A request without. Raises RateLimited."""
+        """A request without, signed in or not: whoever likes has any number of wallets. Raises RateLimited."""
         self._addresses.take(f"address {address_of(request)}")
 
     def count_sign_in(self, request: Request) -> None:
@@ -89,4 +89,6 @@ def address_of(request: Request) -> str:
         return host
     if address.version == 4:
         return host
+    if address.ipv4_mapped is not None:  # as some proxies write IPv4 addresses
+        return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, _IPV6_NETWORK_BITS), strict=False))
