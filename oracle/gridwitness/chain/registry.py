@@ -19,6 +19,7 @@ from gridwitness.domain.devices import (
     Scope,
     Suspension,
 )
+from gridwitness.errors import ChainError
 
 # The authorization (IDeviceRegistry.Authorization) that an account needs which calls itself.
 BY_ITSELF = (0, b"")
@@ -54,10 +55,9 @@ class RegistryFollower:
     def sync(self) -> None:
         """Read the registry's events up to the head. Raises ChainError if the node does not answer."""
         with self._lock:
-            if self._logs.sync() < self._folded:  # reorganised: build anew
-                self._folded, devices = 0, {}
-            else:
-                devices = self._devices.copy()
+            if self._logs.sync() < self._folded:  # reorganised: build anew, however often it takes
+                self._folded = 0
+            devices = self._devices.copy() if self._folded else {}
             fresh = self._logs.events[self._folded :]
             for event in fresh:
                 self._apply(event, devices)
@@ -98,8 +98,9 @@ class RegistryFollower:
                 key = LaterKey(event.args["newKeyId"], event.args["validFrom"])
                 return replace(device, later_keys=(*begun, key))
             case "DeviceTransferred":
-                ended = _ended(device.delegations, self._block_time(event))
-                return replace(device, owner=event.args["to"], delegations=ended)
+                now = self._block_time(event)
+                ended = _ended(device.delegations, now)
+                return replace(device, owner=event.args["to"], delegations=ended, owned_since=now)
             case "DelegateSet":
                 return replace(device, delegations=self._delegated(device, event))
             case "DeviceSuspended":
@@ -119,9 +120,12 @@ class RegistryFollower:
         return (*kept, *replaced, Delegation(args["delegate"], Scope(args["scopes"]), now, args["expiresAt"]))
 
     def _block_time(self, event: Event) -> int:
+        """When an event happened. Raises ChainError if its block is another by now: the events are read again."""
         if event.block_hash not in self._block_times:
             block = self._chain.node.block(event.block_number)
-            self._block_times[event.block_hash] = block.time if block is not None else 0
+            if block is None or block.hash != event.block_hash:
+                raise ChainError(f"block {event.block_number} changed while its events were read")
+            self._block_times[event.block_hash] = block.time
         return self._block_times[event.block_hash]
 
     def device(self, device_id: bytes) -> Device | None:

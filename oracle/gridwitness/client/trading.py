@@ -63,7 +63,10 @@ class SchedulePage(Document, frozen=True, kw_only=True):
 
 
 class Schedule(Document, frozen=True, kw_only=True):
-    """A device's orders of a day: `orders[slot]` is [side, tick, energy_wh], None where it has none."""
+    """A device's orders of a day: `orders[slot]` is [side, tick, energy_wh], None where it has none.
+
+    Where the transaction that brought it does not show them, `imbalance_limit_wh` is None, and so is every order.
+    """
 
     device_id: str
     device_name: str
@@ -71,7 +74,7 @@ class Schedule(Document, frozen=True, kw_only=True):
     zone: int
     day: int
     version: int
-    imbalance_limit_wh: int
+    imbalance_limit_wh: int | None
     orders: list[list[Any] | None]
     contracted_wh: int | None
     transaction: str
@@ -86,7 +89,7 @@ class SettlementPage(Document, frozen=True, kw_only=True):
 
 
 class Bill(Document, frozen=True, kw_only=True):
-    """A day's bill, owed > 0; `total` is None while held."""
+    """A day's bill, owed > 0; `total` is None while held, `grid_only` without attested readings."""
 
     device_id: str
     device_name: str
@@ -94,7 +97,7 @@ class Bill(Document, frozen=True, kw_only=True):
     status: str
     lines: list[BillLine]
     total: int | None
-    grid_only: int
+    grid_only: int | None
     import_wh: int
     export_wh: int
 

@@ -85,7 +85,8 @@ class Device:
     """A device's record in the registry, with all that changed since it was registered.
 
     `device_id` is 32 bytes and names its first key too, which `key_type` is of; `owner` a checksummed address, `zone`
-    the grid zone (0: none), times unix seconds.
+    the grid zone (0: none), times unix seconds. `owned_since` is when it was handed over to its owner; 0 if it never
+    was, and all it measured is its owner's.
     """
 
     device_id: bytes
@@ -99,6 +100,7 @@ class Device:
     suspensions: tuple[Suspension, ...] = ()
     retired_at: int | None = None
     delegations: tuple[Delegation, ...] = ()
+    owned_since: int = 0
 
     def is_delegate(self, account: str, scope: Scope, time: int) -> bool:
         """Whether an account (checksummed) might act for the device in `scope` at a time."""

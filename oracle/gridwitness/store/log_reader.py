@@ -119,6 +119,14 @@ class LogReader(Database):
             )
         return found
 
+    def readings_attested_after(self, device_id: bytes, seq: int, time_from: int, time_to: int) -> list[LoggedReading]:
+        """Readings of a device in batches above a number, with time_from ≤ time < time_to, in order of time."""
+        # With each plus SQLite looks through these few batches, and not through all that the device ever sent.
+        return self._readings(
+            f"WHERE batch_seq > ? AND +device = {_DEVICE} AND +time >= ? AND +time < ? ORDER BY +time, counter",
+            (seq, device_id, time_from, time_to),
+        )
+
     def values_of_day(self, device_id: bytes, slot_starts: Sequence[int]) -> dict[int, int]:
         """Attested net energies (Wh) of a device by slot start, for some slots."""
         marks = ", ".join("?" * len(slot_starts))

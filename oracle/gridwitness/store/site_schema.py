@@ -6,7 +6,7 @@ begin at the time (milliseconds) the file was made: they only grow, also when it
 
 from __future__ import annotations
 
-SITE_SCHEMA_VERSION = 4
+SITE_SCHEMA_VERSION = 5
 
 # `device`, `day`, `account`, `zone`, `slot`, `stream` and `seq` are there where an event has them; the account, in
 # lower case, only of submitted schedules. `args` is JSON.

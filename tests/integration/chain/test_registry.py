@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ from eth_account.signers.local import LocalAccount
 
 from gridwitness.chain.anvil import Anvil
 from gridwitness.chain.client import Chain
+from gridwitness.chain.node import Block
 from gridwitness.chain.registry import BY_ITSELF, RegistryFollower
 from gridwitness.domain.devices import DeviceKind, DeviceStatus, KeyType, Suspension
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
+from gridwitness.errors import ChainError
 from tests.integration.chain.parties import FAR_FUTURE, register, register_batch, rotate
 
 GRANT_ROLE = {
@@ -113,18 +116,101 @@ def test_follow_registry__key_rotated_twice__each_speaks_for_its_time(
     assert len({device.key_at(time) for time in times}) == 3
 
 
-def test_follow_registry__transferred__has_the_new_owner(
-    chain: Chain, transmitter: LocalAccount, outsider: LocalAccount
+def _hand_over(chain: Chain, owner: LocalAccount, buyer: LocalAccount) -> None:
+    functions = chain.contract("DeviceRegistry").functions
+    chain.transact(owner, functions.offerTransfer(METER.device_id, buyer.address, FAR_FUTURE - 1, BY_ITSELF))
+    chain.transact(buyer, functions.acceptTransfer(METER.device_id, BY_ITSELF))
+
+
+def _ownership(follower: RegistryFollower) -> tuple[str, int]:
+    device = follower.device(METER.device_id)
+    assert device is not None
+    return device.owner, device.owned_since
+
+
+def test_follow_registry__transferred_twice__has_the_newest_owner_and_since_when(
+    chain: Chain, anvil: Anvil, transmitter: LocalAccount, outsider: LocalAccount
 ) -> None:
     follower = RegistryFollower(chain)
     register(chain, transmitter, transmitter.address, METER, DeviceKind.CONSUMPTION, 7)
-    functions = chain.contract("DeviceRegistry").functions
-    chain.transact(transmitter, functions.offerTransfer(METER.device_id, outsider.address, FAR_FUTURE - 1, BY_ITSELF))
-    chain.transact(outsider, functions.acceptTransfer(METER.device_id, BY_ITSELF))
     follower.sync()
-    device = follower.device(METER.device_id)
-    assert device is not None
-    assert device.owner == outsider.address == _on_chain(chain, "device", METER.device_id)[0]
+    assert _ownership(follower) == (transmitter.address, 0)
+    _hand_over(chain, transmitter, outsider)
+    first = chain.head_time()
+    follower.sync()
+    assert _ownership(follower) == (outsider.address, first)
+    anvil.set_next_time(first + 3_600)
+    _hand_over(chain, outsider, transmitter)
+    second = first + 3_600
+    anvil.mine(2)
+    follower.sync()
+    assert _ownership(follower) == (transmitter.address, second)
+    assert _on_chain(chain, "device", METER.device_id)[0] == transmitter.address
+    restarted = RegistryFollower(chain)
+    restarted.sync()
+    assert restarted.device(METER.device_id) == follower.device(METER.device_id)
+
+
+def test_follow_registry__transfer_taken_back__has_the_owner_of_before(
+    chain: Chain, anvil: Anvil, transmitter: LocalAccount, outsider: LocalAccount
+) -> None:
+    follower = RegistryFollower(chain)
+    register(chain, transmitter, transmitter.address, METER, DeviceKind.CONSUMPTION, 7)
+    anvil.mine(2)
+    _hand_over(chain, transmitter, outsider)
+    follower.sync()
+    assert _ownership(follower)[0] == outsider.address
+    anvil.node.rpc("anvil_reorg", 2, [])
+    follower.sync()
+    assert _ownership(follower) == (transmitter.address, 0)
+
+
+def test_follow_registry__block_of_a_transfer_is_not_told__knows_neither_of_it_until_it_is(
+    chain: Chain, transmitter: LocalAccount, outsider: LocalAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = RegistryFollower(chain)
+    register(chain, transmitter, transmitter.address, METER, DeviceKind.CONSUMPTION, 7)
+    follower.sync()
+    _hand_over(chain, transmitter, outsider)
+    handed_over, ask = chain.head(), chain.node.block
+    told = [None, replace(handed_over, hash=bytes(32), time=1)]  # by a node behind, and by one elsewhere
+
+    def block(number: int | str = "latest") -> Block | None:
+        return told[0] if number == handed_over.number else ask(number)
+
+    for _ in range(2):
+        with monkeypatch.context() as context:
+            context.setattr(chain.node, "block", block)
+            with pytest.raises(ChainError, match="changed while its events were read"):
+                follower.sync()
+        assert _ownership(follower) == (transmitter.address, 0)
+        told.reverse()
+    follower.sync()
+    assert _ownership(follower) == (outsider.address, handed_over.time)
+
+
+def test_follow_registry__stopped_while_built_anew__has_nothing_left_of_what_was_taken_back(
+    chain: Chain, anvil: Anvil, transmitter: LocalAccount, outsider: LocalAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = RegistryFollower(chain)
+    register(chain, transmitter, transmitter.address, METER, DeviceKind.CONSUMPTION, 7)
+    anvil.mine(2)
+    register(chain, transmitter, transmitter.address, GATEWAY, DeviceKind.CONSUMPTION, 7)
+    follower.sync()
+    anvil.node.rpc("anvil_reorg", 1, [])
+    chain = Chain(anvil.url, chain.manifest)
+    _hand_over(chain, transmitter, outsider)
+    with monkeypatch.context() as context:
+        context.setattr(follower, "_block_time", _fail)
+        with pytest.raises(ChainError):
+            follower.sync()
+    follower.sync()
+    assert [device.device_id for device in follower.devices(7)] == [METER.device_id]
+    assert _ownership(follower) == (outsider.address, chain.head_time())
+
+
+def _fail(event: object) -> int:
+    raise ChainError("the node is away")
 
 
 def test_follow_registry__entered_as_a_batch__has_every_device(chain: Chain, transmitter: LocalAccount) -> None:

@@ -15,10 +15,11 @@ from gridwitness.chain.client import Chain
 from gridwitness.chain.manifest import Manifest
 from gridwitness.chain.registry import BY_ITSELF
 from gridwitness.cli.demo import COMMUNITY
-from gridwitness.errors import InputError
+from gridwitness.errors import ChainError, InputError
 from gridwitness.service.demo.actors import make_actors
 from gridwitness.service.demo.meters import make_meters
 from gridwitness.service.portal import SitePortal
+from gridwitness.service.portal.chain_index import ChainIndexer
 from gridwitness.sources.community import load_community
 from tests.integration.portal.conftest import Household
 from tests.portal_scene import copied, opened_portal
@@ -130,7 +131,7 @@ def test_look_at_community__stranger__sums_of_many_and_no_homes(
     (newest, *_) = closed_portal.community_days(ANYBODY)
     assert newest.homes == []
     assert newest.import_wh is not None  # of 13 homes
-    assert newest.bills is None  # two of 13 are held: the difference would tell of these
+    assert newest.bills is newest.shared_wh is None  # two of 13 are held: the difference would tell of these
     (mine, *_) = closed_portal.community_days(viewer_of(other_household))
     assert [home.device_id for home in mine.homes] == ["0x" + other_household.device_id.hex()]
 
@@ -142,8 +143,20 @@ def test_look_at_site__open_data__anybody_sees_all(open_portal: SitePortal, held
     assert open_portal.trail(ANYBODY, held_household.device_id, 300) is not None
 
 
+def fail(*arguments: object) -> bool:
+    raise ChainError("the node is away")
+
+
+def assert_nothing_of_before(portal: SitePortal, viewer: Viewer, device_id: bytes, day: int) -> None:
+    span: dict[str, Any] = {"time_from": 0, "time_to": ALWAYS, "flagged": False, "limit": 5}
+    assert portal.readings(viewer, device_id, cursor="", **span).items == []
+    assert portal.flagged(viewer, cursor="", limit=5).items == []
+    assert portal.trail(viewer, device_id, 300) is None
+    assert portal.profile_proof(viewer, device_id, day) is None
+
+
 def test_hand_over__device__its_new_owner_sees_nothing_of_before(
-    finished_demo: Path, anvil: Anvil, tmp_path: Path, held_household: Household
+    finished_demo: Path, anvil: Anvil, tmp_path: Path, held_household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened_portal(copied(finished_demo, tmp_path), anvil, is_open_data=False) as portal:
         chain = Chain(anvil.url, Manifest.load(finished_demo / "31337.json"))
@@ -156,14 +169,15 @@ def test_hand_over__device__its_new_owner_sees_nothing_of_before(
         offer = functions.offerTransfer(device_id, buyer.address, (1 << 40) - 1, BY_ITSELF)
         chain.transact(seller, offer)
         chain.transact(buyer, functions.acceptTransfer(device_id, BY_ITSELF))
-        portal.refresh()
-        for viewer in (Viewer(accounts=frozenset({buyer.address.lower()})), viewer_of(held_household)):
-            span: dict[str, Any] = {"time_from": 0, "time_to": ALWAYS, "flagged": False, "limit": 5}
-            assert portal.readings(viewer, device_id, cursor="", **span).items == []
-            assert portal.flagged(viewer, cursor="", limit=5).items == []
-            assert portal.trail(viewer, device_id, 300) is None
-            assert portal.profile_proof(viewer, device_id, day) is None
         bought = Viewer(accounts=frozenset({buyer.address.lower()}))
+        with monkeypatch.context() as context:  # the registry is read, the index not yet
+            context.setattr(ChainIndexer, "sync", fail)
+            with pytest.raises(ChainError):
+                portal.refresh()
+            assert_nothing_of_before(portal, bought, device_id, day)
+        portal.refresh()
+        for viewer in (bought, viewer_of(held_household)):
+            assert_nothing_of_before(portal, viewer, device_id, day)
         assert portal.bill(bought, device_id, day) is None
         assert portal.settlements(bought, device_id=device_id, day=None, cursor="", limit=5).items == []
         assert portal.community_days(bought)[0].homes == []

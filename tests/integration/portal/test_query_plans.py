@@ -65,6 +65,7 @@ def test_ask_everything__each_statement__walks_no_growing_table(
                     portal.settlements(viewer, device_id=of_device, day=of_day, cursor="", limit=10)
             portal.bill(viewer, device_id, day)
             portal.community_days(viewer)
+            portal.community_day(viewer, day)
             portal.forecast(viewer, device_id)
             portal.events_since(viewer, 0, 100)
         portal.now()

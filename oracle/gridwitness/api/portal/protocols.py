@@ -190,12 +190,24 @@ class Portal(Protocol):
         """What a day costs a home, line by line, beside the grid's tariff."""
         ...
 
+    def days(self) -> Sequence[int]:
+        """The days of the community that are shown, newest first."""
+        ...
+
+    def community_day(self, viewer: Viewer, day: int) -> CommunityDayView | None:
+        """One of these days."""
+        ...
+
     def community_days(self, viewer: Viewer) -> Sequence[CommunityDayView]:
         """Energy and money of the community, by UTC day, newest first; `homes` holds those the viewer may see."""
         ...
 
     def forecast(self, viewer: Viewer, device_id: bytes) -> ForecastView | None:
         """The next day of a meter with quantiles; None if its history is too short."""
+        ...
+
+    def unit_of(self, metric: str) -> str:
+        """Unit of a metric's values, empty if it is not known."""
         ...
 
     def chain(self) -> ChainView:

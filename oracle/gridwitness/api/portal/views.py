@@ -228,7 +228,10 @@ class ClearingView(View, frozen=True, gc=False, kw_only=True):
 
 
 class ScheduleView(View, frozen=True, gc=False, kw_only=True):
-    """A device's orders of a day: `orders[slot]` is [side, tick, energy_wh], None where it has none."""
+    """A device's orders of a day: `orders[slot]` is [side, tick, energy_wh], None where it has none.
+
+    Where the transaction that brought it does not show them, `imbalance_limit_wh` is None, and so is every order.
+    """
 
     device_id: str
     device_name: str
@@ -236,7 +239,7 @@ class ScheduleView(View, frozen=True, gc=False, kw_only=True):
     zone: int
     day: int
     version: int
-    imbalance_limit_wh: int
+    imbalance_limit_wh: int | None
     orders: list[list[Any] | None]
     contracted_wh: int | None
     transaction: str
@@ -275,7 +278,7 @@ class BillLineView(View, frozen=True, gc=False, kw_only=True):
 
 
 class BillView(View, frozen=True, gc=False, kw_only=True):
-    """A day's bill, owed > 0; `total` is None while held."""
+    """A day's bill, owed > 0; `total` is None while held, `grid_only` without attested readings."""
 
     device_id: str
     device_name: str
@@ -283,7 +286,7 @@ class BillView(View, frozen=True, gc=False, kw_only=True):
     status: str
     lines: list[BillLineView]
     total: int | None
-    grid_only: int
+    grid_only: int | None
     import_wh: int
     export_wh: int
 

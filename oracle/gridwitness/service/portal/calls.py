@@ -17,10 +17,12 @@ _SELECTOR_BYTES = 4
 
 
 def submitted_schedules(calldata: bytes) -> list[Schedule]:
-    """Schedules that a call of the market's `submit` or `replace` brings; none of another call."""
-    name, arguments = _arguments("EnergyMarket", ("submit", "replace"), calldata)
+    """Schedules that a call of the market's `submit`, `submitOwn` or `replace` brings; none of another call."""
+    name, arguments = _arguments("EnergyMarket", ("submit", "submitOwn", "replace"), calldata)
     if not name:
         return []
+    if name == "submitOwn":
+        return [_schedule(arguments[0])]
     rows = arguments[0] if name == "submit" else arguments[:1]
     return [_schedule(row[0]) for row in rows]
 

@@ -18,7 +18,6 @@ from gridwitness.service.portal.calls import batch_valid_from, submitted_schedul
 from gridwitness.store.site_index import ChainLog, SiteIndex, insert_logs, mark_dirty, put_meta, record_happenings
 
 _EVENTS: Mapping[str, Sequence[str]] = {
-    "DeviceRegistry": ("DeviceTransferred",),
     "DataAttestation": ("StreamOpened", "CommitteeSet", "CommitteeCompromised", "BatchAttested", "BatchSuperseded"),
     "EnergyMarket": (
         "ScheduleSubmitted",

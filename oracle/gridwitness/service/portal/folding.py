@@ -10,7 +10,7 @@ from gridwitness.scoring import FLAG_SCORE_BPS
 from gridwitness.service.portal.explaining import channels_of_flagged
 from gridwitness.service.portal.sources import Site
 from gridwitness.store.log_reader import LoggedBatch
-from gridwitness.store.site_index import put_meta, record_happenings
+from gridwitness.store.site_index import SiteIndex, put_meta, record_happenings
 from gridwitness.store.site_readings import add_batch, add_days_again
 
 # So that a first look at a log of years lets others have the file, and the process, in between.
@@ -27,8 +27,7 @@ class Folding:
     def refresh(self) -> bool:
         """Add what is new; whether there is more to add. Raises StoreError."""
         stream = self._site.readings_stream
-        seq, _, digest = (self._site.index.meta("folded") or _NONE).partition(" ")
-        folded = int(seq)
+        folded, digest = _folded(self._site.index)
         if folded and not self._stands(folded, digest):
             self._take_back(folded)
             return True
@@ -68,7 +67,8 @@ class Folding:
             if self._stands(seq, digest.hex()):
                 standing = (seq, digest)
                 break
-            gone.append(range(time_from // SECONDS_PER_DAY, (time_to - 1) // SECONDS_PER_DAY + 1))
+            # A batch ends with its newest interval, or at its newest reading if that is of an instant: midnight's too.
+            gone.append(range(time_from // SECONDS_PER_DAY, time_to // SECONDS_PER_DAY + 1))
         days = sorted({day for span in gone for day in span})
         homes = self._site.homes()
         with self._site.index.write() as connection:
@@ -77,6 +77,16 @@ class Folding:
                 add_days_again(self._site.log, connection, span, standing[0], FLAG_SCORE_BPS, homes)
             connection.execute("DELETE FROM folded WHERE seq > ?", (standing[0],))
             put_meta(connection, "folded", f"{standing[0]} {standing[1].hex()}")
+
+
+def folded_seq(index: SiteIndex) -> int:
+    """Number of the newest batch of readings that an index has the figures of; 0 without any."""
+    return _folded(index)[0]
+
+
+def _folded(index: SiteIndex) -> tuple[int, str]:
+    seq, _, digest = (index.meta("folded") or _NONE).partition(" ")
+    return int(seq), digest
 
 
 def _told(batch: LoggedBatch) -> dict[str, int]:

@@ -11,6 +11,7 @@ from gridwitness.api.portal.views import Page, ReadingView, RejectionView
 from gridwitness.domain.readings import Reading, Score
 from gridwitness.domain.slots import SECONDS_PER_DAY
 from gridwitness.scoring import FLAG_SCORE_BPS
+from gridwitness.service.portal.folding import BATCHES_AT_ONCE, folded_seq
 from gridwitness.service.portal.sources import Site, hexed
 from gridwitness.store.log_reader import LoggedReading
 from gridwitness.store.site_readings import SCORE_BUCKETS
@@ -50,20 +51,29 @@ class Readings:
         return Page([self.view(row) for row in found[:limit]], more)
 
     def _by_day(self, device_id: bytes, start: int, stop: int) -> Iterator[LoggedReading]:
-        """Readings in order of time, read day by day: the index knows each day's counters, the log finds them by it."""
+        """Readings in order of time, read day by day: the index knows each day's counters, the log finds them by it.
+
+        What the index does not know yet, the log has: first what waits, then what was attested since. In this order a
+        reading that moves on meanwhile is found twice, and never missed: who asks for what is newer would pass it over.
+        """
+        folded = folded_seq(self._site.index)
+        backlog = self._site.log.batches_after(self._site.readings_stream, folded, BATCHES_AT_ONCE)
+        if len(backlog) == BATCHES_AT_ONCE:  # the index is being made, and the list goes as far as it does
+            stop = min(stop, *(batch.meta.time_from for batch in backlog))
         days = self._site.index.rows(
             "SELECT day, low_counter, high_counter FROM device_days WHERE device = ? AND day >= ? AND day <= ?"
             " ORDER BY day",
             (device_id, start // SECONDS_PER_DAY, stop // SECONDS_PER_DAY),
         )
         counters = {day: range(low, high + 1) for day, low, high in days}
-        waiting: dict[int, list[LoggedReading]] = {}
-        for row in self._site.log.waiting_readings(device_id, start, stop):
-            waiting.setdefault(row.stored.signed.reading.time // SECONDS_PER_DAY, []).append(row)
-        for day in sorted({*counters, *waiting}):
+        unknown: dict[int, list[LoggedReading]] = {}
+        waiting = self._site.log.waiting_readings(device_id, start, stop)
+        for row in (*waiting, *self._site.log.readings_attested_after(device_id, folded, start, stop)):
+            unknown.setdefault(row.stored.signed.reading.time // SECONDS_PER_DAY, []).append(row)
+        for day in sorted({*counters, *unknown}):
             first, last = max(start, day * SECONDS_PER_DAY), min(stop, (day + 1) * SECONDS_PER_DAY)
             rows = self._site.log.readings_of(device_id, counters.get(day, range(0)), first, last)
-            yield from sorted({_place(row): row for row in (*rows, *waiting.get(day, ()))}.values(), key=_place)
+            yield from sorted({_place(row): row for row in (*unknown.get(day, ()), *rows)}.values(), key=_place)
 
     def _flagged_of(
         self, device_id: bytes, start: int, stop: int, after: tuple[int, int], limit: int

@@ -56,6 +56,7 @@ from gridwitness.service.portal.trading import Trading
 from gridwitness.service.portal.zone_rules import zones_of
 from gridwitness.service.profile_batches import ProfileBatches
 from gridwitness.service.proving import Prover
+from gridwitness.sources.quantities import unit_of
 from gridwitness.store import BatchLog, ProfileLog, ReadingLog
 
 _RATE_SPAN_S = 60
@@ -286,6 +287,14 @@ class SitePortal:
         """What a day costs a home."""
         return self._money.bill(viewer, device_id, day)
 
+    def days(self) -> Sequence[int]:
+        """Days of the community."""
+        return self._money.days()
+
+    def community_day(self, viewer: Viewer, day: int) -> CommunityDayView | None:
+        """One of them."""
+        return self._money.community_day(viewer, day)
+
     def community_days(self, viewer: Viewer) -> Sequence[CommunityDayView]:
         """Energy and money of the community by day."""
         return self._money.community_days(viewer)
@@ -293,6 +302,10 @@ class SitePortal:
     def forecast(self, viewer: Viewer, device_id: bytes) -> ForecastView | None:
         """The next day of a meter."""
         return self._outlook.forecast(viewer, device_id)
+
+    def unit_of(self, metric: str) -> str:
+        """Unit of a metric's values."""
+        return unit_of(metric)
 
     def chain(self) -> ChainView:
         """The chain as the oracle sees it."""

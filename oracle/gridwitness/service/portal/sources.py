@@ -13,10 +13,12 @@ from gridwitness.chain.registry import RegistryFollower
 from gridwitness.domain.devices import Device, DeviceKind
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 from gridwitness.domain.slots import SLOT_SECONDS
+from gridwitness.errors import ConfigError
 from gridwitness.service.portal.cursors import Cursors
 from gridwitness.store.log_reader import LogReader
 from gridwitness.store.site_index import SiteIndex
 
+_CURRENCY = "EUR"
 _NO_HOMES = (DeviceKind.FEEDER, DeviceKind.SENSOR)
 
 
@@ -36,13 +38,21 @@ class SiteOptions:
     readings_stream: str = "readings"
     profiles_stream: str = "profiles"
     time_zone: str = "UTC"
-    currency: str = "EUR"
+    currency: str = _CURRENCY
     explorer_url: str = ""
     rpc_url: str = ""
     is_open_data: bool = False
     ends_with_readings: bool = False
     confirmations: int = 0
     names: Mapping[bytes, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a currency that pages have no words for."""
+        if self.currency != _CURRENCY:
+            raise ConfigError(
+                f"the site's currency is {self.currency}, but pages show amounts in {_CURRENCY} alone",
+                hint="leave `currency` out of the site's file; a market in another one cannot be shown yet",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +104,8 @@ class Site:
         device = self.registry.device(device_id)
         if device is None or device.zone != self.options.zone or not self.may_see(viewer, device.owner):
             return None
-        return device, 0 if self.sees_all(viewer) else self._owned_since(device_id)
-
-    def _owned_since(self, device_id: bytes) -> int:
-        clause = "WHERE device = ? AND day IS NULL AND name = 'DeviceTransferred' ORDER BY block DESC LIMIT 1"
-        logs = self.index.logs(clause, (device_id,))
-        return self.index.block_times([logs[0].block_number])[logs[0].block_number] if logs else 0
+        # Both out of one record: who owns it, and since when, must never be of different blocks.
+        return device, 0 if self.sees_all(viewer) else device.owned_since
 
 
 def hexed(value: bytes) -> str:

@@ -203,7 +203,7 @@ class Trading:
             zone=self._zone(state),
             day=log.day or 0,
             version=log.args["version"],
-            imbalance_limit_wh=0 if said is None else said.imbalance_limit_wh,
+            imbalance_limit_wh=None if said is None else said.imbalance_limit_wh,
             orders=[None] * SLOTS_PER_DAY if said is None else [_order(order) for order in said.orders],
             contracted_wh=None if state.settlement is None else state.settlement.contracted_wh,
             transaction=hexed(log.transaction),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +15,7 @@ from gridwitness.api.portal.pages.days import LocalDay, day_of_market, local_day
 from gridwitness.api.portal.pages.paging import everything
 from gridwitness.api.portal.pages.rendering import Site, off_loop
 from gridwitness.api.portal.protocols import Viewer
-from gridwitness.api.portal.views import CommunityDayView, DeviceView, ReadingView
+from gridwitness.api.portal.views import DeviceView, ReadingView
 from gridwitness.api.problems import ProblemError
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 
@@ -39,11 +40,11 @@ def community_pages(routes: APIRouter, site: Site) -> None:
 
 
 def _community(site: Site, viewer: Viewer, text: str) -> dict[str, Any]:
-    days = site.portal.community_days(viewer)
-    wanted = parse_day(text, site.clock.zone).market_day if text else None
-    shown = next((one for one in days if wanted is None or one.day == wanted), None)
+    days = site.portal.days()
+    day = parse_day(text, site.clock.zone) if text else None
+    wanted = day.market_day if day is not None else next(iter(days), None)
+    shown = None if wanted is None else site.portal.community_day(viewer, wanted)
     if shown is None:
-        day = parse_day(text, site.clock.zone) if text else None
         return {"day": day, "shown": None, "days": _known_days(site, days)}
     flows = [flow for home in shown.homes for flow in (home.import_wh, -home.export_wh)]
     amounts = [amount for home in shown.homes for amount in (home.bill, home.grid_only) if amount is not None]
@@ -56,8 +57,8 @@ def _community(site: Site, viewer: Viewer, text: str) -> dict[str, Any]:
     }
 
 
-def _known_days(site: Site, days: Any) -> list[LocalDay]:
-    return [day_of_market(one.day, site.clock.zone) for one in days]
+def _known_days(site: Site, days: Sequence[int]) -> list[LocalDay]:
+    return [day_of_market(day, site.clock.zone) for day in days]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _home(site: Site, viewer: Viewer, device_id: bytes, text: str) -> dict[str, 
     device = site.portal.device(viewer, device_id)
     if device is None or device.readings is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "this home is not here, or its owner’s alone to see after signing in")
-    days = site.portal.community_days(viewer)
+    days = site.portal.days()
     day = _day_of_home(site, device, days, text)
     readings = everything(
         lambda cursor, limit: site.portal.readings(
@@ -121,10 +122,9 @@ def _home(site: Site, viewer: Viewer, device_id: bytes, text: str) -> dict[str, 
     }
 
 
-def _day_of_home(site: Site, device: DeviceView, days: Any, text: str) -> LocalDay:
+def _day_of_home(site: Site, device: DeviceView, days: Sequence[int], text: str) -> LocalDay:
     if text:
         return parse_day(text, site.clock.zone)
-    newest: CommunityDayView | None = next(iter(days), None)
-    if newest is not None:
-        return day_of_market(newest.day, site.clock.zone)
+    if days:
+        return day_of_market(days[0], site.clock.zone)
     return local_day_of(device.last_seen or site.portal.now().time, site.clock.zone)

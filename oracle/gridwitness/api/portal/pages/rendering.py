@@ -65,12 +65,15 @@ class Site:
             lstrip_blocks=True,
         )
         environment.filters |= {name: getattr(wording, name) for name in _WORDS}
-        environment.filters |= {"count": wording.count, "json": _compact_json}
+        environment.filters |= {"count": wording.count, "json": _compact_json, "measured": self._measured}
         environment.filters |= {
             name: getattr(self.clock, name) for name in ("clock", "date", "moment", "seconds", "iso", "local")
         }
         environment.globals |= {"static": static.url, "site": self.view}
         return environment
+
+    def _measured(self, value: int, metric: str) -> str:
+        return wording.measured(value, self.portal.unit_of(metric))
 
     async def viewer(self, request: Request) -> Viewer:
         """What the one who asks may see."""

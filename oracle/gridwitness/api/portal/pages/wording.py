@@ -33,8 +33,13 @@ def kwh(energy_wh: int) -> str:
 
 
 def wh(energy_wh: int) -> str:
-    """Energy of a single slot, as the meter said it."""
+    """Energy of a single slot."""
     return f"{grouped(energy_wh)} Wh"
+
+
+def measured(value: int, unit: str) -> str:
+    """A reading's value as the device said it, in its metric's unit if that is known."""
+    return f"{grouped(value)} {unit}".rstrip()
 
 
 def euros(amount: int) -> str:
