@@ -10,6 +10,7 @@ from web3.exceptions import Web3Exception
 
 from gridwitness.errors import ChainError
 from scripts._artefacts import Artefact
+from scripts._node import is_of_evm
 
 MAX_CODE_BYTES = 24_576  # EIP-170
 MAX_CREATION_BYTES = 49_152  # EIP-3860
@@ -30,7 +31,8 @@ _METADATA = re.compile(rb"\xa2\x64ipfs\x58\x22.{34}\x64solc\x43.{3}\x00\x33", re
 def check_chain(web3: Web3, evm_version: str, artefacts: Iterable[Artefact]) -> None:
     """Demand that the chain has each instruction used and takes code of this size.
 
-    Raises ChainError naming what is missing, or the contract that is too large.
+    Raises ChainError naming what is missing, or the contract that is too large, and Web3Exception if the node does not
+    say.
     """
     needed: set[int] = set()
     for artefact in artefacts:
@@ -66,6 +68,8 @@ def instructions(code: bytes) -> set[int]:
 def _runs(web3: Web3, probe: str) -> bool:
     try:
         web3.eth.call({"data": f"0x{probe}"})  # type: ignore[typeddict-item]
-    except (Web3Exception, ValueError):
+    except Web3Exception as error:
+        if not is_of_evm(error):
+            raise
         return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,17 +13,19 @@ import click
 from ape.api import AccountAPI, ProviderAPI
 from ape.cli import ConnectedProviderCommand, account_option
 from ape.exceptions import Abort, ApeException
+from ape.logging import logger
 from ape_node.provider import NodeSoftwareNotInstalledError
-from web3.exceptions import Web3Exception
+from web3.exceptions import Web3Exception, Web3RPCError
 
 from gridwitness.errors import ChainError, ConfigError, GridwitnessError
 from scripts._chain_check import check_chain
 from scripts._fees import GWEI
-from scripts._node import NO_ANSWER
+from scripts._node import NO_ANSWER, without_keys
 from scripts._params import TEST_TOKEN
 from scripts._rehearsal import Plan, rehearse
 from scripts._sender import Reorganised, Sender, Terms
 from scripts._session import Options, Session, open_session
+from scripts._transactions import words_of
 
 _DEV_POLL_S = 0.05
 _POLL_S = 2.0
@@ -35,14 +38,22 @@ class SessionCommand(ConnectedProviderCommand):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except GridwitnessError as error:
-            raise Abort(f"{error.message} ({error.hint})" if error.hint else error.message) from error
-        except NodeSoftwareNotInstalledError as error:
-            raise Abort("no node answers there (start one: anvil --hardfork osaka --port PORT)") from error
-        except ApeException as error:
-            raise Abort(" ".join(str(error).split())) from error
-        except NO_ANSWER as error:
-            raise Abort(f"the node went away: {' '.join(str(error).split())} (run the same command again)") from error
+        except (GridwitnessError, ApeException, Web3Exception, OSError) as error:
+            logger.debug("%s", traceback.format_exc())
+            raise Abort(_in_one_line(error)) from error
+
+
+def _in_one_line(error: Exception) -> str:
+    """What a person is told, without the key that a provider's URL may have."""
+    if isinstance(error, GridwitnessError):
+        return f"{without_keys(error.message)} ({error.hint})" if error.hint else without_keys(error.message)
+    if isinstance(error, NodeSoftwareNotInstalledError):
+        return "no node answers there (start one: anvil --hardfork osaka --port PORT)"
+    if isinstance(error, NO_ANSWER):
+        return f"the node went away: {without_keys(str(error))} (run the same command again)"
+    if isinstance(error, Web3RPCError):
+        return f"the node refuses: {without_keys(words_of(error))}"
+    return without_keys(str(error))
 
 
 def session_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -65,7 +76,15 @@ def transaction_options(function: Callable[..., None]) -> Callable[..., None]:
     A command that has `--fresh` begins a new manifest with it; one that has `--safe-batch` writes that file and sends
     nothing.
     """
+    return _transaction_options(function, is_urgent=False)
 
+
+def urgent_transaction_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The same for a script that goes past what another account has under way, however long that takes."""
+    return _transaction_options(function, is_urgent=True)
+
+
+def _transaction_options(function: Callable[..., None], *, is_urgent: bool) -> Callable[..., None]:
     def run(
         account: AccountAPI | None, params: Path | None, manifest: Path | None, settings: tuple[str, ...], **given: Any
     ) -> None:
@@ -86,7 +105,7 @@ def transaction_options(function: Callable[..., None]) -> Callable[..., None]:
             raise ConfigError(f"--fresh is for development chains, not for {provider.network.name}")
         session = open_session(provider, options, fresh=fresh)
         session = dataclasses.replace(session, assume_yes=sending.assume_yes)
-        _send(session, account, sending, lambda acting: function(acting, **given))
+        _send(session, account, sending, lambda acting: function(acting, **given), is_urgent=is_urgent)
 
     return _shared_options(_sending_options(_named_as(function, run)))
 
@@ -100,17 +119,19 @@ class _Sending(NamedTuple):
     confirmations: int | None
 
 
-def _send(session: Session, account: AccountAPI, sending: _Sending, script: Callable[[Session], None]) -> None:
+def _send(
+    session: Session, account: AccountAPI, sending: _Sending, script: Callable[[Session], None], *, is_urgent: bool
+) -> None:
     """Check the chain, rehearse and ask where that is called for, and carry the script out."""
     network = session.provider.network
     _check(session)
     if sending.dry_run:
-        rehearse(session, script).show_funds()
+        rehearse(session, script, is_urgent=is_urgent).show_funds()
         return
     if not network.is_dev:
-        _ask(session, rehearse(session, script))
+        _ask(session, rehearse(session, script, is_urgent=is_urgent))
     needed = network.required_confirmations if sending.confirmations is None else sending.confirmations
-    terms = Terms(int(sending.max_fee_gwei * GWEI), needed, _DEV_POLL_S if network.is_dev else _POLL_S)
+    terms = Terms(int(sending.max_fee_gwei * GWEI), needed, _DEV_POLL_S if network.is_dev else _POLL_S, is_urgent)
     with session.manifest.locked():
         sender = Sender(session.provider, account, session.manifest, terms)
         sender.resume()

@@ -88,7 +88,13 @@ def _make(session: Session, keys: Place, creation: Creation) -> None:
 def _adopt(session: Session, keys: Place, creation: Creation, address: str) -> None:
     """Record what the manifest has lost: code at a CREATE2 address can be of these very bytes and arguments only."""
     found = find_creation(session.web3, address, creation.factory_data)
-    session.manifest.record(keys, {**_entry(session, creation), "address": address, **found})
+    entry = {**_entry(session, creation), "address": address, **found}
+    # Salt and code are public, so a stranger may have made it: who did says nothing about whose deployment this is.
+    if entry.get("created_by") == entry["deployer"]:
+        del entry["created_by"]
+    if session.manifest.get("deployer") is None:
+        session.manifest.record(("deployer",), session.deployer)
+    session.manifest.record(keys, entry)
     note = f"since block {found['block']}" if found else "since a block that this node does not remember"
     click.echo(f"· {keys[1]} stands at {address} {note}")
 

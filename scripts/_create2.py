@@ -37,7 +37,7 @@ def created_address(sender: str, nonce: int) -> str:
 
 
 def find_creation(web3: Web3, address: str, data: str) -> dict[str, Any]:
-    """Block, transaction and deployer of a contract that the factory made with these data; empty if not to be found.
+    """Block, transaction and sender of a contract that the factory made with these data; empty if not to be found.
 
     Halves the chain by where the code is, for which the node must have old states; many have the newest only.
     """
@@ -57,7 +57,7 @@ def find_creation(web3: Web3, address: str, data: str) -> dict[str, Any]:
         if bytes(transaction["input"]) == bytes.fromhex(data.removeprefix("0x")):
             return {
                 "block": low,
-                "deployer": transaction["from"],
+                "created_by": transaction["from"],
                 "transaction": "0x" + bytes(transaction["hash"]).hex(),
             }
     return {}

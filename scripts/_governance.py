@@ -80,16 +80,28 @@ def final_admin(session: Session) -> str:
 
 
 def finish_handover(session: Session, admin: str, safe_batch: Path | None) -> None:
-    """Second step, by the admin, by its timelock, or into a file. Raises ChainError if it is somebody else's to do."""
+    """Second step, by the admin, by its timelock, or into a file.
+
+    Raises ChainError if it is somebody else's to do, or if others than the two govern.
+    """
     changes = handover(session, admin)
     if not changes:
         for name in governed_contracts(session):  # a run that was killed may have left them as they were before
-            note_roles(session, name)
+            _require_alone(admin, name, note_roles(session, name)[ADMIN_ROLE])
         click.echo(f"· {admin} governs, and {session.deployer} does not")
     elif safe_batch is not None:
         write_safe_batch(session, changes, admin, safe_batch)
     else:
         _carry_out(session, changes, admin)
+
+
+def _require_alone(admin: str, name: str, holders: list[str]) -> None:
+    """Raise ChainError if others than the final admin govern a contract, whoever deployed it."""
+    if holders != [admin]:
+        raise ChainError(
+            f"{ADMIN_ROLE} of {name} is with {', '.join(holders) or 'nobody'}; expected {admin} alone",
+            hint=f"`ape run roles revoke {ADMIN_ROLE} ACCOUNT --contract {name}` takes it from others",
+        )
 
 
 def request(session: Session, changes: list[RoleChange], safe_batch: Path | None) -> None:

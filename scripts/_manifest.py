@@ -21,7 +21,8 @@ class ManifestFile:
 
     Beside what stands, it holds at most one `pending` transaction: every signed attempt at it, and what to record once
     one is mined. They are there before they leave, so a killed script knows what it may have done. The bytes of those
-    that were mined stay under `sent` until the script has ended well, so that a reorganisation loses none.
+    that were mined stay under `sent` until the script has ended well, so that a reorganisation loses none. What was
+    pending of another account when something urgent came is under `aside` until a later script takes it up.
     """
 
     def __init__(self, path: Path, data: Entry) -> None:
@@ -92,13 +93,20 @@ class ManifestFile:
         return entry
 
     @property
+    def aside(self) -> list[Entry]:
+        """Pending transactions that something urgent went past."""
+        return list(self._data.get("aside", []))
+
+    @property
     def sent(self) -> list[Entry]:
         """Transactions mined since a script last ended well, oldest first: their bytes and what records them."""
         return list(self._data.get("sent", []))
 
     def begin(self, pending: Entry) -> None:
-        """Note a transaction, or another attempt at it, before it leaves."""
+        """Note a transaction, or another attempt at it, before it leaves. Who sends the first one is the deployer."""
         self._data["pending"] = pending
+        if not any("deployer" in entry for entry in self._data.get("contracts", {}).values()):
+            self._data.setdefault("deployer", pending["from"])
         self._save()
 
     def record(self, keys: tuple[str, ...], entry: Any) -> None:
@@ -118,10 +126,30 @@ class ManifestFile:
         else:
             self.record(keys, entry)
 
-    def settle(self) -> None:
-        """A script has ended well and what it sent is where it should be: forget the bytes."""
-        if self._data.pop("sent", None) is not None:
+    def settle(self, settled: list[Entry]) -> None:
+        """Forget bytes that are where they should be, or can never be again."""
+        left = [sent for sent in self.sent if sent not in settled]
+        if left != self.sent:
+            self._data["sent"] = left
+            if not left:
+                del self._data["sent"]
             self._save()
+
+    def put_aside(self, account: str) -> None:
+        """Leave the pending transaction for later unless it is this account's, so that another can be begun."""
+        if self.pending is not None and self.pending["from"] != account:
+            self._data["aside"] = [*self.aside, self._data.pop("pending")]
+            self._save()
+
+    def take_up(self) -> Entry | None:
+        """The pending transaction; if there is none, the first that was put aside becomes it."""
+        if self.pending is None and self.aside:
+            self._data["pending"], *left = self.aside
+            self._data["aside"] = left
+            if not left:
+                del self._data["aside"]
+            self._save()
+        return self.pending
 
     def drop_pending(self) -> None:
         """Forget a transaction that left nothing to record, or can no longer be mined."""

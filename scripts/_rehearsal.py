@@ -16,7 +16,8 @@ from gridwitness.chain.anvil import Anvil
 from gridwitness.errors import ChainError, ConfigError
 from scripts._fees import Market, coins, gwei
 from scripts._manifest import Entry, ManifestFile
-from scripts._sender import estimate_gas, find_receipt, gas_limit, mined
+from scripts._node import take_long_extra_data
+from scripts._transactions import estimate_gas, find_receipt, gas_limit, mined
 
 if TYPE_CHECKING:
     from scripts._session import Session
@@ -152,8 +153,11 @@ class Rehearsal:
         """See Sends; a fork keeps nothing."""
 
 
-def rehearse(session: Session, script: Callable[[Session], None]) -> Plan:
-    """Run a script on a fork of the session's chain. Sends and writes nothing. Raises what the script raises."""
+def rehearse(session: Session, script: Callable[[Session], None], *, is_urgent: bool = False) -> Plan:
+    """Run a script on a fork of the session's chain, past what other accounts have under way if it is urgent.
+
+    Sends and writes nothing. Raises what the script raises.
+    """
     account = str(session.account.address) if session.account is not None else session.deployer
     ecosystem = session.provider.network.ecosystem
     plan = Plan(
@@ -165,10 +169,15 @@ def rehearse(session: Session, script: Callable[[Session], None]) -> Plan:
     )
     with Anvil(chain_id=session.params.chain_id, fork_url=_url(session), accounts=1) as anvil:
         fork = Web3(HTTPProvider(anvil.url))
+        take_long_extra_data(fork)
         click.echo(f"rehearsing on a fork of {session.network} at block {fork.eth.block_number}; nothing is sent")
         anvil.node.rpc("anvil_impersonateAccount", account)
         anvil.node.rpc("anvil_setBalance", account, hex(_PLENTY))
         draft = session.manifest.draft()
+        if is_urgent:
+            draft.put_aside(account)
+        else:
+            draft.take_up()
         actor = Rehearsal(fork, draft, plan)
         actor.resume()
         script(dataclasses.replace(session, web3=fork, manifest=draft, actor=actor, is_rehearsal=True))

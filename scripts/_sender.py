@@ -8,7 +8,7 @@ which a chain takes one. What a reorganisation drops is sent again, byte for byt
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,24 +18,27 @@ from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
-from web3.exceptions import ContractLogicError, TransactionNotFound, Web3RPCError
+from web3.exceptions import TransactionNotFound, Web3RPCError
 from web3.types import TxReceipt
 
-from gridwitness.chain.reverts import decode_revert
 from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import ChainError
 from scripts._fees import GWEI, Fees, Market, coins, gwei
 from scripts._manifest import Entry, ManifestFile
+from scripts._transactions import estimate_gas, find_receipt, gas_limit, mined, words_of
 
-MAX_TRANSACTION_GAS = 16_777_216  # EIP-7825
 WAIT_S = 600.0
 RECEIPT_TRIES = 15
+_OUTBID_AFTER_POLLS = 30
 # What nodes say of bytes they have, of a nonce that was mined a moment ago, of a pool that holds a dearer attempt, and
 # of a base fee that rose since it was asked for: the next look at it offers more.
 _HARMLESS = (
     "already known", "known transaction", "already imported", "nonce too low", "replacement",
     "less than block base fee",
 )  # fmt: skip
+# What they say of a tip that they, or the validators behind them, want higher.
+_UNDERPRICED = ("underpriced", "tip cap", "gas price", "fee too low", "feetoolow", "tip too low")
+_LEAST_TIP = GWEI // 100
 
 
 class Reorganised(ChainError):
@@ -70,11 +73,15 @@ class Sends(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What transactions may cost at most, in wei per gas, and how many blocks must stand on theirs."""
+    """What transactions may cost at most, in wei per gas, and how many blocks must stand on theirs.
+
+    Looked at every `poll_s` seconds. What `is_urgent` waits for no other account's transactions.
+    """
 
     max_fee: int = 500 * GWEI
     confirmations: int = 0
     poll_s: float = 2.0
+    is_urgent: bool = False
 
 
 class Sender:
@@ -87,7 +94,8 @@ class Sender:
         self._manifest = manifest
         self._web3: Web3 = provider.web3
         self._terms = terms
-        self._waiting_for_base_fee = False
+        self._outbid_at = 0.0  # monotonic seconds
+        self._told = False
 
     def send(
         self, keys: tuple[str, ...], entry: Any, data: str, to: str | None = None, *, what: str, probe: str = ""
@@ -120,6 +128,12 @@ class Sender:
 
     def resume(self) -> None:
         """See Sends."""
+        if self._terms.is_urgent:
+            self._manifest.put_aside(self.address)
+            for other in self._manifest.aside:
+                click.echo(f"! {other['what']} of {other['from']} is under way still: that is left to a later script")
+        else:
+            self._manifest.take_up()
         pending = self._manifest.pending
         self.restore(below=None if pending is None else pending["nonce"])
         if pending is None:
@@ -132,25 +146,32 @@ class Sender:
                 f"{pending['nonce']} of {pending['from']}; it is sent anew"
             )
             self._manifest.drop_pending()
+        if self._manifest.aside and not self._terms.is_urgent:
+            self.resume()
 
     def settle(self) -> None:
-        """See Sends."""
+        """See Sends. Raises Reorganised if something was mined and can be no more."""
         self.restore()
-        for sent in self._manifest.sent:
-            if (receipt := find_receipt(self._web3, [sent])) is None:
-                raise ChainError(
-                    f"{sent['what']}: {sent['transaction']} was mined and is no more, another one has its nonce",
-                    hint="run the same command again: it sends what is missing",
-                )
+        ours = self._ours()
+        for sent in ours:
+            receipt = find_receipt(self._web3, sent.get("attempts", [sent]))
+            if receipt is None or receipt["status"] != 1:
+                self._manifest.settle([sent])
+                raise Reorganised(f"{sent['what']}: {sent['transaction']} was mined and is no more")
             entry = self._manifest.get(*sent["keys"])
             if isinstance(entry, dict) and entry.get("transaction") == sent["transaction"]:
-                self._manifest.record(tuple(sent["keys"]), {**entry, "block": receipt["blockNumber"]})
-        self._manifest.settle()
+                self._manifest.record(tuple(sent["keys"]), mined(entry, receipt))
+        self._manifest.settle(ours)
+
+    def _ours(self) -> list[Entry]:
+        """What was sent and may have to be sent again: all of it, or this account's if it is urgent."""
+        return [sent for sent in self._manifest.sent if not self._terms.is_urgent or sent["from"] == self.address]
 
     def _finish(self, pending: Entry) -> TxReceipt | None:
         """Broadcast, wait, record. None if another transaction took the nonce, so that this one is dead."""
         deadline = time.monotonic() + WAIT_S
         pause, strange = self._terms.poll_s / 16, 0
+        self._await_before_outbidding()
         while time.monotonic() < deadline:
             receipt = find_receipt(self._web3, pending["attempts"])
             if receipt is not None:
@@ -178,25 +199,40 @@ class Sender:
         newest = pending["attempts"][-1]
         offered = Fees(newest["max_fee_per_gas"], newest["max_priority_fee_per_gas"])
         market = Market.of(self._web3)
-        if market.base_fee <= offered.max_fee:
-            self._broadcast(newest)
+        if market.base_fee > offered.max_fee:
+            reason = f"the base fee is {gwei(market.base_fee)} gwei now"
+        elif not self._broadcast(newest):
+            # Nothing is in the pool yet, so what it wants is soon found by doubling.
+            market = market._replace(tip=max(market.tip, 2 * offered.tip, _LEAST_TIP))
+            reason = f"a tip of {gwei(offered.tip)} gwei is refused"
+        elif market.tip > offered.tip and time.monotonic() > self._outbid_at:
+            reason = f"the tip is {gwei(market.tip)} gwei now"
+        else:
             return
-        fees = market.outbid(offered, self._terms.max_fee) if pending["from"] == self.address else None
-        if fees is not None:
+        if pending["from"] != self.address:
+            self._tell_once(f"! {pending['what']}: {reason}; --account of {pending['from']} offers more")
+        elif fees := market.outbid(offered, self._terms.max_fee):
             click.echo(
-                f"… {pending['what']}: the base fee is {gwei(market.base_fee)} gwei now; offering up to "
-                f"{gwei(fees.max_fee)} instead of {gwei(offered.max_fee)}, with the same nonce"
+                f"… {pending['what']}: {reason}; offering up to {gwei(fees.max_fee)} instead of "
+                f"{gwei(offered.max_fee)} and a tip of {gwei(fees.tip)}, with the same nonce"
             )
             fields = TypedTransaction.from_bytes(HexBytes(newest["raw"])).as_dict()
             pending["attempts"].append(self._sign(fields, fees, pending["what"]))
             self._manifest.begin(pending)
+            self._await_before_outbidding()
             self._broadcast(pending["attempts"][-1])
-        elif not self._waiting_for_base_fee:
-            self._waiting_for_base_fee = True
-            click.echo(
-                f"! {pending['what']}: the base fee is {gwei(market.base_fee)} gwei, --max-fee-gwei "
-                f"{gwei(self._terms.max_fee)}; waiting for it to fall"
-            )
+        else:
+            cap = gwei(self._terms.max_fee)
+            self._tell_once(f"! {pending['what']}: {reason}, --max-fee-gwei {cap}; waiting for it to fall")
+
+    def _await_before_outbidding(self) -> None:
+        """An offer gets some blocks' time to be taken before the tip is raised."""
+        self._outbid_at = time.monotonic() + _OUTBID_AFTER_POLLS * self._terms.poll_s
+
+    def _tell_once(self, what: str) -> None:
+        if not self._told:
+            click.echo(what)
+        self._told = True
 
     def restore(self, below: int | None = None) -> int:
         """Send again, byte for byte, what a reorganisation dropped of earlier transactions, and wait for it.
@@ -225,7 +261,7 @@ class Sender:
 
     def _dropped(self, below: int | None) -> list[Entry]:
         """What was mined and is no more: the account's next nonce is not beyond it."""
-        sent = [sent for sent in self._manifest.sent if below is None or sent["nonce"] < below]
+        sent = [sent for sent in self._ours() if below is None or sent["nonce"] < below]
         nonces = {account: self._nonce(account) for account in {entry["from"] for entry in sent}}
         return [entry for entry in sent if entry["nonce"] >= nonces[entry["from"]]]
 
@@ -260,19 +296,26 @@ class Sender:
             raise ChainError(f"{pending['what']}: transaction {transaction} reverted")
         raw = next(attempt["raw"] for attempt in pending["attempts"] if attempt["transaction"] == transaction)
         sent = {name: pending[name] for name in ("from", "keys", "nonce", "what")}
+        # Blocks taken back may bring another attempt than the one that was mined first.
+        sent["attempts"] = [{"transaction": attempt["transaction"]} for attempt in pending["attempts"]]
         self._manifest.finish(
             {**sent, "raw": raw, "transaction": transaction}, tuple(pending["keys"]), mined(pending["entry"], receipt)
         )
         click.echo(f"✓ {pending['what']}, block {receipt['blockNumber']}, {receipt['gasUsed']:,} gas")
 
-    def _broadcast(self, attempt: Mapping[str, Any]) -> None:
+    def _broadcast(self, attempt: Mapping[str, Any]) -> bool:
+        """See that the pool has it. False if the node wants a higher tip; raises ChainError for anything else."""
         if self._is_in_pool(attempt["transaction"]):
-            return
+            return True
         try:
             self._web3.eth.send_raw_transaction(HexBytes(attempt["raw"]))
         except Web3RPCError as error:
-            if not any(word in _words_of(error).lower() for word in _HARMLESS):
-                raise ChainError(f"the node refused the transaction: {_words_of(error)}") from error
+            words = words_of(error).lower()
+            if not any(word in words for word in _HARMLESS):
+                if any(word in words for word in _UNDERPRICED):
+                    return False
+                raise ChainError(f"the node refused the transaction: {words_of(error)}") from error
+        return True
 
     def _is_in_pool(self, transaction: str) -> bool:
         try:
@@ -292,56 +335,3 @@ class Sender:
                 f"{self.address} has a balance of {coins(balance, symbol)}; {what} needs up to {coins(cost, symbol)}",
                 hint="`--dry-run` shows what everything costs",
             )
-
-
-def find_receipt(web3: Web3, attempts: Iterable[Mapping[str, Any]]) -> TxReceipt | None:
-    """Receipt of the one attempt that was mined, if any was."""
-    for attempt in attempts:
-        try:
-            return web3.eth.get_transaction_receipt(attempt["transaction"])
-        except TransactionNotFound:
-            continue
-    return None
-
-
-def mined(entry: Any, receipt: TxReceipt) -> Any:
-    """An entry of the manifest with what the receipt tells, if it is a table."""
-    if not isinstance(entry, dict):
-        return entry
-    transaction = "0x" + bytes(receipt["transactionHash"]).hex()
-    entry = {**entry, "transaction": transaction, "block": receipt["blockNumber"]}
-    if address := receipt.get("contractAddress"):
-        entry["address"] = to_checksum_address(address)
-    return entry
-
-
-def estimate_gas(web3: Web3, request: Mapping[str, Any]) -> int:
-    """Gas that a transaction uses. Raises Reverted, or ChainError if the node or EIP-7825 does not allow it."""
-    try:
-        gas = web3.eth.estimate_gas(request)  # type: ignore[arg-type]
-    except ContractLogicError as error:
-        raise _reverted(error) from error
-    except Web3RPCError as error:
-        raise ChainError(f"the node does not take the transaction: {_words_of(error)}") from error
-    if gas > MAX_TRANSACTION_GAS:
-        raise ChainError(f"the transaction needs {gas} gas; one may use {MAX_TRANSACTION_GAS} (EIP-7825)")
-    return int(gas)
-
-
-def gas_limit(estimate: int) -> int:
-    """A limit with a fifth to spare, within EIP-7825."""
-    return min(estimate + estimate // 5, MAX_TRANSACTION_GAS)
-
-
-def _words_of(error: Web3RPCError) -> str:
-    """What the node says, without what it says around it."""
-    response = error.rpc_response or {}
-    details = response.get("error")
-    return str(details.get("message") if isinstance(details, dict) else error.message)
-
-
-def _reverted(error: ContractLogicError) -> ChainError:
-    data = error.data
-    if isinstance(data, str) and data.startswith("0x"):
-        return decode_revert(bytes.fromhex(data[2:]))
-    return ChainError(f"the contract refuses: {error.message}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from gridwitness.errors import ChainError, ConfigError
 from scripts._artefacts import Abi, Artefacts, load_artefacts
 from scripts._manifest import ManifestFile
 from scripts._node import be_patient
-from scripts._params import TEST_TOKEN, Params, check_params, params_path, read_params
+from scripts._params import REGISTRY, TEST_TOKEN, Params, check_params, params_path, read_params
 from scripts._sender import Sends
 
 
@@ -28,8 +27,8 @@ from scripts._sender import Sends
 class Session:
     """One run of a script.
 
-    `deployer` is whom `$deployer` means: the account that deployed, or the one given if nothing stands. `actor` sends;
-    None if the script only reads. `is_rehearsal`: all of it happens on a throw-away fork. `assume_yes`: do not ask.
+    `deployer` is whom `$deployer` means: the manifest's, or the account given if it has none yet. `actor` sends; None
+    if the script only reads. `is_rehearsal`: all of it happens on a throw-away fork. `assume_yes`: do not ask.
     """
 
     provider: ProviderAPI
@@ -123,7 +122,7 @@ def open_session(provider: ProviderAPI, options: Options, *, fresh: bool = False
     genesis_hash = _genesis_hash(web3)
     target = options.manifest or Path("deployments") / f"{chain_id}.json"
     manifest = ManifestFile.open(target, chain_id, network_name(provider), genesis_hash, fresh=fresh)
-    deployer = _recorded_deployer(manifest) or (options.account and options.account.address)
+    deployer = recorded_deployer(manifest) or (options.account and options.account.address)
     if deployer is None:
         raise ConfigError(
             f"$deployer is unknown: {target} has no contract, and --account was not given",
@@ -147,13 +146,10 @@ def contract_at(web3: Web3, address: str, abi: Abi) -> Contract:
     return contract
 
 
-def _recorded_deployer(manifest: ManifestFile) -> str | None:
-    """Who deployed what stands; the pending transaction may be the first."""
-    contracts: Mapping[str, Any] = manifest.get("contracts") or {}
-    pending = manifest.pending or {}
-    known = [entry["deployer"] for entry in contracts.values() if "deployer" in entry]
-    known += [pending["from"]] if pending.get("keys", [""])[0] == "contracts" else []
-    return next(iter(known), None)
+def recorded_deployer(manifest: ManifestFile) -> str | None:
+    """Who deploys into this manifest. Older ones say it of contracts only, and of most anybody may have made them."""
+    deployer: str | None = manifest.get("deployer") or manifest.get("contracts", REGISTRY, "deployer")
+    return deployer
 
 
 def _genesis_hash(web3: Web3) -> str:

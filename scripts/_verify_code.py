@@ -15,9 +15,10 @@ from typing import Any
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
 from web3 import Web3
-from web3.exceptions import Web3Exception
+from web3.exceptions import Web3Exception, Web3RPCError
 
 from gridwitness.encoding.hashing import keccak
+from scripts._node import asks_to_wait
 from scripts._verify_report import Report
 
 _PROBE = to_checksum_address("0x" + "aa" * 20)
@@ -28,7 +29,9 @@ def has_overrides(web3: Web3) -> bool:
     """Whether the node takes state overrides in `eth_call`: some refuse them, some pass over them silently."""
     try:
         answer = web3.eth.call({"to": _PROBE}, "latest", {_PROBE: {"code": HexStr(_ANSWERS_42)}})
-    except (Web3Exception, ValueError):
+    except Web3Exception as error:
+        if isinstance(error, Web3RPCError) and asks_to_wait("eth_call", error.rpc_response):
+            raise
         return False
     return int.from_bytes(answer) == 42
 

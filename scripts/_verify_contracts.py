@@ -171,7 +171,7 @@ def _check_transaction(run: Verification, what: str, entry: Mapping[str, Any], i
     if transaction is None or receipt is None:
         report.note(f"the transaction of {what} is not to be had from this node")
         return
-    report.compare(f"deployer of {what}", entry["deployer"], transaction["from"])
+    report.compare(f"deployer of {what}", entry.get("created_by", entry["deployer"]), transaction["from"])
     report.compare(f"block of {what}", entry["block"], receipt["blockNumber"])
     data = bytes(transaction["input"])
     if salt := entry.get("salt"):

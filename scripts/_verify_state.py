@@ -7,7 +7,7 @@ from typing import Any
 
 from eth_abi.abi import encode
 from web3 import Web3
-from web3.exceptions import Web3Exception
+from web3.exceptions import BadFunctionCallOutput, ContractLogicError, Web3Exception
 
 from gridwitness.encoding.leaves import schema_of
 from gridwitness.errors import GridwitnessError
@@ -15,6 +15,7 @@ from scripts._artefacts import TIMELOCK
 from scripts._committee import Committee, StreamState
 from scripts._contracts import TOKEN_DECIMALS
 from scripts._events import events_of
+from scripts._node import is_of_evm
 from scripts._params import ATTESTATION, MARKET, REGISTRY, TEST_TOKEN, StreamParams
 from scripts._roles import ADMIN_ROLE, governed_contracts, read_roles
 from scripts._session import Session, contract_at
@@ -46,8 +47,9 @@ def check_state(run: Verification) -> None:
         check_zones(run)
     check_token(run)
     check_precompile(run)
-    if run.session.manifest.pending is not None:
-        run.report.differ("manifest", "no transaction on its way", run.session.manifest.pending["keys"])
+    pending = run.session.manifest.pending
+    for sent in [*([] if pending is None else [pending]), *run.session.manifest.aside]:
+        run.report.differ("manifest", "no transaction on its way", sent["keys"])
 
 
 def final_admin(session: Session) -> str:
@@ -164,7 +166,7 @@ def check_token(run: Verification) -> None:
     token = contract_at(session.web3, session.params.token, session.artefacts[TEST_TOKEN].abi)
     try:
         decimals = token.functions.decimals().call()
-    except Web3Exception:
+    except (BadFunctionCallOutput, ContractLogicError):
         decimals = "no answer"
     run.report.compare(f"decimals of the token {token.address}", TOKEN_DECIMALS, decimals)
 
@@ -183,7 +185,9 @@ def check_precompile(run: Verification) -> None:
 def _answer(web3: Web3, data: str) -> bytes:
     try:
         return bytes(web3.eth.call({"to": PRECOMPILE, "data": "0x" + data}))  # type: ignore[typeddict-item]
-    except Web3Exception:
+    except Web3Exception as error:
+        if not is_of_evm(error):
+            raise
         return b""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scripts._command import SessionCommand, transaction_options
+from scripts._command import SessionCommand, urgent_transaction_options
 from scripts._committee import rotate, wanted_committee
 from scripts._session import Session
 
@@ -13,7 +13,7 @@ from scripts._session import Session
 @click.argument("stream")
 @click.option("--member", "members", metavar="ADDRESS", multiple=True, help="Each member [default: the parameters'].")
 @click.option("--threshold", type=int, help="How many must sign [default: the parameters'].")
-@transaction_options
+@urgent_transaction_options
 def cli(session: Session, stream: str, members: tuple[str, ...], threshold: int | None) -> None:
     """Have STREAM signed by another committee from its next batch on; for the stream's owner.
 

@@ -11,7 +11,7 @@ import click
 from gridwitness.domain.market import EUR
 from gridwitness.errors import ConfigError
 from scripts._abi import AbiChecker
-from scripts._command import SessionCommand, session_options, transaction_options
+from scripts._command import SessionCommand, session_options, transaction_options, urgent_transaction_options
 from scripts._session import Session
 from scripts._zone import DAY_SECONDS, SLOT_SECONDS, Rules
 from scripts._zone_steps import (
@@ -98,7 +98,7 @@ def announce(session: Session, number: int, from_day: datetime | None) -> None:
 
 @cli.command(cls=SessionCommand)
 @zone_number
-@transaction_options
+@urgent_transaction_options
 def pause(session: Session, number: int) -> None:
     """Refuse new orders of the zone NUMBER; what stands is cleared, settled and paid all the same."""
     pause_orders(session, number, paused=True)

@@ -15,6 +15,7 @@ from requests import ConnectionError, HTTPError
 from store import Row, Store
 from web3 import HTTPProvider, Web3
 from web3.exceptions import BlockNotFound, Web3RPCError
+from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import LogReceipt
 
 LARGEST_RANGE = 10_000  # blocks in one eth_getLogs
@@ -125,7 +126,9 @@ def main() -> None:
     parser.add_argument("database", type=Path)
     parser.add_argument("--follow", action="store_true", help="go on with every new block")
     options = parser.parse_args()
-    indexer = Indexer(Web3(HTTPProvider(os.environ["RPC_URL"])), Store(options.database))
+    web3 = Web3(HTTPProvider(os.environ["RPC_URL"]))
+    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)  # blocks of Polygon's chains are longer
+    indexer = Indexer(web3, Store(options.database))
     while True:
         try:
             print(f"indexed up to block {indexer.catch_up():,}", flush=True)

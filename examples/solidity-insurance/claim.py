@@ -7,10 +7,11 @@ from pathlib import Path
 
 from eth_account import Account
 from web3 import HTTPProvider, Web3
-from web3.middleware import SignAndSendRawMiddlewareBuilder
+from web3.middleware import ExtraDataToPOAMiddleware, SignAndSendRawMiddlewareBuilder
 
 address, policy_id, proof_file = sys.argv[1:]
 web3 = Web3(HTTPProvider(os.environ["RPC_URL"]))
+web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)  # blocks of Polygon's chains are longer
 carrier = Account.from_key(os.environ["KEY"])  # pays the gas; anyone may
 web3.middleware_onion.inject(SignAndSendRawMiddlewareBuilder.build(carrier), layer=0)
 compiled = json.loads(Path("out/ColdChainInsurance.sol/ColdChainInsurance.json").read_text())

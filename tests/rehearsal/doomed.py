@@ -98,5 +98,5 @@ def _doomed(
     around(Sender, "_broadcast", pending, "before", "after")
     around(ManifestFile, "finish", lambda _, sent, *rest: f"recording: {sent['what']}", "before")
     around(ManifestFile, "record", lambda _, keys, entry: f"recording: {'.'.join(keys)}", "before")
-    around(ManifestFile, "settle", lambda _: f"settling: {' '.join(arguments[1:3])}", "before", "after")
+    around(ManifestFile, "settle", lambda *_: f"settling: {' '.join(arguments[1:3])}", "before", "after")
     _ape(arguments, folder, environment, output, None)

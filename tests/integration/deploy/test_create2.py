@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from gridwitness.encoding.hashing import keccak
 from scripts._create2 import FACTORY, create2_address, created_address, has_factory
+from scripts._manifest import ManifestFile
+from scripts._session import recorded_deployer
 from tests.integration.deploy.conftest import DEPLOYER, Console
 from tests.integration.deploy.test_deploy import CONTRACTS, TRANSACTIONS
 
 OPERATOR = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"  # TEST::1
+PROPOSER = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"  # TEST::3
+WITHOUT_ARGUMENTS = {"AssetFactory", "EuroToken", "ShareMarket"}
 
 
 def rpc(console: Console, method: str, *params: Any) -> Any:
@@ -108,3 +113,37 @@ def test_deploy__by_another_account_after_the_first__keeps_the_first_as_deployer
     assert "AccessControlUnauthorizedAccount" in other.error
     assert OPERATOR.lower() in other.error
     assert console.manifest["contracts"] == before
+
+
+def test_deploy__after_a_stranger_with_the_same_salt__keeps_its_own_deployer(console: Console, tmp_path: Path) -> None:
+    """Contracts without arguments stand already, at the address that is everybody's."""
+    strangers = Console(console.url, tmp_path / "strangers.json")
+    assert strangers.run("deploy", "--account", "TEST::1").code == 0
+    # Interrupted when one contract is adopted and nothing is sent yet.
+    rpc(console, "anvil_setBalance", DEPLOYER, "0x0")
+    assert "has a balance of" in console.run("deploy").error
+    assert (console.manifest["deployer"], [*console.manifest["contracts"]]) == (DEPLOYER, ["EuroToken"])
+    rpc(console, "anvil_setBalance", DEPLOYER, hex(10**21))
+    # And when all contracts stand.
+    governance = ("--set", f"governance={{admin: '{PROPOSER}'}}")
+    assert console.run("deploy", *governance, "--set", "roles.EnergyMarket.ZONE_OPERATOR_ROLE=[]").code == 1
+    outcome = console.run("deploy", *governance)
+    assert outcome.code == 0, outcome.output
+    made_by = {name: entry.get("created_by") for name, entry in console.manifest["contracts"].items()}
+    assert {name for name, account in made_by.items() if account == OPERATOR} == WITHOUT_ARGUMENTS
+    assert {entry["deployer"] for entry in console.manifest["contracts"].values()} == {DEPLOYER}
+    assert console.manifest["contracts"]["DeviceRegistry"]["arguments"][0] == DEPLOYER
+    handed_over = console.run("roles", "handover", "--account", "TEST::3", *governance)
+    assert handed_over.output.count("revoke DEFAULT_ADMIN_ROLE of") == 3, handed_over.output
+    verified = console.run("verify", "--quick", *governance)
+    assert verified.code == 0, verified.output
+
+
+def test_recorded_deployer__manifest_of_old__is_the_registrys(tmp_path: Path) -> None:
+    path = tmp_path / "31337.json"
+    contracts = {"AssetFactory": {"deployer": OPERATOR}, "DeviceRegistry": {"deployer": DEPLOYER}}
+    path.write_text(json.dumps({"chain_id": 31_337, "contracts": contracts}), encoding="utf-8")
+    manifest = ManifestFile.open(path, 31_337, "ethereum:local")
+    assert recorded_deployer(manifest) == DEPLOYER
+    manifest.begin({"from": OPERATOR})
+    assert recorded_deployer(manifest) == DEPLOYER

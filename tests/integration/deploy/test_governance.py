@@ -138,6 +138,16 @@ def test_handover__to_a_timelock_by_its_proposer__is_scheduled_then_executed_by_
         assert held == (verb == "grant")
 
 
+def test_handover__somebody_else_governs_too__says_who(console: Console, artefacts: Artefacts) -> None:
+    governance = deploy(console, {"admin": PROPOSER})
+    console.send(artefacts["EnergyMarket"], "grantRole", b"\0" * 32, STRANGER)
+    command = ("roles", "handover", "--account", "TEST::3", *governance)
+    assert console.run(*command).code == 0
+    holders = ", ".join(sorted([PROPOSER, STRANGER]))
+    said = f"DEFAULT_ADMIN_ROLE of EnergyMarket is with {holders}; expected {PROPOSER} alone"
+    assert said in console.run(*command).error
+
+
 def test_handover__governance_not_in_the_manifest__says_what_comes_first(standing: Console) -> None:
     outcome = standing.run("roles", "handover")
     assert "governance is missing (put `governance` into the parameters and run `ape run deploy`" in outcome.error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from scripts._artefacts import Artefacts
 from tests.integration.deploy.conftest import Console
 from tests.integration.deploy.test_roles_streams import STRANGER
 from tests.integration.deploy.test_zones import opened
+from tests.integration.packages.strict_node import strict_node
 
 
 def paused(console: Console, artefacts: Artefacts, *zones: int) -> list[bool]:
@@ -55,3 +58,43 @@ def test_pause__nothing_deployed__says_what_comes_first(console: Console) -> Non
     outcome = console.run("pause", "--yes")
     assert outcome.code == 1
     assert "contracts.EnergyMarket is missing (ape run deploy comes first)" in outcome.error
+
+
+def test_pause__no_zone_named__asks_for_no_events_unless_told_to(standing: Console, artefacts: Artefacts) -> None:
+    opened(standing, 44)
+    with strict_node(standing.url, 3) as strict:
+        behind = Console(strict.url, standing.path)
+        assert behind.run("pause", "--yes").code == 0
+        assert paused(standing, artefacts, 1, 44) == [True, True]
+        assert not strict.answered + strict.refused
+        manifest = standing.manifest
+        del manifest["zones"]["44"]
+        standing.path.write_text(json.dumps(manifest), encoding="utf-8")
+        assert behind.run("pause", "--resume", "--yes").code == 0
+        assert paused(standing, artefacts, 1, 44) == [False, True]
+        outcome = behind.run("pause", "--resume", "--scan", "--yes")
+        assert outcome.code == 0, outcome.output
+        assert paused(standing, artefacts, 1, 44) == [False, False]
+
+
+def test_pause__another_account_has_a_transaction_under_way__goes_past_it(
+    standing: Console, artefacts: Artefacts
+) -> None:
+    standing.web3.eth.wait_for_transaction_receipt(
+        standing.web3.eth.send_transaction({"from": STRANGER, "to": STRANGER})
+    )
+    attempt = {"raw": "0x02", "transaction": "0x" + "ab" * 32, "max_fee_per_gas": 1, "max_priority_fee_per_gas": 1}
+    # Its nonce was used by the above.
+    pending = {"attempts": [attempt], "from": STRANGER, "keys": ["zones", "9"], "nonce": 0, "what": "open zone 9"}
+    standing.path.write_text(json.dumps(standing.manifest | {"pending": pending}), encoding="utf-8")
+    outcome = standing.run("pause", "--zone", "1", "--yes")
+    assert outcome.code == 0, outcome.output
+    assert f"open zone 9 of {STRANGER} is under way still" in outcome.output
+    assert paused(standing, artefacts, 1) == [True]
+    assert standing.manifest["aside"] == [pending]
+    assert "manifest: expected no transaction on its way, found zones, 9" in standing.run("verify", "--quick").output
+    later = standing.run("deploy")
+    assert later.code == 0, later.output
+    assert "can never be mined" in later.output
+    assert not {"aside", "pending"} & standing.manifest.keys()
+    assert standing.run("pause", "--zone", "1", "--resume", "--yes").code == 0

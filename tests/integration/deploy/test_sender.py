@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
 from requests.exceptions import ConnectionError as NoConnection
 from web3 import HTTPProvider, Web3
 
@@ -20,8 +22,9 @@ from scripts._artefacts import Artefacts
 from scripts._create2 import created_address
 from scripts._fees import GWEI, Fees, Market, coins, gwei
 from tests.chaos.proxy import Fault, Kind, RpcProxy
+from tests.integration.deploy.altered_node import Call, altered_node, refusal
 from tests.integration.deploy.conftest import DEPLOYER, Console
-from tests.integration.deploy.test_deploy import TRANSACTIONS
+from tests.integration.deploy.test_deploy import TRANSACTIONS, WITHOUT_SHARES
 from tests.serving import Answering, serving
 
 
@@ -145,6 +148,76 @@ def test_deploy__base_fee_rises_above_the_cap_on_the_way__waits_and_offers_no_mo
     output, _ = script.communicate()
     assert script.returncode == 0, output
     assert console.transactions == TRANSACTIONS
+
+
+def test_deploy__node_that_wants_a_higher_tip__offers_more_until_it_is_taken(console: Console) -> None:
+    def dear(asked: Call, ask: Callable[[], Call]) -> Call:
+        if asked["method"] == "eth_sendRawTransaction":
+            sent = TypedTransaction.from_bytes(HexBytes(asked["params"][0])).as_dict()
+            if sent["maxPriorityFeePerGas"] < 5 * GWEI:
+                return refusal(-32000, "transaction underpriced: gas tip cap 1000000000, minimum needed 5000000000")
+        return ask()
+
+    with altered_node(console.url, dear) as url:
+        outcome = Console(url, console.path).run("deploy", "--set", "shares=null")
+    assert outcome.code == 0, outcome.output
+    assert "a tip of 1 gwei is refused; offering up to" in outcome.output
+    assert console.transactions == WITHOUT_SHARES
+
+
+def test_deploy__tips_rise_before_it_is_mined__replaces_with_the_same_nonce(console: Console) -> None:
+    def dearer(asked: Call, ask: Callable[[], Call]) -> Call:
+        answer = ask()
+        if asked["method"] == "eth_maxPriorityFeePerGas" and console.path.exists():
+            answer["result"] = hex(3 * GWEI)
+        return answer
+
+    rpc(console, "evm_setAutomine", False)
+    with altered_node(console.url, dearer) as url:
+        script = Console(url, console.path).start("deploy")
+        try:
+            attempts = await_attempts(console, 2)
+        finally:
+            script.kill()
+            script.communicate()
+    assert [attempt["max_priority_fee_per_gas"] for attempt in attempts] == [GWEI, 3 * GWEI]
+    assert attempts[1]["max_fee_per_gas"] * 10 >= attempts[0]["max_fee_per_gas"] * 11
+
+
+def test_deploy__another_attempt_is_mined_after_a_reorganisation__records_that_one(console: Console) -> None:
+    attempts = killed_with_two_attempts(console)
+    rpc(console, "evm_mine")
+    rpc(console, "evm_setAutomine", True)
+    assert console.run("deploy", "--set", "roles.EnergyMarket.ZONE_OPERATOR_ROLE=[]").code == 1  # no zone
+    assert console.manifest["contracts"]["EuroToken"]["transaction"] == attempts[1]["transaction"]
+    take_all_back(console)
+    rpc(console, "eth_sendRawTransaction", attempts[0]["raw"])
+    outcome = console.run("deploy")
+    assert outcome.code == 0, outcome.output
+    token = console.manifest["contracts"]["EuroToken"]
+    assert token["transaction"] == attempts[0]["transaction"]
+    assert token["block"] == console.web3.eth.get_transaction_receipt(token["transaction"])["blockNumber"]
+    assert console.transactions == TRANSACTIONS
+
+
+def test_deploy__nonce_used_elsewhere_after_a_reorganisation__looks_anew_and_ends_well(console: Console) -> None:
+    assert console.run("deploy", "--set", "roles.EnergyMarket.ZONE_OPERATOR_ROLE=[]").code == 1  # no zone
+    take_all_back(console)
+    console.web3.eth.send_transaction({"from": DEPLOYER, "to": DEPLOYER, "nonce": 0})
+    outcome = console.run("deploy")
+    assert outcome.code == 0, outcome.output
+    assert "was mined and is no more; looking anew at what stands" in outcome.output
+    assert console.web3.eth.get_code(console.manifest["contracts"]["EuroToken"]["address"])
+    assert console.transactions == TRANSACTIONS + 1
+    assert "sent" not in console.manifest
+
+
+def take_all_back(console: Console) -> None:
+    """A reorganisation that leaves nothing of the deployer's, neither in blocks nor in the pool."""
+    rpc(console, "anvil_rollback", console.web3.eth.block_number)
+    rpc(console, "anvil_dropAllTransactions")
+    rpc(console, "anvil_setNextBlockBaseFeePerGas", hex(GWEI // 2))
+    assert console.transactions == 0
 
 
 @pytest.mark.parametrize("create2", ["auto", "never"])

@@ -237,7 +237,7 @@ LIMITS: list[tuple[str, int, int, dict[str, int]]] = [
     ("tickSizePerKwh", 1, 0, {}),
     ("minOrderWh", 1, 0, {}),
     ("disputeSeconds", 1, 0, {}),
-    ("disputeSeconds", 604_800, 604_801, {}),
+    ("disputeSeconds", 432_000, 432_001, {}),
     ("longPricePerKwh", 90_000, 90_001, {"floorPricePerKwh": 80_000, "penaltyPerKwh": 10_000}),
     ("longPricePerKwh", 60_000, 60_001, {"shortPricePerKwh": 60_000}),
     ("toleranceBps", 10_000, 10_001, {}),
