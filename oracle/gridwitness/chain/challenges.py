@@ -15,6 +15,7 @@ from gridwitness.chain.followers import BLOCK_RANGE, REORG_DEPTH, LogFollower
 from gridwitness.domain.challenges import Bond, Challenge, ChallengeStatus
 from gridwitness.domain.readings import SignedReading
 from gridwitness.encoding.eip712 import registry_domain, signed_digest
+from gridwitness.errors import NodeUnavailable
 
 _ABI = "StreamBonds"  # a part of DataAttestation, with an interface of its own
 _CONTRACT = "DataAttestation"
@@ -104,13 +105,14 @@ class ChallengeView:
     def _challenge(self, event: Event) -> Challenge:
         args = event.args
         block = self._chain.node.block(event.block_number)
-        made_at = args["deadline"] if block is None else block.time
+        if block is None:  # asked of another node than the event, one that is behind
+            raise NodeUnavailable(f"the node has no block {event.block_number}, in which a challenge was made")
         return Challenge(
             challenge_id=args["challengeId"],
             leaf=tuple(args["leaf"]),
             seq=args["seq"],
             deadline=args["deadline"],
-            window_s=args["deadline"] - made_at,
+            window_s=args["deadline"] - block.time,
             stake=args["stake"],
             challenger=args["challenger"],
         )

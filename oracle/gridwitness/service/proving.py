@@ -34,8 +34,7 @@ class StreamRange:
         last = self._batches.get(self._stream_id, length) if length else None
         if length and (last is None or last.batch.digest != self._head):
             self._range = MountainRange()
-        for stored in self._batches.since(self._stream_id, len(self._range)):
-            batch = stored.batch
+        for batch in self._batches.since(self._stream_id, len(self._range)):
             self._range.append(range_leaf(batch.seq, batch.root, pack_meta(batch.meta)))
             self._head = batch.digest
         return self._range

@@ -74,19 +74,19 @@ class Signer:
 
     def bound(self, stream: bytes, seq: int) -> Vote | None:
         """The vote this oracle is bound by for a number: the one that stays valid longest, if it still is."""
-        votes = self._batches.votes(stream, seq)
-        return votes[0] if votes and votes[0].valid_until >= self._chain_time.now() else None
+        return self._batches.standing_vote(stream, seq, self._chain_time.now())
 
     def conflict(self, proposal: Proposal) -> str:
         """Why signing would break the promise; empty if it would not."""
-        prepared = proposal.prepared
-        for vote in self._batches.votes(prepared.stream_id, prepared.seq):
-            if vote.content != prepared.content and proposal.window.valid_from <= vote.valid_until:
-                return (
-                    f"voted for 0x{vote.digest.hex()}, valid until {vote.valid_until}; this would be "
-                    f"0x{proposal.digest.hex()}, valid from {proposal.window.valid_from}"
-                )
-        return ""
+        prepared, valid_from = proposal.prepared, proposal.window.valid_from
+        other = self._batches.vote_against(prepared.stream_id, prepared.seq, prepared.content, valid_from)
+        if other is None:
+            return ""
+        digest, valid_until = other
+        return (
+            f"voted for 0x{digest.hex()}, valid until {valid_until}; this would be 0x{proposal.digest.hex()}, valid "
+            f"from {valid_from}"
+        )
 
     def sign(self, proposal: Proposal) -> bytes:
         """Record a vote and return the signature.
@@ -94,9 +94,9 @@ class Signer:
         Raises CommitteeError if an earlier vote stands against it, ChainError if the key's signer does not answer.
         """
         prepared, window = proposal.prepared, proposal.window
-        for vote in self._batches.votes(prepared.stream_id, prepared.seq):
-            if vote.digest == proposal.digest:
-                return vote.signature
+        known = self._batches.vote_signature(prepared.stream_id, prepared.seq, proposal.digest)
+        if known is not None:
+            return known
         conflict = self.conflict(proposal)
         if conflict:
             raise CommitteeError(conflict)

@@ -3,7 +3,8 @@
 The broker is transport, never the truth: a message is acknowledged after the log's sync, whatever became of it, and is
 delivered again otherwise, in this connection's place in the session or the next. Receive maximum bounds what is under
 way, so a slow log slows the broker. A message that names a response topic gets the verdicts there; a device that wants
-to be sure sends again until it has them.
+to be sure sends again until it has them. So does one whose readings cannot be judged while the node is away: messages
+are acknowledged in the order they came, and to keep it waiting would hold up all others.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from gridwitness.errors import ConfigError, GridwitnessError, InputError, RateLimited, ReadingRejected
+from gridwitness.errors import ChainError, ConfigError, GridwitnessError, InputError, RateLimited, ReadingRejected
 from gridwitness.sources.decoding import MAX_BODY_BYTES
 from gridwitness.sources.mqtt_connection import MqttConnection
 
@@ -73,7 +74,8 @@ class MqttSource:
         """Raises ConfigError for an address, password or certificate that cannot be used."""
         # Apart, since readings under way may be settled when the connection is gone already.
         self._broker_problem, self._log_problem = "not connected yet", ""
-        self.counts = {"received": 0, "acknowledged": 0, "malformed": 0, "rate_limited": 0, "dropped": 0}
+        outcomes = ("received", "acknowledged", "malformed", "rate_limited", "deferred", "dropped")
+        self.counts = dict.fromkeys(outcomes, 0)
         self._config = config
         self._take = take
         self._connection = 0
@@ -133,10 +135,13 @@ class MqttSource:
             except InputError as error:  # counted and kept by the log
                 self.counts["malformed"] += 1
                 reason = error.reason if isinstance(error, ReadingRejected) else "malformed"
-                return msgspec.json.encode({"results": [], "reason": reason, "message": error.message})
+                return _refusal(reason, error)
             except RateLimited as error:  # to wait for one device would hold up all others
                 self.counts["rate_limited"] += 1
-                return msgspec.json.encode({"results": [], "reason": "rate_limited", "message": error.message})
+                return _refusal("rate_limited", error)
+            except ChainError as error:  # so would one that only the chain knows; the others need no node
+                self.counts["deferred"] += 1
+                return _refusal("try_later", error)
             except GridwitnessError as error:
                 if not self._log_problem:
                     _log.error("mqtt_waits", url=self._config.url, problem=error.message)
@@ -197,11 +202,13 @@ class MqttSource:
         client.on_publish = lambda _, __, mid, *___: self._published(mid)
         return client
 
-    def _on_connect(self, client: Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
+    def _on_connect(self, client: Client, _: Any, flags: Any, reason: Any, __: Any) -> None:
         if reason.is_failure:
             self._refused(f"the broker refused: {reason}")
             return
         self._connection += 1
+        if flags.session_present:
+            self._drop_what_comes_again()
         filters = [(f"$share/{self._config.group}/{topic}", _QOS) for topic in self._config.topics]
         client.subscribe(filters)
 
@@ -218,6 +225,15 @@ class MqttSource:
             self._published(mid)
         self._lost(f"disconnected: {reason}")
 
+    def _drop_what_comes_again(self) -> None:
+        """Messages of earlier connections, which the session still has: or each connection would add as many."""
+        for _ in range(self._waiting.qsize()):
+            delivery = self._waiting.get_nowait()
+            if delivery.message.qos:
+                self.counts["dropped"] += 1
+            else:
+                self._waiting.put_nowait(delivery)
+
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
         self.counts["received"] += 1
         # Receive maximum bounds the others; who publishes with QoS 0 has said that it may be lost.
@@ -229,6 +245,10 @@ class MqttSource:
 
 def _properties(packet_type: int) -> Properties:
     return Properties(packet_type)  # type: ignore[no-untyped-call]
+
+
+def _refusal(reason: str, error: GridwitnessError) -> bytes:
+    return msgspec.json.encode({"results": [], "reason": reason, "message": error.message})
 
 
 def _address(url: str) -> tuple[str, int]:

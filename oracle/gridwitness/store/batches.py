@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gridwitness.domain.batches import AttestedBatch
@@ -32,7 +32,8 @@ class StoredBatch:
 class Vote:
     """What this oracle signed for a stream's sequence number, and when that may be attested (unix seconds, inclusive).
 
-    `content` is a hash of what the batch says, wherever and whenever it stands; `keys` names it, as JSON.
+    `content` is a hash of what the batch says, wherever and whenever it stands; `keys` names it, as JSON, which may be
+    as much as half a megabyte.
     """
 
     stream: bytes
@@ -45,9 +46,9 @@ class Vote:
     signature: bytes
 
 
-def _batch(row: tuple[bytes, int, bytes, bytes, int, int, bytes, bytes, bytes, int, str, str]) -> StoredBatch:
-    stream, seq, root, meta, supersedes, config, digest, signer_mask, transaction, block_number, status, keys = row
-    batch = AttestedBatch(
+def _attested(row: tuple[bytes, int, bytes, bytes, int, int, bytes, bytes, bytes, int]) -> AttestedBatch:
+    stream, seq, root, meta, supersedes, config, digest, signer_mask, transaction, block_number = row
+    return AttestedBatch(
         stream_id=stream,
         seq=seq,
         root=root,
@@ -59,10 +60,10 @@ def _batch(row: tuple[bytes, int, bytes, bytes, int, int, bytes, bytes, bytes, i
         transaction=transaction,
         block_number=block_number,
     )
-    return StoredBatch(batch, status, keys)
 
 
-_COLUMNS = "stream, seq, root, meta, supersedes, config, digest, signer_mask, tx_hash, block, status, keys"
+_ATTESTED_COLUMNS = "stream, seq, root, meta, supersedes, config, digest, signer_mask, tx_hash, block"
+_COLUMNS = f"{_ATTESTED_COLUMNS}, status, keys"
 
 _VOTE_COLUMNS = "stream, seq, digest, content, valid_from, valid_until, keys, signature"
 
@@ -112,9 +113,17 @@ class BatchLog:
         rows = self._select("WHERE stream = ? AND seq = ?", (stream, seq))
         return rows[0] if rows else None
 
-    def since(self, stream: bytes, seq: int) -> list[StoredBatch]:
-        """Batches of a stream after number `seq`, oldest first."""
-        return self._select("WHERE stream = ? AND seq > ? ORDER BY seq", (stream, seq))
+    def since(self, stream: bytes, seq: int) -> Iterator[AttestedBatch]:
+        """Batches of a stream after number `seq`, oldest first; read one by one, and without what names their content,
+        since for a stream of years that is more than memory should hold.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT {_ATTESTED_COLUMNS} FROM batches WHERE stream = ? AND seq > ? ORDER BY seq",  # noqa: S608
+                (stream, seq),
+            )
+            for row in rows:
+                yield _attested(row)
 
     def superseding(self, stream: bytes, seq: int) -> int:
         """Number of the batch that took the place of batch `seq`; 0 if none did."""
@@ -219,8 +228,16 @@ class BatchLog:
             )
 
     def vote(self, vote: Vote) -> None:
-        """Record a vote, durably, before its signature leaves."""
+        """Record a vote, durably, before its signature leaves.
+
+        Of a number's votes for one content only the last keeps the keys: while others of a committee are away, whoever
+        is there votes anew each time a window ends.
+        """
         with self._database.write() as connection:
+            connection.execute(
+                "UPDATE votes SET keys = '' WHERE stream = ? AND seq = ? AND content = ? AND keys != ''",
+                (vote.stream, vote.seq, vote.content),
+            )
             connection.execute(
                 f"INSERT INTO votes ({_VOTE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 (
@@ -236,19 +253,54 @@ class BatchLog:
             )
 
     def votes(self, stream: bytes, seq: int) -> list[Vote]:
-        """All votes for a stream's number, the one whose validity ends last in front."""
+        """The last vote for each content of a stream's number, the one whose validity ends last in front."""
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT {_VOTE_COLUMNS} FROM votes WHERE stream = ? AND seq = ?"  # noqa: S608
+                f"SELECT {_VOTE_COLUMNS} FROM votes WHERE stream = ? AND seq = ? AND keys != ''"  # noqa: S608
                 " ORDER BY valid_until DESC, digest",
                 (stream, seq),
             ).fetchall()
         return [Vote(*row) for row in rows]
 
+    def standing_vote(self, stream: bytes, seq: int, at: int) -> Vote | None:
+        """Of the votes for a stream's number that are valid at `at` (unix seconds) or later, the one whose validity
+        ends last; None if there is none.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT stream, seq, digest, content, valid_from, valid_until, (SELECT keys FROM votes AS named"
+                " WHERE named.stream = last.stream AND named.seq = last.seq AND named.content = last.content"
+                " AND named.keys != '' LIMIT 1), signature"
+                " FROM (SELECT stream, seq, digest, content, valid_from, valid_until, signature FROM votes"
+                " WHERE stream = ? AND seq = ? AND valid_until >= ? ORDER BY valid_until DESC, digest LIMIT 1) AS last",
+                (stream, seq, at),
+            ).fetchone()
+        return None if row is None else Vote(*row)
+
+    def vote_against(self, stream: bytes, seq: int, content: bytes, at: int) -> tuple[bytes, int] | None:
+        """Digest and end (unix seconds) of the vote for another content of a stream's number whose validity ends last,
+        at `at` or later; None if there is none.
+        """
+        with self._database.read() as connection:
+            row: tuple[bytes, int] | None = connection.execute(
+                "SELECT digest, valid_until FROM votes WHERE stream = ? AND seq = ? AND content != ?"
+                " AND valid_until >= ? ORDER BY valid_until DESC, digest LIMIT 1",
+                (stream, seq, content, at),
+            ).fetchone()
+        return row
+
+    def vote_signature(self, stream: bytes, seq: int, digest: bytes) -> bytes | None:
+        """The signature of a vote, if there is one for that digest."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT signature FROM votes WHERE stream = ? AND seq = ? AND digest = ?", (stream, seq, digest)
+            ).fetchone()
+        return None if row is None else bytes(row[0])
+
     def _select(self, clause: str, arguments: tuple[object, ...]) -> list[StoredBatch]:
         with self._database.read() as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM batches {clause}", arguments).fetchall()  # noqa: S608
-        return [_batch(row) for row in rows]
+        return [StoredBatch(_attested(row[:-2]), *row[-2:]) for row in rows]
 
 
 def _mark_attested(connection: sqlite3.Connection, seq: int, scored: Sequence[ScoredReading]) -> None:

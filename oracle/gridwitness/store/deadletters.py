@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 # Of a body that could not be read, what somebody who looks for the mistake needs at most.
 MAX_BODY_BYTES = 4_096
+# Whoever sends a body also says of what type it is, at any length.
+MAX_CONTENT_TYPE = 200
 DEADLETTERS_KEPT = 100_000
 _LAST_SHOWN = 20
 
@@ -31,7 +33,10 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A refused reading in the table. `body` holds the first MAX_BODY_BYTES of it; `is_whole` if that is all."""
+    """A refused reading in the table. `body` holds the first MAX_BODY_BYTES of it; `is_whole` if that is all.
+
+    `content_type` is cut to MAX_CONTENT_TYPE characters.
+    """
 
     id: int
     reason: str
@@ -63,7 +68,7 @@ def record_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejec
                 one.message,
                 at,
                 one.source,
-                one.content_type,
+                one.content_type[:MAX_CONTENT_TYPE],
                 one.body[:MAX_BODY_BYTES],
                 0 < len(one.body) <= MAX_BODY_BYTES,
             )

@@ -22,6 +22,7 @@ from gridwitness.domain.devices import DeviceKind
 from gridwitness.domain.readings import ScoredReading
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import READING_TYPES, reading_fields, reading_leaf, schema_of
+from gridwitness.errors import NodeUnavailable
 from tests.deployed import dev_account
 from tests.integration.chain.outbox_scene import PromptOutbox
 from tests.integration.chain.parties import Committee, register, rotate, scored_reading
@@ -136,6 +137,22 @@ def test_follow_challenges__reorganised__are_open_again_and_then_gone(
     assert view.own_answers() == 0
     anvil.node.rpc("anvil_reorg", 2, [])
     assert standing(chain, view) == {}
+
+
+def test_follow_challenges__block_of_one_is_not_told__is_taken_with_its_window_once_it_is(
+    chain: Chain, court: Court, view: ChallengeView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court.put_up_bond()
+    court.attest(1)
+    court.challenge(0)
+    made_in, ask = chain.head_number(), chain.node.block
+    with monkeypatch.context() as context:  # as of a node that is behind the one that told of the challenge
+        context.setattr(chain.node, "block", lambda number="latest": None if number == made_in else ask(number))
+        with pytest.raises(NodeUnavailable, match=f"no block {made_in}"):
+            view.sync(made_in)
+    assert standing(chain, view) == {"OPEN": [1]}
+    (doubt,) = view.challenges(ChallengeStatus.OPEN)
+    assert doubt.window_s == WINDOW_S
 
 
 def test_answer__final_at_once_and_then_reorganised__same_bytes_are_sent_again(

@@ -20,6 +20,8 @@ from gridwitness.service.scaleout.log import VerifiedLog
 from gridwitness.service.scaleout.messages import NO_KEY, Verified
 from gridwitness.service.scaleout.worker import MOST_ATTEMPTS, Worker
 from gridwitness.sources.payloads import encode_body, to_payload
+from gridwitness.store.database import beside
+from gridwitness.store.deadletters import MAX_BODY_BYTES, dead_letters
 from tests.integration.nats.broker import Broker
 from tests.integration.nats.scene import Scene, soon
 from tests.oracle.service.oracle_parts import Parts
@@ -191,6 +193,23 @@ async def test_scale_out__message_that_ends_workers__is_a_dead_letter_and_others
         assert scene.oracle.readings.rejections()["undeliverable"]["count"] == 1
         (verdict,) = await scene.oracle.ingest.submit_body(encode_body([net_energy(home_key(), 1, FIRST_SLOT, 5)]))
         assert verdict.status == "accepted"
+
+
+async def test_scale_out__gateways_body_of_the_broker_limit__is_a_dead_letter_and_a_smaller_one_is_taken(
+    tmp_path: Path, broker: Broker
+) -> None:
+    async with Scene(tmp_path, broker) as scene:
+        worker = await scene.add_worker("one")
+        gateway = await scene.connect()
+        body = encode_body([net_energy(home_key(), 1, FIRST_SLOT, 5)])
+        most = gateway.max_payload - 200  # of headers
+        answer = await scene.ask(gateway, "g1", body.ljust(most))
+        assert (answer["reason"], worker.counts["given_up"]) == ("undeliverable", 1)
+        with beside(scene.oracle.path, is_read_only=True) as connection:
+            (letter,) = dead_letters(connection, "undeliverable")
+        assert (letter.body, letter.is_whole) == (body.ljust(MAX_BODY_BYTES), False)
+        answer = await scene.ask(gateway, "g1", body.ljust(most - (8 << 10)))
+        assert answer["results"][0]["status"] == "accepted"
 
 
 class _Lying(Worker):

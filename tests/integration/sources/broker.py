@@ -105,6 +105,10 @@ class Publisher:
         properties.CorrelationData = mark
         self._client.publish(topic, body, 1, properties=properties)
 
+    def flush(self) -> None:
+        """Wait until the broker has acknowledged everything."""
+        eventually(lambda: not self._client._out_messages, "the broker to have what was published")
+
     def answer(self, timeout_s: float = 60) -> tuple[bytes, dict[str, Any]]:
         return self.answers.get(timeout=timeout_s)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from eth_account.signers.local import LocalAccount
 
 from gridwitness.chain.client import Chain
 from gridwitness.domain.readings import SignedReading
+from gridwitness.errors import NodeUnavailable, StoreFull
+from gridwitness.sources.mqtt import MqttConfig, MqttSource, Take
 from gridwitness.sources.payloads import encode_body
+from tests.integration.nats.scene import soon
 from tests.integration.oracle.village import Oracle, Village, eventually, make_oracles, start_all
 from tests.integration.sources.broker import Broker, publishing
 from tests.oracle.sources.documents import cose, net_energy_record, senml_json
@@ -163,6 +167,74 @@ def test_take__oracle_away_while_devices_publish__its_session_waits_for_it(
             publisher.publish(encode_body([signed]), bytes([index]))
         start_all([oracle])
         eventually(lambda: stored(oracle) == len(readings), "what was published while it was away")
+
+
+@contextlib.asynccontextmanager
+async def taking(broker: Broker, take: Take, receive_maximum: int = 256) -> AsyncIterator[MqttSource]:
+    """A source without an oracle behind it."""
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    config = MqttConfig(url, ("gridwitness/readings/#",), "group", "source", receive_maximum=receive_maximum)
+    source = MqttSource(config, take)
+    running = asyncio.ensure_future(source.run())
+    try:
+        await soon(lambda: not source.problem, "the broker to be found")
+        yield source
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_take__node_away__who_needs_it_is_told_to_come_again_and_others_are_taken(broker: Broker) -> None:
+    async def take(body: bytes, _: str) -> list[str]:
+        if body == b"of an unknown device":
+            raise NodeUnavailable("no node answers")
+        return ["taken"]
+
+    async with taking(broker, take) as source:
+        with publishing(broker.port) as publisher:
+            for mark, body in ((b"1", b"of a known one"), (b"2", b"of an unknown device"), (b"3", b"of a known one")):
+                publisher.publish(body, mark)
+            answers = dict([await asyncio.to_thread(publisher.answer, 20) for _ in range(3)])
+        assert answers == {
+            b"1": {"results": ["taken"]},
+            b"2": {"results": [], "reason": "try_later", "message": "no node answers"},
+            b"3": {"results": ["taken"]},
+        }
+        await soon(lambda: source.counts["acknowledged"] == 3, "the acknowledgements")
+        assert (source.counts["deferred"], source.problem) == (1, "")
+
+
+# INV-O16
+async def test_take__disk_full_through_reconnections__all_wait_and_no_more_than_the_broker_may_give_at_once(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridwitness.sources.mqtt._MOST_DELAY_S", 0.1)
+    bodies, at_once = {b"%d" % number for number in range(20)}, 5
+    is_full = True
+    taken: list[bytes] = []
+
+    async def take(body: bytes, _: str) -> list[str]:
+        if is_full:
+            raise StoreFull("no room")
+        taken.append(body)
+        return ["taken"]
+
+    async with taking(broker, take, at_once) as source:
+        with publishing(broker.port) as publisher:
+            for body in bodies:
+                publisher.publish(body, body)
+            await asyncio.to_thread(publisher.flush)
+        await soon(lambda: source.counts["received"] == at_once, "what the broker may give")
+        for number in (2 * at_once, 3 * at_once, 4 * at_once):
+            await asyncio.to_thread(broker.stop)
+            await soon(lambda: source.problem.startswith("disconnected"), "the loss to be noticed")
+            await asyncio.to_thread(broker.start)
+            await soon(lambda number=number: source.counts["received"] == number, "the same once more")
+        assert source.counts["acknowledged"] == 0
+        assert source._waiting.qsize() <= at_once
+        await soon(lambda: source.problem == "cannot take readings: no room", "the reason to be told")
+        is_full = False
+        await soon(lambda: set(taken) == bodies and source.counts["acknowledged"] == len(bodies), "all of them")
 
 
 def test_connect__tls_and_password__are_used_and_wrong_ones_named(

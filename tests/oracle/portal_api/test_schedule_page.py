@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from gridwitness.api.portal.protocols import Viewer
 from gridwitness.api.portal.views import Page, ScheduleView
-from tests.oracle.portal_api.test_pages import DEVICE, Street, page
+from tests.oracle.portal_api.test_pages import DAY, DEVICE, Street, page
 
 
 @dataclass
@@ -18,13 +17,13 @@ class OrderingStreet(Street):
 
     limit_wh: int | None = None
 
-    def schedules(self, viewer: Viewer, *, day: int, **_: object) -> Page[Any]:
+    def schedules(self, viewer: Viewer, **_: object) -> Page[object]:
         view = ScheduleView(
             device_id=DEVICE,
             device_name="number 7",
             account="",
             zone=1,
-            day=day,
+            day=DAY,
             version=3,
             imbalance_limit_wh=self.limit_wh,
             orders=[None if self.limit_wh is None else ["bid", 5, 100]] * 96,

@@ -20,6 +20,7 @@ from gridwitness.service.peers import Peers
 from gridwitness.service.signing import Signer
 from gridwitness.service.voting import Voter
 from gridwitness.sources.payloads import to_payload
+from gridwitness.store import Vote
 from tests.oracle.service.oracle_parts import ATTESTATION, READINGS_STREAM, Parts
 from tests.oracle.signers import FIRST_SLOT, net_energy
 
@@ -75,6 +76,17 @@ def make_member(
     signer = Signer(LocalKey(account), ATTESTATION, parts.batches, parts.chain_time, VALIDITY_S)
     voter = Voter(signer, {READINGS_STREAM: follower}, parts.admission, parts.fleet)
     return Member(parts, stream, follower, voter)
+
+
+def all_votes(parts: Parts) -> list[Vote]:
+    """Every vote for the first batch of readings, the one whose validity ends last in front."""
+    with parts.database.read() as connection:
+        rows = connection.execute(
+            "SELECT stream, seq, digest, content, valid_from, valid_until, keys, signature FROM votes"
+            " WHERE stream = ? AND seq = 1 ORDER BY valid_until DESC, digest",
+            (READINGS_STREAM,),
+        )
+        return [Vote(*row) for row in rows]
 
 
 def make_readings(parts: Parts, energy_wh: int = 400) -> list[SignedReading]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from gridwitness.chain.manifest import DeployedContract, Manifest
@@ -11,7 +13,7 @@ from gridwitness.encoding.merkle import MountainRange, mountain_height, range_le
 from gridwitness.encoding.packing import pack_meta
 from gridwitness.errors import ProofError
 from gridwitness.service.proofs import ProofFile, parse_proof
-from gridwitness.service.proving import Prover
+from gridwitness.service.proving import Prover, StreamRange
 from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts
 from tests.oracle.signers import FIRST_SLOT, OWNER, net_energy
 
@@ -34,8 +36,8 @@ def _attest_slots(oracle: Parts, start: int, count: int) -> None:
 
 def _range(oracle: Parts) -> MountainRange:
     made = MountainRange()
-    for stored in oracle.batches.since(READINGS_STREAM, 0):
-        made.append(range_leaf(stored.batch.seq, stored.batch.root, pack_meta(stored.batch.meta)))
+    for batch in oracle.batches.since(READINGS_STREAM, 0):
+        made.append(range_leaf(batch.seq, batch.root, pack_meta(batch.meta)))
     return made
 
 
@@ -59,6 +61,23 @@ def test_prove__every_reading_at_every_length__leads_to_root_and_peak(oracle: Pa
                 _assert_proves(file, expected)
                 assert prover.reading_at(key.device_id, NET_ENERGY_METRIC, slot_start(slot)) == file
                 assert parse_proof(file.document()) == file
+
+
+def test_prove__first_after_a_restart__takes_no_memory_for_what_names_the_batches(
+    oracle: Parts, prover: Prover
+) -> None:
+    _attest_slots(oracle, 0, 4)
+    expected = prover.reading(oracle.keys[0].device_id, FIRST_SLOT)
+    megabytes = 4
+    with oracle.database.write() as connection:
+        connection.execute("UPDATE batches SET keys = keys || printf('%.*c', ?, ' ')", (megabytes << 20,))
+    stream_range = StreamRange(READINGS_STREAM, oracle.batches)
+    tracemalloc.start()
+    try:
+        assert len(stream_range.current()) == expected.range_length
+        assert tracemalloc.get_traced_memory()[1] < megabytes << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_prove__after_a_reorganisation__the_range_is_that_of_the_new_batches(oracle: Parts, prover: Prover) -> None:

@@ -14,8 +14,17 @@ from gridwitness.encoding.keys import recover_signer
 from gridwitness.service.batching import ReadingKeys, encode_keys, key_of
 from gridwitness.service.messages import SignAnswer, SignRequest
 from gridwitness.service.proposing import Proposer, Submission
-from tests.oracle.service.members import ACCOUNT, START, VALIDITY_S, Member, make_member, make_readings, make_request
-from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts
+from tests.oracle.service.members import (
+    ACCOUNT,
+    START,
+    VALIDITY_S,
+    Member,
+    all_votes,
+    make_member,
+    make_readings,
+    make_request,
+)
+from tests.oracle.service.oracle_parts import Parts
 
 # Contents a proposer may come with for the same number: all readings, or all but one.
 CONTENTS = 4
@@ -100,7 +109,7 @@ class SigningSchedule(RuleBasedStateMachine):
 
     def _note(self, digest: bytes) -> None:
         """What left the member, with content and window as its own log has them: a signature must be in there."""
-        (vote,) = [vote for vote in self.parts.batches.votes(READINGS_STREAM, 1) if vote.digest == digest]
+        (vote,) = [vote for vote in all_votes(self.parts) if vote.digest == digest]
         self.signed[digest] = (vote.content, vote.valid_from, vote.valid_until)
 
 

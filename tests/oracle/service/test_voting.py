@@ -25,7 +25,16 @@ from gridwitness.service.messages import (
 from gridwitness.service.peers import Peers
 from gridwitness.sources.payloads import to_payload
 from gridwitness.store import StoredBatch
-from tests.oracle.service.members import ACCOUNT, START, VALIDITY_S, Member, make_member, make_readings, make_request
+from tests.oracle.service.members import (
+    ACCOUNT,
+    START,
+    VALIDITY_S,
+    Member,
+    all_votes,
+    make_member,
+    make_readings,
+    make_request,
+)
 from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts, as_attested
 from tests.oracle.signers import FIRST_SLOT, home_key, net_energy
 
@@ -46,7 +55,7 @@ async def test_sign__content_in_the_log__is_signed_and_the_vote_is_on_disk(membe
     assert isinstance(answer, SignAnswer)
     digest = bytes.fromhex(answer.digest[2:])
     assert recover_signer(digest, bytes.fromhex(answer.signature[2:])) == bytes.fromhex(ACCOUNT.address[2:])
-    (vote,) = member.parts.batches.votes(READINGS_STREAM, 1)
+    (vote,) = all_votes(member.parts)
     assert (vote.digest, to_hex(vote.signature)) == (digest, answer.signature)
     assert (vote.valid_from, vote.valid_until) == (START, START + VALIDITY_S)
 
@@ -56,7 +65,7 @@ async def test_sign__same_proposal_again__gives_the_same_answer_and_one_vote(mem
     member.parts.append(readings, 0)
     first = await member.answer(make_request(readings))
     assert await member.answer(make_request(readings)) == first
-    assert len(member.parts.batches.votes(READINGS_STREAM, 1)) == 1
+    assert len(all_votes(member.parts)) == 1
 
 
 def _one_less(oracle: Parts) -> str:
@@ -133,7 +142,7 @@ async def test_sign__window_too_long_ahead_or_over__is_an_objection(
     assert isinstance(refusal, Refusal)
     assert refusal.problem == "objection"
     assert words in refusal.detail
-    assert oracle.batches.votes(READINGS_STREAM, 1) == []
+    assert all_votes(oracle) == []
 
 
 # INV-O4
@@ -157,7 +166,7 @@ async def test_sign__attached_reading_nobody_signed__is_refused_and_not_logged(m
     assert refusal.problem == "invalid"
     assert "wrong_signature" in refusal.detail
     assert oracle.readings.counts()["stored"] == 0
-    assert oracle.batches.votes(READINGS_STREAM, 1) == []
+    assert all_votes(oracle) == []
 
 
 async def test_sign__device_signed_twice__the_proposed_version_replaces_ours(member: Member, oracle: Parts) -> None:
@@ -188,7 +197,7 @@ async def test_sign__proposal_out_of_place__is_refused_saying_why(
     assert isinstance(refusal, Refusal)
     assert refusal.problem == problem
     assert words in refusal.detail
-    assert oracle.batches.votes(READINGS_STREAM, 1) == []
+    assert all_votes(oracle) == []
 
 
 async def test_sign__not_caught_up__is_behind(oracle: Parts) -> None:
@@ -200,6 +209,47 @@ async def test_sign__not_caught_up__is_behind(oracle: Parts) -> None:
 async def test_sign__stream_of_somebody_else__is_an_input_error(member: Member) -> None:
     with pytest.raises(InputError, match="is not one this oracle serves"):
         await member.voter.sign(encode_message(make_request(make_readings(member.parts), stream=to_hex(b"\x03" * 32))))
+
+
+async def test_sign__same_content_in_window_after_window__is_named_by_the_last_vote_alone(
+    member: Member, oracle: Parts
+) -> None:
+    readings = make_readings(oracle)
+    oracle.append(readings, 0)
+    keys = make_request(readings).keys
+    answers = []
+    for number in range(3):
+        start = START + number * (VALIDITY_S + 1)
+        oracle.chain_time.observe(start)
+        request = make_request(readings, valid_from=start, valid_until=start + VALIDITY_S)
+        answers.append(await member.answer(request))
+        assert await member.answer(request) == answers[-1]
+    votes = all_votes(oracle)
+    assert [vote.keys for vote in votes] == [keys, "", ""]
+    assert [to_hex(vote.digest) for vote in reversed(votes)] == [
+        answer.digest for answer in answers if isinstance(answer, SignAnswer)
+    ]
+    # What was promised stands, with the keys or without.
+    again = make_request(readings, valid_from=START, valid_until=START + VALIDITY_S)
+    oracle.chain_time.observe(START)
+    assert await member.answer(again) == answers[0]
+    refusal = await member.answer(make_request(readings, keys=_one_less(oracle)))
+    assert isinstance(refusal, Refusal)
+    assert f"voted for {to_hex(votes[0].digest)}" in refusal.detail
+
+
+async def test_vote__another_for_the_content_ends_sooner__binds_as_long_as_the_first(
+    member: Member, oracle: Parts
+) -> None:
+    readings = make_readings(oracle)
+    oracle.append(readings, 0)
+    first = await member.answer(make_request(readings))
+    assert isinstance(first, SignAnswer)
+    assert isinstance(await member.answer(make_request(readings, valid_until=START + 9)), SignAnswer)
+    content = await member.voter.voted_content(READINGS_STREAM, 1)
+    assert content is not None
+    assert (content.digest, content.valid_until) == (first.digest, START + VALIDITY_S)
+    assert content.readings == [to_payload(one) for one in readings]
 
 
 async def test_sign__asked_again_by_one_who_gave_up__does_not_score_again(
@@ -249,6 +299,19 @@ async def test_follow__batch_voted_for__is_committed_and_final_later(member: Mem
     final = oracle.batches.head(READINGS_STREAM)
     assert final is not None
     assert final.status == "final"
+
+
+async def test_follow__voted_for_in_two_windows_before_a_restart__is_computed_from_the_votes(
+    member: Member, oracle: Parts
+) -> None:
+    readings = make_readings(oracle)
+    oracle.append(readings, 0)
+    await _attest(member, lambda: make_request(readings), member)
+    assert isinstance(await member.answer(make_request(readings, valid_until=START + 9)), SignAnswer)
+    restarted = make_member(oracle, stream=member.stream)
+    await restarted.follower.step(4)
+    assert restarted.follower.caught_up
+    assert oracle.readings.counts()["attested"] == 3
 
 
 async def test_follow__chain_takes_the_batch_back__readings_wait_again(member: Member, oracle: Parts) -> None:

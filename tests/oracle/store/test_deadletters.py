@@ -10,7 +10,7 @@ import pytest
 from gridwitness.errors import StoreError
 from gridwitness.store import Database, ReadingLog, Rejection, row_of
 from gridwitness.store.database import beside
-from gridwitness.store.deadletters import MAX_BODY_BYTES, dead_letters, remove_dead_letters
+from gridwitness.store.deadletters import MAX_BODY_BYTES, MAX_CONTENT_TYPE, dead_letters, remove_dead_letters
 from tests.oracle.signers import FIRST_SLOT, home_key, net_energy
 
 
@@ -53,6 +53,13 @@ def test_append__body_beyond_the_limit__is_cut_and_said_to_be(database: Database
         (letter,) = dead_letters(connection)
     assert letter.body == b"x" * MAX_BODY_BYTES
     assert not letter.is_whole
+
+
+def test_append__content_type_of_any_length__is_cut(database: Database) -> None:
+    ReadingLog(database).append([], 1, [Rejection("malformed", "no JSON", b"{", "mqtt", "text/plain" + "x" * 60_000)])
+    with beside(database.path, is_read_only=True) as connection:
+        (letter,) = dead_letters(connection)
+    assert letter.content_type == "text/plain" + "x" * (MAX_CONTENT_TYPE - 10)
 
 
 def test_append__not_to_be_kept__is_only_counted(database: Database) -> None:

@@ -80,7 +80,8 @@ class LogMachine(RuleBasedStateMachine):
         return reading.device_id, reading.metric, reading.time
 
     def final(self) -> set[int]:
-        return {stored.batch.seq for stored in self.batches.since(STREAM, 0) if stored.status == "final"}
+        stored = (self.batches.get(STREAM, batch.seq) for batch in self.batches.since(STREAM, 0))
+        return {one.batch.seq for one in stored if one is not None and one.status == "final"}
 
     @rule(posted=st.lists(readings, min_size=1, max_size=6))
     def append(self, posted: list[Reading]) -> None:
@@ -141,10 +142,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3))
     def roll_back(self, count: int) -> None:
-        final = max(
-            (stored.batch.seq for stored in self.batches.since(STREAM, 0) if stored.status == "final"), default=0
-        )
-        self.seq = max(final, self.seq - count)
+        self.seq = max(max(self.final(), default=0), self.seq - count)
         self.batches.roll_back_readings(STREAM, self.seq)
         for one in self.kept.values():
             if one.batch is not None and one.batch > self.seq:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
+import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -32,9 +32,13 @@ from gridwitness.service.scaleout.messages import (
 from gridwitness.service.scaleout.signers import signers_of
 from gridwitness.sources.decoding import decode_native, is_document
 from gridwitness.sources.payloads import ReadingPayload
+from gridwitness.store.deadletters import MAX_BODY_BYTES
 
 # A message that was given to workers so often ends them: it goes to the dead letters unseen.
 MOST_ATTEMPTS = 5
+# What a broker takes at once, 1 MiB, with room for headers and for what is put around a body.
+_MOST_BYTES = (1 << 20) - (8 << 10)
+_MOST_HEADER = 256
 _MESSAGE_ID_HEADER = "Nats-Msg-Id"
 # While one message's finding is on its way to the broker, the next is looked at.
 _SIDE_BY_SIDE = 2
@@ -56,14 +60,19 @@ class Worker:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until `stop` is called; what is under way then is finished."""
+        """Work until `stop` is called. Raises whatever is no trouble with the broker, so that the process ends."""
         work = asyncio.ensure_future(
             stay_connected(self._config, f"worker.{self._name}", self._work, self._report_problem)
         )
-        await self._stopping.wait()
-        work.cancel()
-        with suppress(asyncio.CancelledError):
-            await work
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work, stopping):
+                task.cancel()
+            await asyncio.gather(work, stopping, return_exceptions=True)
+        if not work.cancelled():
+            work.result()
 
     def stop(self) -> None:
         """Ask `run` to end."""
@@ -108,18 +117,36 @@ class Worker:
         self.counts["messages"] += 1
 
     def examine(self, message: Msg) -> Verified:
-        """A message with who signed its readings; without, if it could not be read or ended other workers."""
+        """A message with who signed its readings; without, if it could not be read or there is no room to say so.
+
+        Given up is what ended other workers, and what no worker can pass on or the oracle could not read.
+        """
         gateway = gateway_of_subject(message.subject)
         headers = message.headers or {} if gateway else {}
-        content_type, reply = headers.get(CONTENT_TYPE_HEADER, ""), headers.get(REPLY_HEADER, "")
-        attempts = message.metadata.num_delivered
+        content_type, reply = (headers.get(name, "")[:_MOST_HEADER] for name in (CONTENT_TYPE_HEADER, REPLY_HEADER))
+        seen = Verified(message.data, b"", gateway, content_type, reply)
+        attempts, size = message.metadata.num_delivered, len(message.data)
         if attempts > MOST_ATTEMPTS:
-            _log.warning("message_given_up", sequence=message.metadata.sequence.stream, attempts=attempts)
-            self.counts["given_up"] += 1
-            return Verified(message.data, b"", gateway, content_type, reply, attempts)
-        payloads = _payloads(message.data, content_type, is_merged=not gateway)
+            return self._give_up(seen, message, attempts, "ended other workers")
+        if size > _MOST_BYTES:
+            return self._give_up(seen, message, attempts + 1, f"too large, {size} bytes; at most {_MOST_BYTES} fit")
+        try:
+            payloads = _payloads(message.data, content_type, is_merged=not gateway)
+        except RecursionError:
+            return self._give_up(seen, message, attempts + 1, "nested too deeply")
         self.counts["readings"] += len(payloads)
-        return Verified(message.data, signers_of(self._domain, payloads), gateway, content_type, reply)
+        signers = signers_of(self._domain, payloads)
+        return seen if size + len(signers) > _MOST_BYTES else msgspec.structs.replace(seen, signers=signers)
+
+    def _give_up(self, seen: Verified, message: Msg, after: int, problem: str) -> Verified:
+        """The beginning of a message, for the dead letters; `after` as in `Verified`."""
+        metadata = message.metadata
+        sequence, attempts = metadata.sequence.stream, metadata.num_delivered
+        _log.warning("message_given_up", sequence=sequence, gateway=seen.gateway, attempts=attempts, problem=problem)
+        self.counts["given_up"] += 1
+        # A byte more than dead letters keep, so that they know it is not the whole.
+        beginning = seen.body[: MAX_BODY_BYTES + 1]
+        return msgspec.structs.replace(seen, body=beginning, given_up_after=after)
 
 
 def _payloads(body: bytes, content_type: str, *, is_merged: bool) -> Sequence[ReadingPayload]:
