@@ -70,7 +70,7 @@ slither: setup
 docs: setup ## the documentation as a web site, into out/site
 	mkdocs build --strict
 
-packages: setup ## the npm package and the Python wheel for integrators, into out/packages; ARGS="--deployments FOLDER"
+packages: setup ## the npm package and the Python wheel for integrators, into out/packages; ARGS="--local --deployments out/demo"
 	@python toolchain/make_packages.py $(ARGS)
 
 deploy-rehearsal: setup compile $(HARDHAT) ## deploy on two real nodes, killed and disturbed at every step, then verify; ARGS="--node anvil"

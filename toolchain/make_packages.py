@@ -25,13 +25,23 @@ from install_solc import ROOT, SOLC_VERSION
 SOURCES = ROOT / "contracts"
 PACKAGES = ROOT / "packages"
 # Contracts that stand on chains. Interfaces come first, for the names of what a function gives. The market's settlement
-# is code of its own, whose errors and events are the market's.
+# and an asset's governance are code of their own, run at the address of the market and of the asset.
 CONTRACTS = {
     "DeviceRegistry": ("interfaces/IDeviceRegistry.sol", "DeviceRegistry.sol"),
     "DataAttestation": ("interfaces/IDataAttestation.sol", "interfaces/IStreamBonds.sol", "DataAttestation.sol"),
     "EnergyMarket": ("interfaces/IEnergyMarket.sol", "EnergyMarket.sol", "market/MarketExtension.sol"),
     "FeedAdapter": ("interfaces/IFeedAdapter.sol", "adapters/FeedAdapter.sol"),
     "EasMirror": ("interfaces/IEasMirror.sol", "adapters/EasMirror.sol"),
+    "Passports": ("interfaces/IPassports.sol", "Passports.sol"),
+    "AssetFactory": ("interfaces/IAssetFactory.sol", "AssetFactory.sol"),
+    "AssetShares": (
+        "interfaces/IAssetShares.sol",
+        "interfaces/IAssetGovernance.sol",
+        "interfaces/IAssetRevenue.sol",
+        "AssetShares.sol",
+        "shares/AssetGovernance.sol",
+    ),
+    "ShareMarket": ("interfaces/IShareMarket.sol", "ShareMarket.sol"),
     "EuroToken": ("mocks/EuroToken.sol",),
 }
 # Libraries that make or check what others sign, hash or prove. The rest is the market's inside.
@@ -111,13 +121,15 @@ def interface_versions() -> dict[str, str]:
 
 def read_deployments(folder: Path, *, is_local_wanted: bool) -> dict[str, dict[str, Any]]:
     """What the packages say of each chain, by chain id. Ends the program for a manifest of an unfinished deployment."""
-    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    # A demo's folder has its proofs and results beside the manifest.
+    paths = [path for path in folder.glob("*.json") if path.stem.isdecimal()]
+    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     manifests = [each for each in manifests if is_local_wanted or each["chain_id"] not in DEVELOPMENT_CHAINS]
     return {str(each["chain_id"]): _deployment(each) for each in sorted(manifests, key=lambda each: each["chain_id"])}
 
 
 def _deployment(manifest: dict[str, Any]) -> dict[str, Any]:
-    if "pending" in manifest:
+    if "pending" in manifest or "aside" in manifest:
         sys.exit(f"the manifest of chain {manifest['chain_id']} has a transaction pending: `ape run deploy` ends it")
 
     def addresses(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +223,9 @@ def main() -> None:
     """Build both packages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "packages", help="folder, made anew")
-    parser.add_argument("--deployments", type=Path, default=ROOT / "deployments", help="folder of manifests")
+    parser.add_argument(
+        "--deployments", type=Path, default=ROOT / "deployments", help="folder of manifests, CHAIN-ID.json"
+    )
     parser.add_argument("--local", action="store_true", help="take development chains' manifests too")
     options = parser.parse_args()
     out = options.out.resolve()

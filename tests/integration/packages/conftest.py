@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from gridwitness.client.proofs import ReadingProof
 from tests.integration.deploy.conftest import Console
 from tests.integration.packages.scene import (
     EXAMPLES,
+    EXAMPLES_PAGE,
     Packages,
     ServedDemo,
     Workshop,
     build_packages,
     make_workshop,
-    npm_registry,
 )
 from tests.portal_scene import ROOT, copied, finished_demo  # noqa: F401 (fixture)
 
@@ -85,7 +85,7 @@ def carry(served_demo: ServedDemo, document: dict[str, Any]) -> None:
     web3 = Web3(HTTPProvider(served_demo.rpc_url))
     abi = json.loads((ROOT / "oracle/gridwitness/chain/abi/IFeedAdapter.json").read_text(encoding="utf-8"))
     feed = web3.eth.contract(served_demo.deployed["feeds"][FEED_NAME]["address"], abi=abi)
-    proof = ReadingProof.of(document)
+    proof = ReadingProof.of(document, served_demo.device, time=served_demo.time)
     sent = feed.functions.update(tuple(proof.leaf), tuple(proof.path)).transact({"from": web3.eth.accounts[5]})
     assert web3.eth.wait_for_transaction_receipt(sent)["status"] == 1
 
@@ -98,22 +98,21 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
 
 @pytest.fixture(scope="session")
 def packages_of_demo(served_demo: ServedDemo, tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """Both packages, with the demo's addresses in them."""
-    manifests = tmp_path_factory.mktemp("deployments")
-    (manifests / "31337.json").write_bytes(served_demo.manifest.read_bytes())
-    return build_packages(tmp_path_factory.mktemp("packages"), "--deployments", str(manifests), "--local")
+    """Both packages, with the demo's addresses in them, as the page of the examples says."""
+    found = re.search(r'^make packages ARGS="(.+)"$', EXAMPLES_PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None
+    arguments = shlex.split(found[1].replace("out/demo", shlex.quote(str(served_demo.manifest.parent))))
+    return build_packages(tmp_path_factory.mktemp("packages"), *arguments)
 
 
 @pytest.fixture(scope="session")
-def open_workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenWorkshop]:
+def open_workshop(tmp_path_factory: pytest.TempPathFactory) -> OpenWorkshop:
     """Copies an example by its name into an empty folder, where the packages given can be installed."""
-    with ExitStack() as registries:
 
-        def make(example: str, packages: Packages) -> Workshop:
-            registry = registries.enter_context(npm_registry(packages.npm))
-            return make_workshop(EXAMPLES / example, tmp_path_factory.mktemp("workshop"), packages, registry)
+    def make(example: str, packages: Packages) -> Workshop:
+        return make_workshop(EXAMPLES / example, tmp_path_factory.mktemp("workshop"), packages)
 
-        yield make
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -5,25 +5,20 @@ Examples run as their READMEs say, in copies outside the checkout, with nothing 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.serving import Answering, serving
-
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
-NPM_NAME = "@gridwitness/contracts"
+EXAMPLES_PAGE = ROOT / "docs" / "examples.md"
 INSTALL_TIMEOUT_S = 600
 _SHELL_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
@@ -56,30 +51,6 @@ def make_packages(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the script that builds both."""
     command = [sys.executable, str(ROOT / "toolchain" / "make_packages.py"), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-@contextmanager
-def npm_registry(package: Path) -> Iterator[str]:
-    """URL of a registry of this one package, for npm's scope `@gridwitness`; all else comes from npm's own."""
-    content = package.read_bytes()
-
-    class Handler(Answering):
-        def respond(self) -> None:
-            if self.path.endswith(".tgz"):
-                self.answer(content, content_type="application/octet-stream")
-            else:
-                self.answer(json.dumps(self._document()).encode())
-
-        def _document(self) -> dict[str, Any]:
-            version = re.search(r"(\d+\.\d+\.\d+)\.tgz$", package.name)[1]  # type: ignore[index]
-            integrity = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
-            tarball = f"http://{self.headers['Host']}/{package.name}"
-            manifest = json.loads((package.parent / "npm" / "package.json").read_text(encoding="utf-8"))
-            manifest["dist"] = {"tarball": tarball, "integrity": integrity}
-            return {"name": NPM_NAME, "dist-tags": {"latest": version}, "versions": {version: manifest}}
-
-    with serving(Handler) as url:
-        yield f"{url}/"
 
 
 @dataclass
@@ -120,12 +91,11 @@ class Workshop:
         return _SHELL_BLOCK.findall((self.folder / "README.md").read_text(encoding="utf-8"))
 
 
-def make_workshop(example: Path, folder: Path, packages: Packages, registry: str) -> Workshop:
+def make_workshop(example: Path, folder: Path, packages: Packages) -> Workshop:
     """Copy an example into `folder`, and give it an empty Python and a home where nothing is."""
     copy = folder / example.name
     shutil.copytree(example, copy, ignore=shutil.ignore_patterns("node_modules", "out", "dist", "cache", "__pycache__"))
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, timeout=INSTALL_TIMEOUT_S)
-    (copy / ".npmrc").write_text(f"@gridwitness:registry={registry}\n", encoding="utf-8")
     return Workshop(copy, _environment(folder, packages))
 
 
@@ -139,7 +109,7 @@ def _environment(folder: Path, packages: Packages) -> dict[str, str]:
         "PATH": os.pathsep.join([str(folder / "venv" / "bin"), *path]),
         "HOME": str(folder),
         "PIP_CACHE_DIR": str(home / ".cache" / "pip"),
-        "PIP_FIND_LINKS": f"{packages.out} {ours.get('PIP_FIND_LINKS', '')}".strip(),
+        "PACKAGES": str(packages.out),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         # What is never imported need not be compiled.
         "PIP_NO_COMPILE": "1",

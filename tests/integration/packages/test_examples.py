@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.packages.conftest import OpenWorkshop
-from tests.integration.packages.scene import EXAMPLES, ROOT, Packages, ServedDemo, Workshop
+from tests.integration.packages.scene import EXAMPLES, EXAMPLES_PAGE, ROOT, Packages, ServedDemo, Workshop
 
 CHECKS = ["✓ by itself", "✓ with one word of the chain", "✓ by the contract"]
 
@@ -101,5 +101,16 @@ def test_examples__each_folder__has_a_readme_with_commands_and_pins_what_it_inst
         assert lines or versions, folder
         assert [line for line in lines if not re.fullmatch(r"[\w-]+==[\d.]+", line)] == []
         assert [version for version in versions if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
-    published = json.loads((ROOT / "packages/npm/package.json").read_text(encoding="utf-8"))["version"]
-    assert published == "1.0.0"
+    made = json.loads((ROOT / "packages/npm/package.json").read_text(encoding="utf-8"))["version"]
+    assert made == "1.0.0"
+
+
+def test_examples__what_installs_the_packages__is_as_the_pages_say() -> None:
+    pages = [EXAMPLES_PAGE.read_text(encoding="utf-8"), (ROOT / "docs/integrator.md").read_text(encoding="utf-8")]
+    build = 'make packages ARGS="--local --deployments out/demo"\nexport PACKAGES="$PWD/out/packages"\n'
+    assert [page.count(build) for page in pages] == [1, 1]
+    for folder in sorted(EXAMPLES.glob("*/README.md")):
+        blocks = "".join(Workshop(folder.parent).readme_blocks())
+        lines = [line for line in blocks.splitlines() if "$PACKAGES" in line]
+        assert len(lines) == 1, folder
+        assert f"\n{lines[0]}\n" in pages[0], folder

@@ -60,8 +60,11 @@ def insurance_address(
 ) -> str:
     """The contract, deployed as the README says."""
     contracts = village.chain.manifest
+    create = insurance_workshop.readme_blocks()[0].splitlines()[-1]
+    assert " --interactive " in create
     printed = insurance_workshop.shell(
-        insurance_workshop.readme_blocks()[0].splitlines()[-1],
+        # At a terminal it would ask for the key.
+        create.replace("--interactive", '--private-key "$KEY"'),
         RPC_URL=village.chain.node.url,
         KEY="0x" + parties.carrier.key.hex().removeprefix("0x"),
         ATTESTATION=contracts.address("DataAttestation"),

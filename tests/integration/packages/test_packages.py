@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from tests.integration.packages.conftest import OpenWorkshop
-from tests.integration.packages.scene import ROOT, Packages, Workshop, build_packages, make_packages
+from tests.integration.packages.scene import ROOT, Packages, ServedDemo, Workshop, build_packages, make_packages
 
-CONTRACTS = ["DataAttestation", "DeviceRegistry", "EasMirror", "EnergyMarket", "EuroToken", "FeedAdapter"]
+CONTRACTS = [
+    "AssetFactory", "AssetShares", "DataAttestation", "DeviceRegistry", "EasMirror", "EnergyMarket", "EuroToken",
+    "FeedAdapter", "Passports", "ShareMarket",
+]  # fmt: skip
 MANIFEST = {
     "chain_id": 84532,
     "network": "base:sepolia",
@@ -27,6 +30,7 @@ MANIFEST = {
     "streams": {"readings": {"id": "0x" + "5a" * 32, "threshold": 1}},
     "feeds": {"townhall": {"address": "0x8A791620dd6260079BF849Dc5567aDC3F2FdC318", "block": 19}},
 }
+ROLE_GRANTED = "event RoleGranted ['bytes32', 'address', 'address']"
 TYPED = """
 import { dataAttestationAbi, deploymentOn, deployments, energyMarketAbi, feedAdapterAbi } from "@gridwitness/contracts";
 import { type Hex, createPublicClient, http, parseEventLogs } from "viem";
@@ -80,7 +84,7 @@ def packages_of_base(tmp_path_factory: pytest.TempPathFactory) -> Packages:
 def typescript(open_workshop: OpenWorkshop, packages_of_base: Packages) -> Workshop:
     """The viem example's folder, installed."""
     shop = open_workshop("viem", packages_of_base)
-    shop.shell("npm install && npm install --no-save @openzeppelin/contracts@5.7.0 solc@0.8.37")
+    shop.shell('npm install "$PACKAGES"/*.tgz && npm install --no-save @openzeppelin/contracts@5.7.0 solc@0.8.37')
     return shop
 
 
@@ -229,9 +233,34 @@ def test_packages__abi_of_a_contract__has_all_of_its_interfaces_and_nothing_twic
         assert len(own) == len(set(own)), name
         if (folder / f"I{name}.json").exists():
             assert set(signatures(f"I{name}")) <= set(own)
-    assert {"error SafeERC20FailedOperation ['address']", "event RoleGranted ['bytes32', 'address', 'address']"} <= set(
-        signatures("EnergyMarket")
-    )
+    inside = {
+        "EnergyMarket": ["error SafeERC20FailedOperation ['address']", ROLE_GRANTED],
+        "AssetShares": ["error SafeERC20FailedOperation ['address']", ROLE_GRANTED, "function plantOf ['bytes32']"],
+        "Passports": ["function REGISTRAR_ROLE []", "function grantRole ['bytes32', 'address']", ROLE_GRANTED],
+        "ShareMarket": ["error SafeERC20FailedOperation ['address']", "error ReentrancyGuardReentrantCall []"],
+    }
+    for name, some in inside.items():
+        assert set(some) <= set(signatures(name)), name
+
+
+def test_packages__every_contract_with_a_version_or_an_address__has_an_abi(
+    packages_of_demo: Packages, served_demo: ServedDemo
+) -> None:
+    data = packages_of_demo.out / "python" / "src" / "gridwitness_contracts" / "data"
+    versions = json.loads((data / "versions.json").read_text(encoding="utf-8"))
+    deployed = served_demo.deployed["contracts"].keys()
+    assert {"Passports", "AssetFactory", "ShareMarket"} <= deployed
+    abis = {path.stem for path in (data / "abi").iterdir()}
+    assert versions.keys() | deployed <= abis
+
+
+def test_make_packages__folder_of_a_demo__takes_its_manifest_alone(
+    packages_of_demo: Packages, served_demo: ServedDemo
+) -> None:
+    beside = {path.name for path in served_demo.manifest.parent.glob("*.json")}
+    assert {"31337.json", "proof.json", "summary.json"} <= beside
+    data = packages_of_demo.out / "python" / "src" / "gridwitness_contracts" / "data"
+    assert json.loads((data / "deployments.json").read_text(encoding="utf-8")).keys() == {"31337"}
 
 
 def test_packages__built_twice__are_the_same_bytes(packages_of_base: Packages, tmp_path: Path) -> None:
@@ -259,3 +288,5 @@ def test_npm_package__peer__is_the_openzeppelin_that_the_contracts_are_built_wit
     root = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
     built_with = root["dependencies"]["@openzeppelin/contracts"]
     assert package["peerDependencies"]["@openzeppelin/contracts"] == f"^{built_with}"
+    for page in ("packages/npm/README.md", "packages/python/README.md", "docs/integrator.md"):
+        assert f" @openzeppelin/contracts@^{built_with}" in (ROOT / page).read_text(encoding="utf-8"), page
