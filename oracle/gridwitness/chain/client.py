@@ -53,7 +53,7 @@ class Chain:
         chain_id = self.node.chain_id()
         if chain_id != self.manifest.chain_id:
             raise ChainError(
-                f"node at {self.node.url} is chain {chain_id}, {self.manifest.source} is for {self.manifest.chain_id}",
+                f"node at {self.node.name} is chain {chain_id}, {self.manifest.source} is for {self.manifest.chain_id}",
                 hint="correct the RPC URL, or use the manifest of this chain",
             )
         contracts = self.manifest.contracts
@@ -202,6 +202,10 @@ class Chain:
     def failure_of(self, transaction: bytes, block_number: int) -> ChainError:
         """Why a mined transaction failed, found by replaying it after its block, and else before."""
         raw = self.node.rpc("eth_getTransactionByHash", "0x" + transaction.hex())
+        if raw is None:  # another node than gave the receipt, or a reorganisation since
+            return ChainError(
+                f"transaction 0x{transaction.hex()} failed in block {block_number}; the node does not know it (yet)"
+            )
         replay = {"from": raw["from"], "to": raw["to"], "data": raw["input"], "gas": raw["gas"], "value": raw["value"]}
         states = [hex(block_number), hex(max(block_number - 1, 0))]
         for error in self.node.rpc_batch([("eth_call", (replay, state)) for state in states]):

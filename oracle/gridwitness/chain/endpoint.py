@@ -14,11 +14,14 @@ import msgspec
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from gridwitness.chain.deadline import keep_deadlines
 from gridwitness.errors import NodeUnavailable
 
 _LATENCY_WEIGHT = 0.2  # of the newest answer in the moving average
 _DEFAULT_HOLD_S = 1.0  # after a 429 that does not say how long
 _MAX_HOLD_S = 60.0
+# Of a hundred transactions at once, with as much call data as nodes pass on, are less than half of that.
+MAX_ANSWER_BYTES = 64 << 20
 # What every round begins with: a node that does not answer these at once is not waited for.
 _QUICK = frozenset({"eth_chainId", "eth_blockNumber", "eth_getBlockByNumber"})
 
@@ -27,7 +30,8 @@ _QUICK = frozenset({"eth_chainId", "eth_blockNumber", "eth_getBlockByNumber"})
 class RpcLimits:
     """How long nodes are waited for (seconds), and how far they may be behind (blocks; seconds) to be used.
 
-    `head_timeout_s` is for the small questions with which every round begins. `max_head_age_s` None sets no limit.
+    `read_timeout_s` is for a whole answer, in however many parts; `head_timeout_s` takes its place for the small
+    questions with which every round begins. `max_head_age_s` None sets no limit.
     """
 
     connect_timeout_s: float = 3.0
@@ -38,19 +42,20 @@ class RpcLimits:
     probe_interval_s: float = 5.0
 
 
-class Endpoint(JSONBaseProvider):
-    """One node. It never tries again by itself: who calls decides.
+def name_of(url: str) -> str:
+    """A URL as messages may have it: without credentials, and without its path, in which providers put keys."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
-    `name` is the URL without credentials, and without its path, in which providers put keys.
-    """
+
+class Endpoint(JSONBaseProvider):
+    """One node, told of by its `name` alone. It never tries again by itself: who calls decides."""
 
     def __init__(self, url: str, limits: RpcLimits) -> None:
         """Nothing is asked yet. A proxy of the environment is used if there is one, looked up only now."""
         super().__init__()
         self.url = url
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-        self.name = f"{parts.scheme}://{parts.hostname}{port}"
+        self.name = name_of(url)
         self.failures: Counter[str] = Counter()
         self.latency_s: float | None = None
         self.held_until = 0.0  # monotonic seconds; asked to wait by a 429
@@ -58,8 +63,9 @@ class Endpoint(JSONBaseProvider):
         self._timeout = httpx.Timeout(limits.read_timeout_s, connect=limits.connect_timeout_s)
         self._quick_timeout = httpx.Timeout(limits.head_timeout_s, connect=connect_s)
         # Certificates take 30 ms to load; a context that has none lets no TLS connection through.
-        tls = True if parts.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls = True if urlsplit(url).scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._client = httpx.Client(headers={"content-type": "application/json"}, verify=tls)
+        self._deadline = keep_deadlines(self._client)
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """One request; the node's own errors stay in the response. Raises NodeUnavailable."""
@@ -81,9 +87,7 @@ class Endpoint(JSONBaseProvider):
     def _post(self, body: bytes, *, quick: bool) -> object:
         started = time.monotonic()
         try:
-            response = self._client.post(
-                self.url, content=body, timeout=self._quick_timeout if quick else self._timeout
-            )
+            response, content = self._exchange(body, self._quick_timeout if quick else self._timeout)
         except httpx.TimeoutException as error:
             hint = "is it overloaded?"
             raise self._failed("timeout", f"node at {self.name} did not answer in time", hint) from error
@@ -98,14 +102,27 @@ class Endpoint(JSONBaseProvider):
             message = f"node at {self.name} answered HTTP {response.status_code}"
             raise self._failed(f"http_{response.status_code}", message)
         try:
-            answer: object = msgspec.json.decode(response.content)
-        except ValueError as error:
+            answer: object = msgspec.json.decode(content)
+        except (ValueError, RecursionError) as error:
             message = f"what answers at {self.name} is no Ethereum node: {error}"
             raise self._failed("malformed", message, "correct the RPC URL") from error
         took_s = time.monotonic() - started
         old_s = took_s if self.latency_s is None else self.latency_s
         self.latency_s = old_s + _LATENCY_WEIGHT * (took_s - old_s)
         return answer
+
+    def _exchange(self, body: bytes, timeout: httpx.Timeout) -> tuple[httpx.Response, bytes]:
+        """A node's answer and what it holds. Raises httpx's errors, and NodeUnavailable for more than anybody needs."""
+        self._deadline.at = time.monotonic() + (timeout.read or 0)
+        with self._client.stream("POST", self.url, content=body, timeout=timeout) as response:
+            parts: list[bytes] = []
+            size = 0
+            for part in response.iter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > MAX_ANSWER_BYTES:
+                    raise self._failed("too_large", f"node at {self.name} answered more than {MAX_ANSWER_BYTES} bytes")
+            return response, b"".join(parts)
 
     def _failed(self, kind: str, message: str, hint: str = "") -> NodeUnavailable:
         self.failures[kind] += 1

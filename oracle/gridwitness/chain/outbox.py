@@ -180,21 +180,27 @@ class Outbox:
         """Fulfil what operators asked for."""
         for number, verb, key in self._store.requests():
             intent = self._store.find(key)
+            is_done = True
             if verb == "resume":
                 self._store.resume(self._chain.node.transaction_count(self._address))
                 self._halted = ""
             elif verb == "retry":
                 self.retry(key)
             elif verb == "cancel" and intent is not None:
-                self._cancel(intent)
-            self._store.fulfilled(number)
+                is_done = self._cancel(intent)
+            if is_done:
+                self._store.fulfilled(number)
 
-    def _cancel(self, intent: Intent) -> None:
-        """Drop a queued intent, or send nothing in place of one under way; the chain decides which comes first."""
+    def _cancel(self, intent: Intent) -> bool:
+        """Drop a queued intent, or send nothing in place of one under way; the chain decides which comes first.
+
+        Whether that is done, or there is nothing left to do; if not, fees are above the cap, and it is tried again.
+        """
         if intent.state is OutboxState.QUEUED:
             self._store.record_state(intent, OutboxState.FAILED, settled=True, error=CANCELLED)
         elif intent.state in _IN_FLIGHT and not (newest := self._store.attempts(intent)[-1]).cancels:
-            self._replace(intent, replace(newest, cancels=True, gas=_CANCEL_GAS))
+            return self._replace(intent, replace(newest, cancels=True, gas=_CANCEL_GAS))
+        return True
 
     def _watch_nonces(self, head: Block) -> None:
         """Notice nonces that somebody else used, and transactions that a deep reorganisation took back."""
@@ -290,16 +296,17 @@ class Outbox:
         self._store.record_state(intent, OutboxState.SENT)
         return True
 
-    def _replace(self, intent: Intent, stuck: Attempt) -> None:
-        """Sign a dearer transaction of the same nonce, for the same call or to cancel it, within the cap."""
+    def _replace(self, intent: Intent, stuck: Attempt) -> bool:
+        """Sign a dearer transaction of the same nonce, for the same call or to cancel it; whether the cap allows it."""
         fees = raised_fees(
             Fees(stuck.max_fee_wei, stuck.tip_wei), Fees(*self._chain.fees()), self._rules.max_fee_per_gas_wei
         )
         if isinstance(fees, str):
             self._store.record_state(intent, OutboxState.SENT, error=fees)
-        else:
-            assert intent.nonce is not None  # it was signed before
-            self._sign(intent, intent.nonce, fees, stuck.gas, cancels=stuck.cancels)
+            return False
+        assert intent.nonce is not None  # it was signed before
+        self._sign(intent, intent.nonce, fees, stuck.gas, cancels=stuck.cancels)
+        return True
 
     def _sign_first(self, intent: Intent, head: Block) -> bool:
         """Sign and send a queued intent; whether the next one may follow now."""

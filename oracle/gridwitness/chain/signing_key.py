@@ -6,6 +6,7 @@ Both sign what keccak-256 makes of a preimage: Web3Signer hashes what it is give
 from __future__ import annotations
 
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,8 @@ from eth_account.signers.local import LocalAccount
 from eth_typing import Hash32
 from eth_utils.address import to_checksum_address
 
+from gridwitness.chain.deadline import keep_deadlines
+from gridwitness.chain.endpoint import name_of
 from gridwitness.chain.keystore import read_password
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import recover_signer
@@ -75,15 +78,17 @@ class RemoteKey:
         """Ask the signer for its keys (GET /api/v1/eth1/publicKeys)."""
         self.address = address
         self._url = signer.url.rstrip("/")
+        self._name = name_of(self._url)
         headers = {}
         if signer.token_file is not None:
             headers["authorization"] = f"Bearer {read_password(signer.token_file)}"
         # No proxy and no certificates from the environment: this connection is nobody else's business.
         self._client = httpx.Client(headers=headers, verify=_tls(signer), timeout=_SIGNER_TIMEOUT_S, trust_env=False)
+        self._deadline = keep_deadlines(self._client)
         self._identifier = self._find()
 
     def sign(self, preimage: bytes) -> bytes:
-        """Signature of keccak-256 of `preimage`, checked against the address."""
+        """Signature of keccak-256 of `preimage`, checked against the address. Raises ChainError if there is none."""
         path = f"/api/v1/eth1/sign/{self._identifier}"
         text = self._ask("POST", path, {"data": "0x" + preimage.hex()})
         try:
@@ -91,38 +96,47 @@ class RemoteKey:
         except ValueError:
             signature = b""
         if len(signature) != _SIGNATURE_BYTES:
-            raise ChainError(f"signer at {self._url} answered no signature: {text[:80]!r}")
+            raise ChainError(f"signer at {self._name} answered no signature: {text[:80]!r}")
         v = signature[-1] if signature[-1] >= _LOWEST_V else signature[-1] + _LOWEST_V
         signature = signature[:-1] + bytes([v])
         signer = recover_signer(keccak(preimage), signature)
         if signer is None or to_checksum_address(signer) != self.address:
-            raise ChainError(f"signer at {self._url} signed with another key than that of {self.address}")
+            raise ChainError(f"signer at {self._name} signed with another key than that of {self.address}")
         return signature
 
     def _find(self) -> str:
         try:
-            keys = msgspec.json.decode(self._ask("GET", "/api/v1/eth1/publicKeys"), type=list[str])
+            text = self._ask("GET", "/api/v1/eth1/publicKeys", refused=ConfigError)
+            keys = msgspec.json.decode(text, type=list[str])
         except msgspec.DecodeError as error:
-            raise ConfigError(f"what answers at {self._url} is no Web3Signer: {error}") from error
+            raise ConfigError(f"what answers at {self._name} is no Web3Signer: {error}") from error
         for key in keys:
             public = bytes.fromhex(key.removeprefix("0x"))[-_PUBLIC_KEY_BYTES:]
             if to_checksum_address(keccak(public)[12:]) == self.address:
                 return key
         raise ConfigError(
-            f"signer at {self._url} has no key of {self.address}; it has {len(keys)} others",
+            f"signer at {self._name} has no key of {self.address}; it has {len(keys)} others",
             hint="load the key there, or correct signer_address",
         )
 
-    def _ask(self, method: str, path: str, body: object = None) -> str:
+    def _ask(
+        self, method: str, path: str, body: object = None, *, refused: type[ChainError | ConfigError] = ChainError
+    ) -> str:
+        """What the signer answers. Raises ChainError, or `refused` where it does not let us in.
+
+        At the start that is a wrong setting; later it is one of the signer's, and all else must go on meanwhile.
+        """
+        self._deadline.at = time.monotonic() + _SIGNER_TIMEOUT_S
         try:
             response = self._client.request(method, self._url + path, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = str(error) or type(error).__name__
-            raise ChainError(f"no signer answers at {self._url}: {reason}", hint="correct signer_url") from error
+            raise ChainError(f"no signer answers at {self._name}: {reason}", hint="correct signer_url") from error
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise ConfigError(f"signer at {self._url} refuses us: HTTP {response.status_code}", hint="check the token")
+            hint = "check the token; its file is read at the start"
+            raise refused(f"signer at {self._name} refuses us: HTTP {response.status_code}", hint=hint)
         if not response.is_success:
-            raise ChainError(f"signer at {self._url} answered HTTP {response.status_code}: {response.text[:80]}")
+            raise ChainError(f"signer at {self._name} answered HTTP {response.status_code}: {response.text[:80]}")
         return response.text
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -20,8 +20,11 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.leaves import signature_hash
 from gridwitness.encoding.packing import pack_meta
 from gridwitness.errors import InputError
+from gridwitness.service.messages import BatchNumber
 from gridwitness.store import StoredBatch
 
+# uint24, as the market has it; the log's columns can hold the slots of any.
+Day = Annotated[int, msgspec.Meta(ge=0, lt=1 << 24)]
 # Device, counter and what stands in the leaf for the signature: the very reading, not another one with its counter.
 ReadingKeyJson = tuple[str, int, str]
 
@@ -152,8 +155,8 @@ class ReadingKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ProfileKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Content of a profile batch: a UTC day, as attested by the readings stream up to a batch."""
 
-    day: int
-    readings_seq: int
+    day: Day
+    readings_seq: BatchNumber
 
 
 K = TypeVar("K", ReadingKeys, ProfileKeys)

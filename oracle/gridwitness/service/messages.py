@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from gridwitness.errors import InputError
 from gridwitness.sources.payloads import ReadingPayload
 
-# uint40, as the contract has it.
+# uint40, uint32 and uint24, as the contract has them: what peers send also goes into columns that hold no more than
+# 64 bits, so without limits a number could be too large for the log.
 UnixSeconds = Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
+BatchNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+CommitteeNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << 24)]
 
 
 class SignRequest(msgspec.Struct, frozen=True):
@@ -21,9 +24,9 @@ class SignRequest(msgspec.Struct, frozen=True):
 
     stream: str
     kind: str
-    seq: int
+    seq: BatchNumber
     previous: str
-    config: int
+    config: CommitteeNumber
     valid_from: UnixSeconds
     valid_until: UnixSeconds
     keys: str
@@ -46,7 +49,8 @@ class Refusal(msgspec.Struct, frozen=True):
     `invalid`.
     """
 
-    problem: str
+    # No other words, as they are counted by the word.
+    problem: Literal["missing", "voted", "behind", "stale", "objection", "invalid"]
     detail: str
     missing: list[tuple[str, int, str]] = []
 
@@ -59,7 +63,7 @@ class BatchContent(msgspec.Struct, frozen=True):
 
     stream: str
     kind: str
-    seq: int
+    seq: BatchNumber
     keys: str
     readings: list[ReadingPayload]
     digest: str
@@ -67,7 +71,7 @@ class BatchContent(msgspec.Struct, frozen=True):
     valid_until: UnixSeconds = 0
     root: str = ""
     meta: str = ""
-    config: int = 0
+    config: CommitteeNumber = 0
     signer_mask: int = 0
     transaction: str = ""
     block: int = 0
@@ -81,7 +85,7 @@ def decode_message(body: bytes, kind: type[M]) -> M:
     """A message of a JSON body. Raises InputError."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"the body is not a {kind.__name__}: {error}") from error
 
 

@@ -181,7 +181,7 @@ class OracleNode:
         )
 
     async def run(self) -> None:
-        """Follow, propose and submit until `stop` is called. Trouble with chain or disk is logged and tried again."""
+        """Follow, propose and submit until `stop` is called. Whatever fails is logged, shown and tried again."""
         _log.info("oracle_started", name=self.config.name, address=self.address, dry_run=self.config.dry_run)
         async with asyncio.TaskGroup() as sources:
             taking = [sources.create_task(source.run()) for source in (self._scale_out, self._mqtt) if source]
@@ -199,6 +199,10 @@ class OracleNode:
                 if error.message != self._problem:
                     _log.error("step_failed", error=error.message)
                 self._problem = error.message
+            except Exception as error:
+                # A last resort: whatever it is, readings are still to be taken, and the next step may go well.
+                _log.exception("step_failed_unexpectedly")
+                self._problem = f"unexpected {type(error).__name__}; the log tells where"
             try:
                 await asyncio.wait_for(self._stopping.wait(), self.config.poll_interval_s)
             except TimeoutError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from gridwitness.errors import CommitteeError, InputError
 from gridwitness.service.messages import BatchContent, Refusal, SignAnswer, SignRequest, decode_message, encode_message
 
 _HTTP_CONFLICT = 409
+_MAX_ANSWER_BYTES = 8 << 20  # as much as a member takes
+_DETAIL_CHARS = 1_000
 # Failures that say something about a member; others are refusals in the protocol's own words.
 FAILURES = ("no_answer", "malformed", "refused", "wrong_digest", "wrong_signature", "wrong_content")
 
@@ -38,12 +41,13 @@ class Peers:
         client: httpx.AsyncClient | None = None,
         keys: Mapping[str, str] | None = None,
     ) -> None:
-        """`urls` by checksummed address, and the API keys of those who want one. A client may be given whose transport
-        needs no network.
+        """`urls` by checksummed address, and the API keys of those who want one; `timeout_s` is for a whole exchange.
+        A client may be given whose transport needs no network.
         """
         self.urls = dict(urls)
         self._keys = dict(keys or {})
         self.behaviour = {address: Behaviour() for address in urls}
+        self._timeout_s = timeout_s
         self._client = client or httpx.AsyncClient(timeout=timeout_s)
 
     async def close(self) -> None:
@@ -78,7 +82,7 @@ class Peers:
 
     def failed(self, address: str, kind: str, detail: str) -> CommitteeError:
         """Note a failure; returns it as an error that names the member."""
-        behaviour = self.behaviour[address]
+        behaviour, detail = self.behaviour[address], detail[:_DETAIL_CHARS]
         behaviour.failures[kind] += 1
         behaviour.last_failure = f"{kind}: {detail}"
         behaviour.last_failure_at = time.time()
@@ -112,8 +116,19 @@ class Peers:
         headers = {"content-type": "application/json"} if body is not None else {}
         if address in self._keys:
             headers["authorization"] = f"Bearer {self._keys[address]}"
+        asked = self._client.stream(method, self.urls[address] + path, content=body, headers=headers)
         try:
-            return await self._client.request(method, self.urls[address] + path, content=body, headers=headers)
-        except httpx.HTTPError as error:
+            # httpx's own timeouts are for one read each: a byte a second would go on for ever.
+            async with asyncio.timeout(self._timeout_s), asked as response:
+                return httpx.Response(response.status_code, content=await self._read(address, response))
+        except (httpx.HTTPError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise self.failed(address, "no_answer", reason) from error
+
+    async def _read(self, address: str, response: httpx.Response) -> bytes:
+        body = bytearray()
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > _MAX_ANSWER_BYTES:
+                raise self.failed(address, "malformed", f"answered more than {_MAX_ANSWER_BYTES} bytes")
+        return bytes(body)

@@ -105,6 +105,11 @@ def test_transact__fails_when_mined__raises_the_custom_error(
     assert chain.node.transaction_count(transmitter.address) == 1
 
 
+def test_explain_failure__transaction_the_node_does_not_know__is_said(chain: Chain) -> None:
+    error = chain.failure_of(b"\x01" * 32, 1)
+    assert error.message == f"transaction 0x{'01' * 32} failed in block 1; the node does not know it (yet)"
+
+
 def test_call__refused__raises_the_custom_error(chain: Chain, token: Any, outsider: LocalAccount) -> None:
     with pytest.raises(Reverted, match="ERC20InsufficientAllowance"):
         chain.call(token.functions.transferFrom(outsider.address, outsider.address, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.integration.chain.outbox_scene import (
     transaction_of,
 )
 from tests.integration.chain.parties import supply
+from tests.integration.chain.test_outbox_command import run
 
 ETHER = 10**18
 # Init code that never ends, as an address that is called: PUSH1 0, JUMPDEST, …: a loop without an exit.
@@ -287,6 +289,37 @@ def test_cancel__queued_or_mined__is_dropped_or_left(
     outbox.step()
     outbox.step()
     assert (state_of(outbox, "b"), supply(chain)) == (OutboxState.FINAL, 7)
+
+
+def test_cancel__fees_above_the_cap__is_remembered_and_done_when_they_fall(
+    chain: Chain, anvil: Anvil, open_outbox: OpenOutbox, mint: Any, transmitter: LocalAccount, tmp_path: Path
+) -> None:
+    anvil.node.rpc("evm_setAutomine", False)
+    cap_wei = 20 * 10**9
+    outbox = open_outbox(max_fee_per_gas_wei=cap_wei)
+    outbox.enqueue("a", *mint(5))
+    outbox.step()
+    anvil.node.rpc("anvil_setNextBlockBaseFeePerGas", hex(10 * cap_wei))
+    anvil.mine()
+    ask(tmp_path, "cancel", "a")
+    outbox.step()
+    outbox = open_outbox(max_fee_per_gas_wei=cap_wei)
+    outbox.step()
+    (listed,) = json.loads(run("list", "--json", folder=tmp_path).output)["transactions"]
+    assert (listed["asked"], listed["attempts"]) == ("cancel", 1)
+    for digest in pooled(anvil):  # or it would be mined in the very block in which fees fall
+        anvil.node.rpc("anvil_dropTransaction", digest)
+    anvil.node.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    anvil.mine()
+    outbox.step()
+    (empty,) = pool_entries(anvil)
+    assert (empty["to"].lower(), empty["input"]) == (transmitter.address.lower(), "0x")
+    anvil.node.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    anvil.mine()
+    outbox.step()
+    assert (state_of(outbox, "a"), error_of(outbox, "a"), supply(chain)) == (OutboxState.FAILED, CANCELLED, 0)
+    (listed,) = json.loads(run("list", "--json", folder=tmp_path).output)["transactions"]
+    assert listed["asked"] is None
 
 
 def test_step__somebody_else_sends__halts_until_resumed_even_after_a_restart(

@@ -16,6 +16,7 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from gridwitness.chain import signing_key
 from gridwitness.chain.anvil import Anvil, free_port
 from gridwitness.chain.client import Chain
 from gridwitness.chain.outbox_store import OutboxState
@@ -23,6 +24,7 @@ from gridwitness.chain.signing_key import LocalKey, RemoteKey, RemoteSigner, Tra
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import recover_signer
 from gridwitness.errors import ChainError, ConfigError
+from tests.dribbling import HEAD, dribbling
 from tests.integration.chain.outbox_scene import PromptOutbox, state_of
 from tests.integration.chain.parties import supply
 from tests.serving import Answering, serving
@@ -37,6 +39,7 @@ class SignerServer:
     accounts: list[LocalAccount]
     url: str = ""
     answer: str | None = None
+    token: str = TOKEN
     signed: list[bytes] = field(default_factory=list)
 
     def public_keys(self) -> list[str]:
@@ -66,7 +69,7 @@ def server(transmitter: LocalAccount, outsider: LocalAccount) -> Iterator[Signer
             self._reply(404 if signature is None else 200, signature or "")
 
         def _reply(self, status: int, text: str) -> None:
-            if self.headers["authorization"] != f"Bearer {TOKEN}":
+            if self.headers["authorization"] != f"Bearer {signer.token}":
                 status, text = 401, ""
             self.answer(text.encode(), status)
 
@@ -124,6 +127,28 @@ def test_sign__signer_away_for_a_while__intent_waits_and_is_sent_once(
     outbox.close()
 
 
+def test_sign__token_changed_while_running__intent_waits_and_is_sent_once_it_is_let_in_again(
+    chain: Chain,
+    anvil: Anvil,
+    remote: RemoteSigner,
+    server: SignerServer,
+    transmitter: LocalAccount,
+    mint: Any,
+    tmp_path: Path,
+) -> None:
+    outbox = PromptOutbox(anvil, chain, RemoteKey(remote, transmitter.address), tmp_path / "outbox.sqlite")
+    outbox.enqueue("a", *mint(5))
+    server.token = "another"
+    with pytest.raises(ChainError, match="refuses us: HTTP 401"):
+        outbox.step()
+    assert outbox.counts() == {"queued": 1}
+    server.token = TOKEN
+    outbox.step()
+    outbox.step()
+    assert (state_of(outbox, "a"), supply(chain)) == (OutboxState.FINAL, 5)
+    outbox.close()
+
+
 def test_sign__signer_uses_another_key__is_refused(
     remote: RemoteSigner, server: SignerServer, transmitter: LocalAccount, outsider: LocalAccount
 ) -> None:
@@ -144,6 +169,14 @@ def test_open_remote_key__not_there_or_not_allowed__is_said_in_one_line(
     nowhere = RemoteSigner(f"http://127.0.0.1:{free_port()}")
     with pytest.raises(ChainError, match="no signer answers at"):
         RemoteKey(nowhere, transmitter.address)
+
+
+def test_open_remote_key__answer_dribbles__is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_key, "_SIGNER_TIMEOUT_S", 0.5)
+    with dribbling(HEAD) as signer:
+        with pytest.raises(ChainError, match="no signer answers at"):
+            RemoteKey(RemoteSigner(signer.url), Account.from_key(b"\x09" * 32).address)
+        assert signer.left.wait(3)
 
 
 def test_sign_transaction__local_key__gives_the_bytes_that_eth_account_gives(transmitter: LocalAccount) -> None:

@@ -205,6 +205,7 @@ async def test_scale_out__gateways_body_of_the_broker_limit__is_a_dead_letter_an
         most = gateway.max_payload - 200  # of headers
         answer = await scene.ask(gateway, "g1", body.ljust(most))
         assert (answer["reason"], worker.counts["given_up"]) == ("undeliverable", 1)
+        assert f"too large, {most} of" in answer["message"]
         with beside(scene.oracle.path, is_read_only=True) as connection:
             (letter,) = dead_letters(connection, "undeliverable")
         assert (letter.body, letter.is_whole) == (body.ljust(MAX_BODY_BYTES), False)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gridwitness.domain.slots import SLOTS_PER_DAY, day_of, slot_end, slots_of_day
 from gridwitness.encoding.leaves import profile_leaf
 from gridwitness.encoding.merkle import StandardMerkleTree, tree_root
+from gridwitness.errors import InputError
 from gridwitness.scoring import profile_score
 from gridwitness.service.batching import ProfileKeys, decode_keys, encode_keys
 from tests.oracle.service.oracle_parts import RULES, Parts
@@ -79,6 +82,13 @@ def test_prepare__peer_that_follows_further__agrees_for_the_batch_named(oracle: 
     further = encode_keys(ProfileKeys(DAY, SLOTS_PER_DAY + 1))
     assert oracle.profile_batches.behind(further) == "readings are followed up to batch 96; the profiles need 97"
     assert peer.profile_batches.behind(further) == ""
+
+
+def test_prepare__day_and_batch_far_beyond_any__is_refused_and_no_trouble_for_the_log(oracle: Parts) -> None:
+    """A peer's vote may name them: what the log cannot look for would end every step (OverflowError of SQLite)."""
+    for keys in (encode_keys(ProfileKeys((1 << 24) - 1, (1 << 32) - 1)), f'{{"day":{10**30},"readings_seq":0}}'):
+        with pytest.raises(InputError):
+            oracle.profile_batches.prepare(1, keys, {})
 
 
 def test_rebuild__attested_batch__gives_the_profiles_under_its_root(oracle: Parts) -> None:

@@ -16,7 +16,16 @@ from gridwitness.domain.slots import slot_end
 from gridwitness.service.messages import BatchContent, SignAnswer, decode_message, encode_message, to_hex
 from gridwitness.service.peers import Peers
 from gridwitness.service.proposing import Proposer, Submission
-from tests.oracle.service.members import VALIDITY_S, ChainStream, Member, make_member, make_readings, make_request
+from tests.nesting import DEEP_JSON, usual_recursion_limit
+from tests.oracle.service.members import (
+    VALIDITY_S,
+    ChainStream,
+    Member,
+    all_votes,
+    make_member,
+    make_readings,
+    make_request,
+)
 from tests.oracle.service.oracle_parts import READINGS_STREAM, Parts
 from tests.oracle.signers import FIRST_SLOT, home_key, net_energy
 
@@ -62,7 +71,7 @@ async def committee(tmp_path: Path) -> Iterator[Committee]:
         parts = Parts(tmp_path / f"member{index}.sqlite")
         parts.clock.time = NOW
         urls = {address: f"http://member{i}" for i, address in enumerate(ADDRESSES) if i != index}
-        peers = Peers(urls, 1, httpx.AsyncClient(transport=httpx.MockTransport(made.serve)))
+        peers = Peers(urls, 30, httpx.AsyncClient(transport=httpx.MockTransport(made.serve)))
         member = make_member(parts, peers=peers, account=account, stream=ChainStream(2, ADDRESSES))
         await member.follower.step(0)
         made.members.append(member)
@@ -88,7 +97,7 @@ async def test_propose__all_have_the_readings__collects_every_signature(committe
     _post(committee, 0, 1, 2)
     await committee.proposers[1].step(NOW)
     (submission,) = committee.submissions
-    (vote,) = committee.members[0].parts.batches.votes(READINGS_STREAM, 1)
+    (vote,) = all_votes(committee.members[0].parts)
     assert submission.digest == vote.digest
     assert all(one.behaviour[ADDRESSES[1]].signed == 0 for one in (committee.peers[0], committee.peers[2]))
     assert [committee.peers[1].behaviour[address].signed for address in (ADDRESSES[0], ADDRESSES[2])] == [1, 1]
@@ -118,7 +127,7 @@ async def test_propose__batch_expired_before_it_landed__is_proposed_again_in_a_n
     _observe(committee, NOW + 2 * VALIDITY_S)
     await committee.proposers[1].step(NOW)
     first, second = committee.submissions
-    votes = committee.members[2].parts.batches.votes(READINGS_STREAM, 1)
+    votes = all_votes(committee.members[2].parts)
     assert [vote.digest for vote in votes] == [second.digest, first.digest]
     assert votes[0].content == votes[1].content
     assert votes[0].valid_from == NOW + 2 * VALIDITY_S > votes[1].valid_until
@@ -133,7 +142,7 @@ async def test_propose__other_content_after_the_expiry__is_signed_by_everyone(co
         key = member.parts.keys[0]
         member.parts.append([net_energy(key, 2, FIRST_SLOT + 1, 9)], NOW)
     await committee.proposers[1].step(slot_end(FIRST_SLOT + 1) + 300)
-    votes = committee.members[2].parts.batches.votes(READINGS_STREAM, 1)
+    votes = all_votes(committee.members[2].parts)
     assert len({vote.content for vote in votes}) == len(committee.submissions) == 2
 
 
@@ -141,7 +150,7 @@ async def test_propose__window_nearly_over__waits_for_its_end(committee: Committ
     _post(committee, 0, 1, 2)
     await committee.proposers[1].step(NOW)
     committee.proposers[1].failed("out of gas")
-    (vote,) = committee.members[1].parts.batches.votes(READINGS_STREAM, 1)
+    (vote,) = all_votes(committee.members[1].parts)
     quarter = (vote.valid_until - vote.valid_from) // 4
     _observe(committee, vote.valid_until - quarter + 1)
     await committee.proposers[1].step(NOW)
@@ -229,10 +238,12 @@ async def test_collect__signature_of_somebody_else__is_not_counted(committee: Co
     assert ADDRESSES[1][2:].lower() in committee.peers[1].behaviour[ADDRESSES[0]].last_failure
 
 
-async def test_collect__answer_in_other_words__is_malformed(committee: Committee) -> None:
+@pytest.mark.parametrize("words", [b"<html>", DEEP_JSON], ids=["html", "deep"])
+async def test_collect__answer_in_other_words__is_malformed(committee: Committee, words: bytes) -> None:
     _post(committee, 0, 1, 2)
-    committee.twist = lambda index, body: b"<html>" if index == 0 else body
-    await committee.proposers[1].step(NOW)
+    committee.twist = lambda index, body: words if index == 0 else body
+    with usual_recursion_limit():
+        await committee.proposers[1].step(NOW)
     assert len(committee.submissions) == 1
     assert committee.peers[1].behaviour[ADDRESSES[0]].failures == {"malformed": 1}
 

@@ -44,6 +44,8 @@ _ENOUGH_MESSAGES = 8
 _GATHER_S = 0.1
 _LEAST_PAUSE_S, _MOST_PAUSE_S = 0.5, 30.0
 _SOURCE = "nats"
+# What decoding raises: msgspec's errors are ValueErrors, as is text that is no UTF-8; the other is of deep nesting.
+_UNREADABLE = (ValueError, RecursionError)
 _log = structlog.get_logger()
 
 
@@ -177,10 +179,11 @@ class VerifiedLog:
         empty = _Delivery(message, sequence, time_us)
         try:
             verified = decode_verified(message.data)
-        except msgspec.MsgspecError as error:
+        except _UNREADABLE as error:
             return replace(empty, rejection=_rejection(f"no verified message: {error}", message.data))
         if verified.given_up_after:
             words = f"{verified.given_up_after - 1} workers were given the message and none finished it"
+            words = f"the message is {verified.problem}" if verified.problem else words
             rejection = Rejection("undeliverable", words, verified.body, _SOURCE, verified.content_type)
             return replace(empty, rejection=rejection, reply=verified.reply)
         worker = worker_of_subject(message.subject)
@@ -191,7 +194,7 @@ class VerifiedLog:
     async def _open_merged(self, empty: _Delivery, verified: Verified, worker: str) -> _Delivery:
         try:
             merged = decode_merged(verified.body)
-        except msgspec.MsgspecError as error:
+        except _UNREADABLE as error:
             return replace(empty, rejection=_rejection(f"no message of an oracle: {error}", verified.body))
         payloads = [payload for _, some in merged.sources for payload in some]
         signers = await self._trust.signers(worker, payloads, verified.signers)

@@ -44,7 +44,7 @@ class Verified(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     `signers` is empty if the worker could not tell, as for documents, whose keys only the registry knows. `gateway` is
     empty for a `Merged`; `reply` and `content_type` are a gateway's. `given_up_after` is how often workers were
-    given it if that is suspiciously often, and then this one has not looked into it; else 0.
+    given it if it was given up, else 0; `problem` says why if not for that. `body` is then its beginning only.
     """
 
     body: bytes
@@ -53,6 +53,7 @@ class Verified(msgspec.Struct, frozen=True, gc=False, array_like=True):
     content_type: str = ""
     reply: str = ""
     given_up_after: int = 0
+    problem: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False, array_like=True):

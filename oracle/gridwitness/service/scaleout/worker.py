@@ -127,9 +127,9 @@ class Worker:
         seen = Verified(message.data, b"", gateway, content_type, reply)
         attempts, size = message.metadata.num_delivered, len(message.data)
         if attempts > MOST_ATTEMPTS:
-            return self._give_up(seen, message, attempts, "ended other workers")
+            return self._give_up(seen, message, attempts)
         if size > _MOST_BYTES:
-            return self._give_up(seen, message, attempts + 1, f"too large, {size} bytes; at most {_MOST_BYTES} fit")
+            return self._give_up(seen, message, attempts + 1, f"too large, {size} of {_MOST_BYTES} bytes")
         try:
             payloads = _payloads(message.data, content_type, is_merged=not gateway)
         except RecursionError:
@@ -138,15 +138,15 @@ class Worker:
         signers = signers_of(self._domain, payloads)
         return seen if size + len(signers) > _MOST_BYTES else msgspec.structs.replace(seen, signers=signers)
 
-    def _give_up(self, seen: Verified, message: Msg, after: int, problem: str) -> Verified:
-        """The beginning of a message, for the dead letters; `after` as in `Verified`."""
+    def _give_up(self, seen: Verified, message: Msg, after: int, problem: str = "") -> Verified:
+        """The beginning of a message, for the dead letters; `after` and `problem` as in `Verified`."""
         metadata = message.metadata
         sequence, attempts = metadata.sequence.stream, metadata.num_delivered
         _log.warning("message_given_up", sequence=sequence, gateway=seen.gateway, attempts=attempts, problem=problem)
         self.counts["given_up"] += 1
         # A byte more than dead letters keep, so that they know it is not the whole.
         beginning = seen.body[: MAX_BODY_BYTES + 1]
-        return msgspec.structs.replace(seen, body=beginning, given_up_after=after)
+        return msgspec.structs.replace(seen, body=beginning, given_up_after=after, problem=problem)
 
 
 def _payloads(body: bytes, content_type: str, *, is_merged: bool) -> Sequence[ReadingPayload]:
