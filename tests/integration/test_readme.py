@@ -34,7 +34,7 @@ from gridwitness.service.proofs import ProofFile
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-PROGRAMS = {"make", "gridwitness", "ape", "cast", "chmod", "systemctl", "journalctl", "npm", "pip"}
+PROGRAMS = {"make", "gridwitness", "ape", "cast", "chmod", "systemctl", "journalctl", "npm", "pip", "export"}
 REGISTRY = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 
 
