@@ -132,7 +132,9 @@ def testify(
         reported.append([_bounded(value) if here else 0 for value, here in zip(values, present, strict=True)])
         due.append([_bounded(value) for value, _ in rows])
         error.append([_bounded(spread) if here else 0 for (_, spread), here in zip(rows, present, strict=True)])
-    return Testimony(ids, *(np.array(rows, dtype=np.int64) for rows in (reported, due, error)))
+    # Without a meter there are no rows to take the number of columns from.
+    shape = len(ids), len(evidence)
+    return Testimony(ids, *(np.array(rows, dtype=np.int64).reshape(shape) for rows in (reported, due, error)))
 
 
 def _bounded(value_wh: int) -> int:
@@ -172,6 +174,8 @@ def attribute(
     `onset_slot` is when the excess began: history before it is honest. `incumbents` are those accused before: they
     keep a tie that neither fit nor history breaks.
     """
+    if not meters:
+        return []
     hearing = _Hearing(params, meters, words, onset_slot, frozenset(incumbents))
     left, found = list(evidence), list[Culprit]()
     while len(found) < _MOST_CULPRITS:

@@ -1,7 +1,7 @@
 """Channels that judge a reading by its own device's past: frozen, limit, seasonal.
 
 Each returns a score and then learns from the reading. A reading of a slot at or before the newest one of its series is
-late: it fills the hole in the history and is judged by nothing but the limit channel, because runs and deviations of
+late: it fills the hole in the history and is judged by the limit channel alone of these, because runs and deviations of
 the readings after it are already co-signed.
 """
 

@@ -63,6 +63,35 @@ class Predictor:
     error: int
 
 
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a slot's value should be (Wh) and how far off that may be (Wh, at least 1).
+
+    `import_binds` and `export_binds` tell whether a meter that imports or exports may be held to it.
+    """
+
+    value_wh: int
+    error_wh: int
+    import_binds: bool = False
+    export_binds: bool = False
+
+    def binds(self, value_wh: int) -> bool:
+        """Whether a meter that reports `value_wh` may be held to it."""
+        needs_import, needs_export = (
+            max(value_wh, self.value_wh) > 0,
+            min(value_wh, self.value_wh) < 0,
+        )
+        return (self.import_binds or not needs_import) and (self.export_binds or not needs_export)
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What a silent meter should have reported: `due` to judge its late value by, `guess` to do without it."""
+
+    due: Expectation
+    guess: Expectation
+
+
 @dataclass(slots=True)
 class Neighbourhood:
     """State of one meter: predictors of its import and its export, the day they were chosen, and its deviation since.
@@ -70,7 +99,7 @@ class Neighbourhood:
     `mean_wh` is the mean size of what it reported in the days kept, `record_q4` the greatest cumulative sum that those
     would have come to. `more_q4` and `less_q4` are the cumulative sums (errors / 16). `borne_out` counts slots in a row
     in which it repeated itself and the feeder agreed. `recent` holds (slot, expected, error), all in Wh, of the slots
-    that the zone's evidence is about.
+    that the zone's evidence may be about, `awaited` what is expected in the slots that it may still report late.
     """
 
     imports: list[Predictor] = field(default_factory=list)
@@ -82,6 +111,7 @@ class Neighbourhood:
     less_q4: int = 0
     borne_out: int = 0
     recent: list[tuple[int, int, int]] = field(default_factory=list)
+    awaited: dict[int, Awaited] = field(default_factory=dict)
 
     @property
     def floor_wh(self) -> int:
@@ -103,27 +133,6 @@ class Neighbourhood:
         if self.chosen_slot >= 0 and (disturbed or self.deviates):
             return slot - self.chosen_slot > _FORGET_SLOTS
         return self.chosen_slot < 0 or (slot - position) % SLOTS_PER_DAY == 0
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What a slot's value should be (Wh) and how far off that may be (Wh, at least 1).
-
-    `import_binds` and `export_binds` tell whether a meter that imports or exports may be held to it.
-    """
-
-    value_wh: int
-    error_wh: int
-    import_binds: bool = False
-    export_binds: bool = False
-
-    def binds(self, value_wh: int) -> bool:
-        """Whether a meter that reports `value_wh` may be held to it."""
-        needs_import, needs_export = (
-            max(value_wh, self.value_wh) > 0,
-            min(value_wh, self.value_wh) < 0,
-        )
-        return (self.import_binds or not needs_import) and (self.export_binds or not needs_export)
 
 
 def choose(home: Neighbourhood, own: Series, others: Mapping[bytes, Series], slot: int) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.encoding.hashing import keccak
 
 MODEL_NAME = "gridwitness-integer"
-MODEL_VERSION = 2
+MODEL_VERSION = 3
 FLAG_SCORE_BPS = 9_900
 """A reading is flagged if its score is above this."""
 
@@ -53,6 +54,16 @@ class ScorerParams:
     evidence_slots: int = 48
     evidence_min_slots: int = 4
     explained_pct: int = 60
+
+    @property
+    def history_slots(self) -> int:
+        """Slots of values kept per series."""
+        return self.history_days * SLOTS_PER_DAY
+
+    @property
+    def late_slots(self) -> int:
+        """Slots after which a meter's value may still be judged in its zone: the evidence before it must be there."""
+        return self.history_slots - self.evidence_slots
 
     def model_hash(self) -> bytes:
         """Keccak-256 of name, version and parameters as JSON with sorted keys and no spaces, 32 bytes."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
 from gridwitness.domain.devices import Device, DeviceKind, DeviceStatus
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, Score
-from gridwitness.domain.slots import slot_of
+from gridwitness.domain.slots import SLOTS_PER_DAY, slot_of
 from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import InputError
 from gridwitness.scoring import channels, cold_chain
@@ -19,7 +19,7 @@ from gridwitness.scoring.physical import score_physical
 from gridwitness.scoring.registers import growth, is_register, reset_score
 from gridwitness.scoring.residual import ZoneState
 from gridwitness.scoring.series import MISSING, Series
-from gridwitness.scoring.zone import Verdict, judge_zone
+from gridwitness.scoring.zone import Verdict, judge_late, judge_zone
 
 HELD_RANK = 4
 
@@ -52,9 +52,10 @@ class Scorer:
     of the zone make expected, `residual` (see `residual` and `attribution`) by what the zone's feeder sees. The highest
     channel decides; `explain` shows them all.
 
-    Rules: only what came before or with a slot counts (no look-ahead). One reading per device, metric and slot is
-    expected; a late or second one fills a hole in the history and is judged by the limit channel alone. Scores
-    once given never change. Cutting batches elsewhere changes nothing as long as no slot is torn apart.
+    Rules: only what came before or with a reading counts (no look-ahead). One reading per device, metric and slot is
+    expected; a second one is judged by limits alone. A late one fills a hole in the history; of its device's own past
+    the limit channel alone judges it if newer ones came before, but neighbours and feeder judge it as if it had been in
+    time. Scores once given never change. Cutting batches elsewhere changes nothing as long as no slot is torn apart.
     """
 
     def __init__(self, params: ScorerParams = DEFAULT_PARAMS) -> None:
@@ -103,9 +104,10 @@ class Scorer:
             own = [self._score_alone(reading, slot) for reading in in_slot]
             verdicts = dict(self._judge_zones(in_slot, slot, zones))
             for reading, (is_late, scores) in zip(in_slot, own, strict=True):
-                device = None if is_late or reading.metric != NET_ENERGY_METRIC else fleet.get(reading.device_id)
+                device = None if reading.metric != NET_ENERGY_METRIC else fleet.get(reading.device_id)
                 if device is not None:
-                    scores = self._hear_feeder(reading, scores, verdicts.get(device.zone))
+                    if not is_late:
+                        scores = self._hear_feeder(reading, scores, verdicts.get(device.zone))
                     scores.append(self._score_physical(reading, device, slot, fleet))
                     scores += _zone_scores(reading, device, verdicts.get(device.zone))
                 explained.append(Explained(tuple(scores)))
@@ -181,17 +183,39 @@ class Scorer:
     ) -> Iterator[tuple[int, Verdict]]:
         present = {reading.device_id: reading.value for reading in in_slot if reading.metric == NET_ENERGY_METRIC}
         for number, (feeders, members) in sorted(zones.items()):
+            zone = self._zones.get(number, ZoneState())
+            if slot <= zone.newest_slot:
+                verdict = self._judge_late(zone, slot, members, present)
+                if verdict is not None:
+                    yield number, verdict
+                continue
             awaited = feeders or members
             if not all(device_id in present for device_id in feeders) or present.keys().isdisjoint(awaited):
                 continue
-            known = ((device_id, self._series.get((device_id, NET_ENERGY_METRIC))) for device_id in members)
-            meters = {device_id: series for device_id, series in known if series is not None}
+            self._zones[number] = zone
+            meters = self._meters(zone, slot, members)
             stuck = {device_id for device_id, series in meters.items() if channels.is_suspect(series, self._params)}
-            zone = self._zones.setdefault(number, ZoneState())
             feeder_wh = sum(present[device_id] for device_id in feeders) if feeders else None
-            verdict = judge_zone(zone, self._params, slot, feeder_wh, meters, stuck)
-            if verdict is not None:
-                yield number, verdict
+            yield number, judge_zone(zone, self._params, slot, feeder_wh, meters, stuck)
+
+    def _judge_late(
+        self, zone: ZoneState, slot: int, members: Sequence[bytes], present: Container[bytes]
+    ) -> Verdict | None:
+        late = [device_id for device_id in members if device_id in present]
+        if not late:
+            return None
+        meters = self._meters(zone, slot, members)
+        # A run of repeats says nothing of a reading that came out of its order.
+        newest = (device_id for device_id in late if meters[device_id].last_slot == slot)
+        stuck = {device_id for device_id in newest if channels.is_suspect(meters[device_id], self._params)}
+        return judge_late(zone, self._params, slot, late, meters, stuck)
+
+    def _meters(self, zone: ZoneState, slot: int, members: Sequence[bytes]) -> dict[bytes, Series]:
+        """Series of a zone's meters that ever reported; in its first day, in which it learns its losses, of all."""
+        is_first_day = zone.first_slot < 0 or slot < zone.first_slot + SLOTS_PER_DAY
+        unheard = Series.empty(self._params) if is_first_day else None
+        known = ((device_id, self._series.get((device_id, NET_ENERGY_METRIC), unheard)) for device_id in members)
+        return {device_id: series for device_id, series in known if series is not None}
 
 
 def _zone_scores(reading: Reading, device: Device, verdict: Verdict | None) -> list[Score]:
@@ -205,7 +229,7 @@ def _zone_scores(reading: Reading, device: Device, verdict: Verdict | None) -> l
         return [channels.feeder_score(judgement.excess_wh, judgement.alarm)]
     scores = [verdict.neighbours[reading.device_id]] if reading.device_id in verdict.neighbours else []
     for culprit in judgement.culprits if judgement else ():
-        if judgement is not None and culprit.device_id == reading.device_id:
+        if judgement is not None and culprit.device_id == reading.device_id in verdict.due:
             hidden_wh = judgement.hidden_wh(culprit, reading.value, verdict.due[reading.device_id].value_wh)
             if hidden_wh:
                 scores.append(channels.culprit_score(hidden_wh, judgement.sigma_wh, culprit.reported_pct))

@@ -48,7 +48,7 @@ class Series:
     @classmethod
     def empty(cls, params: ScorerParams) -> Series:
         """A series that has seen nothing."""
-        return cls([MISSING] * (params.history_days * SLOTS_PER_DAY))
+        return cls([MISSING] * params.history_slots)
 
     def value_at(self, slot: int) -> int:
         """Value of a delivery slot, or MISSING if it never came or is older than the history."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from gridwitness.domain.devices import DeviceKind
-from gridwitness.domain.readings import Score
+from gridwitness.domain.readings import Reading, Score
 from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.scoring import FLAG_SCORE_BPS, Scorer
 from gridwitness.scoring.neighbours import OWN_PAST, Neighbourhood, choose
@@ -30,18 +30,24 @@ def plant_wh(plant: bytes, slot: int) -> int:
     return -sun(slot) * SIZES[plant] * random.Random(f"{plant!r} {slot}").randint(97, 103) // 100
 
 
-def live(faulty, slots: int, feeder_sees=None) -> list[Score]:
-    """Scores of the first plant in the slots after the honest days; `faulty` changes its report from then on."""
+def live(faulty, slots: int, feeder_sees=None, late: int = 0) -> list[Score]:
+    """Scores of the first plant in the slots after the honest days; `faulty` changes its report from then on.
+
+    It reports `late` slots after the others.
+    """
     fleet = {plant: device_of(plant, DeviceKind.GENERATION) for plant in PLANTS}
     if feeder_sees:
         fleet[FEEDER] = device_of(FEEDER, DeviceKind.FEEDER)
     scorer, scores = Scorer(), []
+    waiting: list[Reading] = []
     for slot in range(START + slots):
         values = {plant: plant_wh(plant, slot) for plant in PLANTS}
         reported = values | ({PLANTS[0]: faulty(slot, values[PLANTS[0]])} if slot >= START else {})
         batch = [energy_reading(plant, slot, value) for plant, value in reported.items()]
         if feeder_sees:
             batch.append(energy_reading(FEEDER, slot, feeder_sees(values, reported)))
+        waiting.append(batch.pop(0))
+        batch[:0] = [waiting.pop(0)] if len(waiting) > late else []
         given = scorer.score(batch, fleet)
         scores += given[:1] if slot >= START else []
     return scores
@@ -56,6 +62,14 @@ def test_score__plant_at_sixty_percent_of_its_neighbours__is_flagged_and_told_wh
     assert len(found) >= 16
     assert found[0].reason.startswith("reports -")
     assert "neighbours' meters suggest -" in found[0].reason
+
+
+def test_score__plant_at_sixty_percent_that_reports_late__is_flagged_as_in_time() -> None:
+    scores = live(lambda slot, true_wh: true_wh * 6 // 10, SLOTS_PER_DAY)
+    late = live(lambda slot, true_wh: true_wh * 6 // 10, SLOTS_PER_DAY + 1, late=1)[1:]
+    assert [score.score_bps > FLAG_SCORE_BPS for score in late] == [
+        score.score_bps > FLAG_SCORE_BPS for score in scores
+    ]
 
 
 def test_score__plant_shifted_by_three_hours__is_flagged() -> None:

@@ -21,6 +21,7 @@ from .zone import (
     Fault,
     RuralZone,
     device_of,
+    energy_reading,
     frozen_from,
     reports_share,
     silent_from,
@@ -228,3 +229,27 @@ def test_score__feeder_itself__tells_what_is_missing_but_is_never_flagged_for_it
     told = [s for reading, s in result.scored if reading.device_id == FEEDER and s.channel == "residual"]
     assert told[-1].reason.endswith("Wh that no meter reports")
     assert max(score.score_bps for score in told) == FLAG_SCORE_BPS
+
+
+def test_score__zone_of_a_feeder_alone__tells_what_is_missing() -> None:
+    fleet = {FEEDER: device_of(FEEDER, DeviceKind.FEEDER)}
+    scorer, scores = Scorer(), list[Score]()
+    for slot in range(110):
+        # What never repeats is not called frozen.
+        scores += scorer.score([energy_reading(FEEDER, slot, 0 if slot < 100 else 500 + slot)], fleet)
+    assert scores[-1].reason == "sees 609 Wh that no meter reports"
+
+
+@pytest.mark.parametrize("status", [DeviceStatus.RETIRED, DeviceStatus.SUSPENDED])
+def test_score__only_meter_of_a_zone_gone__tells_what_is_missing(status: DeviceStatus) -> None:
+    meter = b"\x01" * 32
+    fleet = {FEEDER: device_of(FEEDER, DeviceKind.FEEDER), meter: device_of(meter)}
+    scorer, scores = Scorer(), list[Score]()
+    for slot in range(200):
+        used_wh = 300 + slot % 7 * 20
+        scorer.score([energy_reading(meter, slot, used_wh), energy_reading(FEEDER, slot, used_wh + 5)], fleet)
+    fleet[meter] = replace(fleet[meter], status=status)
+    for slot in range(200, 210):
+        scores += scorer.score([energy_reading(FEEDER, slot, 600 + slot)], fleet)
+    assert scores[-1].channel == "residual"
+    assert scores[-1].reason.endswith("Wh that no meter reports")

