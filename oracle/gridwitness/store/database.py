@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from weakref import WeakSet
 
 from gridwitness.errors import StoreError, StoreFull
 from gridwitness.store.schema import SCHEMA_VERSION, creation_script, migration_script
@@ -23,6 +24,20 @@ _CHECKPOINT_PAGES = 8_000
 _CACHE_KIB = 65_536
 PROBE_BYTES = 1 << 20
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+
+
+class Connection(sqlite3.Connection):
+    """One that can be referred to weakly, which sqlite3's own cannot."""
+
+
+class _Held:
+    """A thread's connection: closed as soon as the thread has ended, or short-lived threads used up all descriptors."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
 
 
 class Database:
@@ -37,7 +52,7 @@ class Database:
         self.on_commit: Callable[[float], None] = lambda _: None
         self._write_lock = threading.Lock()
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: WeakSet[sqlite3.Connection] = WeakSet()
         self._lock_file = self._claim()
         with self._words():
             self._writer = self._connect()
@@ -74,11 +89,10 @@ class Database:
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection of this thread, for queries; never waits for the writer. Raises StoreError."""
         with self._words():
-            connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = self._connect()
-                self._local.connection = connection
-            yield connection
+            held: _Held | None = getattr(self._local, "held", None)
+            if held is None:
+                held = self._local.held = _Held(self._connect())
+            yield held.connection
 
     def probe(self) -> None:
         """Write, sync and take back PROBE_BYTES. Raises StoreError if the disk has no room for them."""
@@ -105,14 +119,18 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_MS / 1_000
+            self.path,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=_BUSY_TIMEOUT_MS / 1_000,
+            factory=Connection,
         )
         if not self.path.stat().st_size:  # for a file with tables it would be a write, which a reader must not need
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        self._connections.append(connection)
+        self._connections.add(connection)
         return connection
 
     def _migrate(self) -> None:

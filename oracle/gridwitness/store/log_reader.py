@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+from weakref import WeakSet
 
 from gridwitness.domain.batches import BatchMeta
 from gridwitness.domain.readings import NET_ENERGY_METRIC
 from gridwitness.encoding.packing import unpack_meta
 from gridwitness.errors import StoreError
-from gridwitness.store.database import Database, schema_version
+from gridwitness.store.database import Connection, Database, schema_version
 from gridwitness.store.deadletters import rejection_report
 from gridwitness.store.rows import COLUMNS, StoredReading, stored_reading
 from gridwitness.store.schema import SCHEMA_VERSION
@@ -59,7 +60,7 @@ class LogReader(Database):
             raise StoreError(f"{path} is not there", hint="the oracle makes it when it first runs")
         self.path = path
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: WeakSet[sqlite3.Connection] = WeakSet()
         self._connections_lock = threading.Lock()
         with self.read() as connection:
             version = schema_version(connection)
@@ -81,10 +82,10 @@ class LogReader(Database):
     def _connect(self) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S, factory=Connection
         )
         with self._connections_lock:
-            self._connections.append(connection)
+            self._connections.add(connection)
         return connection
 
     def reading(self, device_id: bytes, counter: int) -> LoggedReading | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from gridwitness.domain.readings import NET_ENERGY_METRIC, SignedReading
 from gridwitness.domain.slots import slot_start
 from gridwitness.errors import StoreError
 from gridwitness.store import Append, Database, ReadingLog, Rejection, row_of
+from gridwitness.store.log_reader import LogReader
 from tests.oracle.signers import FIRST_SLOT, home_key, net_energy, plant_key
 
 
@@ -29,6 +31,27 @@ def log(database: Database) -> ReadingLog:
 
 def append(log: ReadingLog, readings: list[SignedReading], at: int) -> list[Append | Rejection]:
     return list(log.append([row_of(signed) for signed in readings], at))
+
+
+def test_read__threads_that_have_ended__leave_no_file_open(database: Database, log: ReadingLog) -> None:
+    """A server of many threads, or tests of one, would else come to the end of its descriptors."""
+    reader = LogReader(database.path)
+
+    def look() -> None:
+        log.unattested(1 << 62, 10)
+        reader.reading(bytes(32), 1)
+
+    def open_files() -> int:
+        return len(list(Path("/dev/fd").iterdir()))
+
+    look()
+    before = open_files()
+    for _ in range(20):
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+    assert open_files() < before + 10  # SQLite keeps a few by itself
+    reader.close()
 
 
 def test_append__new_reading__is_found_by_counter_time_and_device(log: ReadingLog) -> None:
