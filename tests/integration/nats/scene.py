@@ -78,7 +78,7 @@ class Scene:
         answers = await client.subscribe(reply, max_msgs=1)
         headers = {"Gridwitness-Reply": reply, **({"Content-Type": content_type} if content_type else {})}
         await client.jetstream().publish(f"gridwitness.readings.gateway.{gateway}", body, headers=headers)
-        return msgspec.json.decode((await answers.next_msg(timeout=30)).data)
+        return msgspec.json.decode((await answers.next_msg(timeout=120)).data)
 
     async def _run(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
