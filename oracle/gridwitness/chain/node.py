@@ -73,6 +73,15 @@ class Node:
                 results.append(error)
         return results
 
+    def first_receipt(self, hashes: Sequence[bytes]) -> Json | None:
+        """Receipt of whichever of these transactions, 32 bytes each, was mined; None if none was. Raises ChainError."""
+        asked = [("eth_getTransactionReceipt", ("0x" + digest.hex(),)) for digest in hashes]
+        found = self.rpc_batch(asked)
+        for receipt in found:
+            if isinstance(receipt, ChainError):
+                raise receipt
+        return next((receipt for receipt in found if receipt is not None), None)
+
     def _result(self, method: str, response: RPCResponse) -> Json:
         error = response.get("error")
         if error is None:

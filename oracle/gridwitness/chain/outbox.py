@@ -180,16 +180,14 @@ class Outbox:
         """Fulfil what operators asked for."""
         for number, verb, key in self._store.requests():
             intent = self._store.find(key)
-            is_done = True
+            if verb == "cancel" and intent is not None and not self._cancel(intent):
+                continue
             if verb == "resume":
                 self._store.resume(self._chain.node.transaction_count(self._address))
                 self._halted = ""
             elif verb == "retry":
                 self.retry(key)
-            elif verb == "cancel" and intent is not None:
-                is_done = self._cancel(intent)
-            if is_done:
-                self._store.fulfilled(number)
+            self._store.fulfilled(number)
 
     def _cancel(self, intent: Intent) -> bool:
         """Drop a queued intent, or send nothing in place of one under way; the chain decides which comes first.
@@ -255,12 +253,7 @@ class Outbox:
         return any(attempt.cancels and attempt.hash == transaction for attempt in self._store.attempts(intent))
 
     def _receipt(self, intent: Intent) -> Any | None:
-        hashes = ["0x" + attempt.hash.hex() for attempt in self._store.attempts(intent)]
-        found = self._chain.node.rpc_batch([("eth_getTransactionReceipt", (digest,)) for digest in hashes])
-        for receipt in found:
-            if isinstance(receipt, GridwitnessError):
-                raise receipt
-        return next((receipt for receipt in found if receipt is not None), None)
+        return self._chain.node.first_receipt([attempt.hash for attempt in self._store.attempts(intent)])
 
     def _push(self, intent: Intent, head: Block) -> None:
         """See that the newest transaction of an intent is in the node's pool, or replace it if it is stuck there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -203,10 +204,8 @@ class OracleNode:
                 # A last resort: whatever it is, readings are still to be taken, and the next step may go well.
                 _log.exception("step_failed_unexpectedly")
                 self._problem = f"unexpected {type(error).__name__}; the log tells where"
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self.config.poll_interval_s)
-            except TimeoutError:
-                continue
 
     def stop(self) -> None:
         """Ask `run` to end after the step it is in."""
@@ -338,14 +337,11 @@ class OracleNode:
     def not_ready(self) -> list[str]:
         """Why this oracle cannot do its work now: trouble with chain or disk, not in step, or not in the committee."""
         problems = ["stopping"] if self._stopping.is_set() else []
-        problems += [self._problem, *(follower.problem for follower in self._followers.values())]
+        problems += [self._problem, self._ingest.problem, *(follower.problem for follower in self._followers.values())]
         problems += [] if self._outbox is None else [self._outbox.halted]
         problems += [proposer.problem for proposer in self._proposers]
-        problems.append(self._ingest.problem)
-        if self._mqtt is not None and self._mqtt.problem:
-            problems.append(f"mqtt: {self._mqtt.problem}")
-        if self._scale_out is not None and self._scale_out.problem:
-            problems.append(f"nats: {self._scale_out.problem}")
+        for name, source in (("mqtt", self._mqtt), ("nats", self._scale_out)):
+            problems += [] if source is None or not source.problem else [f"{name}: {source.problem}"]
         problems += [
             f"{follower.kind.name}: {self.address} is not in the committee"
             for follower in self._followers.values()

@@ -105,7 +105,12 @@ def test_sign_batch__key_at_a_signer__is_what_the_key_itself_signs(
     assert server.signed == [preimage]
 
 
-def test_sign__signer_away_for_a_while__intent_waits_and_is_sent_once(
+@pytest.mark.parametrize(
+    ("trouble", "value", "error"),
+    [("answer", "0x", "answered no signature"), ("token", "another", "refuses us: HTTP 401")],
+    ids=["away", "token changed"],
+)
+def test_sign__signer_of_no_use_for_a_while__intent_waits_and_is_sent_once(
     chain: Chain,
     anvil: Anvil,
     remote: RemoteSigner,
@@ -113,36 +118,18 @@ def test_sign__signer_away_for_a_while__intent_waits_and_is_sent_once(
     transmitter: LocalAccount,
     mint: Any,
     tmp_path: Path,
+    trouble: str,
+    value: str,
+    error: str,
 ) -> None:
     outbox = PromptOutbox(anvil, chain, RemoteKey(remote, transmitter.address), tmp_path / "outbox.sqlite")
     outbox.enqueue("a", *mint(5))
-    server.answer = "0x"
-    with pytest.raises(ChainError, match="answered no signature"):
+    usual = getattr(server, trouble)
+    setattr(server, trouble, value)
+    with pytest.raises(ChainError, match=error):
         outbox.step()
     assert outbox.counts() == {"queued": 1}
-    server.answer = None
-    outbox.step()
-    outbox.step()
-    assert (state_of(outbox, "a"), supply(chain)) == (OutboxState.FINAL, 5)
-    outbox.close()
-
-
-def test_sign__token_changed_while_running__intent_waits_and_is_sent_once_it_is_let_in_again(
-    chain: Chain,
-    anvil: Anvil,
-    remote: RemoteSigner,
-    server: SignerServer,
-    transmitter: LocalAccount,
-    mint: Any,
-    tmp_path: Path,
-) -> None:
-    outbox = PromptOutbox(anvil, chain, RemoteKey(remote, transmitter.address), tmp_path / "outbox.sqlite")
-    outbox.enqueue("a", *mint(5))
-    server.token = "another"
-    with pytest.raises(ChainError, match="refuses us: HTTP 401"):
-        outbox.step()
-    assert outbox.counts() == {"queued": 1}
-    server.token = TOKEN
+    setattr(server, trouble, usual)
     outbox.step()
     outbox.step()
     assert (state_of(outbox, "a"), supply(chain)) == (OutboxState.FINAL, 5)
