@@ -4,7 +4,7 @@ The broker is transport, never the truth: a message is acknowledged after the lo
 delivered again otherwise, in this connection's place in the session or the next. Receive maximum bounds what is under
 way, so a slow log slows the broker. A message that names a response topic gets the verdicts there; a device that wants
 to be sure sends again until it has them. So does one whose readings cannot be judged while the node is away: messages
-are acknowledged in the order they came, and to keep it waiting would hold up all others.
+are acknowledged in the order they came, and to keep it waiting would hold up all others. One that names none does wait.
 """
 
 from __future__ import annotations
@@ -139,10 +139,12 @@ class MqttSource:
             except RateLimited as error:  # to wait for one device would hold up all others
                 self.counts["rate_limited"] += 1
                 return _refusal("rate_limited", error)
-            except ChainError as error:  # so would one that only the chain knows; the others need no node
-                self.counts["deferred"] += 1
-                return _refusal("try_later", error)
             except GridwitnessError as error:
+                # So would one that only the chain knows; the others need no node. But who hears no verdict would take
+                # the acknowledgement for one.
+                if isinstance(error, ChainError) and _response_topic(message):
+                    self.counts["deferred"] += 1
+                    return _refusal("try_later", error)
                 if not self._log_problem:
                     _log.error("mqtt_waits", url=self._config.url, problem=error.message)
                 self._log_problem = f"cannot take readings: {error.message}"
@@ -150,8 +152,8 @@ class MqttSource:
                 delay_s = min(2 * delay_s, _MOST_DELAY_S)
 
     def _respond(self, message: MQTTMessage, answer: bytes) -> None:
-        topic = getattr(message.properties, "ResponseTopic", "")
-        if not topic or topic.startswith("$"):
+        topic = _response_topic(message)
+        if not topic:
             return
         properties = _properties(PacketTypes.PUBLISH)
         properties.ContentType = "application/json"
@@ -245,6 +247,12 @@ class MqttSource:
 
 def _properties(packet_type: int) -> Properties:
     return Properties(packet_type)  # type: ignore[no-untyped-call]
+
+
+def _response_topic(message: MQTTMessage) -> str:
+    """Where the verdicts are to go; empty if nowhere."""
+    topic: str = getattr(message.properties, "ResponseTopic", "")
+    return "" if topic.startswith("$") else topic
 
 
 def _refusal(reason: str, error: GridwitnessError) -> bytes:
