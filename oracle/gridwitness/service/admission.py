@@ -67,11 +67,9 @@ class Admission:
         results = await self._judge(payloads)
         stale = [i for i, r in enumerate(results) if isinstance(r, ReadingRejected) and r.reason in _MAY_BE_STALE]
         if stale:
-            reasons = {results[index].reason for index in stale}  # type: ignore[union-attr]
-            if reasons - {"future_time"}:
-                await self._fleet.refresh()
-            if "future_time" in reasons:
-                await self._clock.refresh()
+            # Both: a reading refused by an old clock may next be one of a device or gateway not known yet.
+            await self._fleet.refresh()
+            await self._clock.refresh()
             for index, result in zip(stale, await self._judge([payloads[index] for index in stale]), strict=True):
                 results[index] = result
         if signers is not None:

@@ -42,6 +42,7 @@ class Fleet:
         self._registry = registry
         self._lock = asyncio.Lock()
         self._started_at = float("-inf")
+        self._answered_from = float("-inf")  # start of the last read that came to an end
         self._failure: ChainError | None = None
 
     def device(self, device_id: bytes) -> Device | None:
@@ -73,15 +74,17 @@ class Fleet:
         """
         asked_at = time.monotonic()
         async with self._lock:
-            if self._started_at >= asked_at:
+            if self._answered_from >= asked_at:
                 if self._failure is not None:  # or devices would be refused as unknown because the node was away
                     raise self._failure
                 return
             await asyncio.sleep(max(0.0, self._started_at + _REFRESH_AT_MOST_EVERY_S - time.monotonic()))
-            self._started_at = time.monotonic()
+            started_at = self._started_at = time.monotonic()
             try:
                 await asyncio.to_thread(self._registry.sync)
                 self._failure = None
             except ChainError as error:
                 self._failure = error
-                raise
+            self._answered_from = started_at  # not where whoever asked was cancelled: nobody knows what came of it
+            if self._failure is not None:
+                raise self._failure

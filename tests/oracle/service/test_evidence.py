@@ -127,6 +127,12 @@ async def test_take__gateway__needs_to_be_a_delegate_for_data_at_the_readings_ti
     assert gateway_of(REGISTRY, stored.signed) == address_of(GATEWAY)
 
 
+async def test_take__gateway_and_time_both_news_to_the_oracle__is_found_on_chain(oracle: Parts) -> None:
+    oracle.clock.time, oracle.clock.head_time = TIME, slot_end(FIRST_SLOT)
+    oracle.registry.delegate(oracle.keys[0], Delegation(address_of(GATEWAY), Scope.DATA, 0, 1 << 39))
+    assert (await take(oracle, co_signed(net_energy(oracle.keys[0], 1, FIRST_SLOT, 5), GATEWAY))).status == "accepted"
+
+
 async def test_take__gateway_for_a_document__signs_the_documents_hash(oracle: Parts) -> None:
     oracle.registry.delegate(oracle.keys[0], Delegation(address_of(GATEWAY), Scope.DATA, 0, 1 << 39))
     told = out_of_a_document(oracle)

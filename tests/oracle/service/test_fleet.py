@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -19,9 +20,12 @@ class Registry:
     def __init__(self) -> None:
         self.is_away = False
         self.reads = 0
+        self.slow: threading.Event | None = None
 
     def sync(self) -> None:
         self.reads += 1
+        if self.slow is not None:
+            self.slow.wait(30)
         if self.is_away:
             raise ChainError("the node is away")
 
@@ -53,3 +57,17 @@ async def test_refresh__the_read_waited_for_failed__everyone_hears_so_and_the_ne
         await fleet.refresh()
     registry.is_away = False
     await fleet.refresh()
+
+
+async def test_refresh__the_read_waited_for_was_broken_off__the_next_in_line_asks_again() -> None:
+    registry = Registry()
+    fleet = Fleet(registry, 1)
+    await fleet.refresh()
+    registry.slow = threading.Event()
+    second, third = (asyncio.create_task(fleet.refresh()) for _ in range(2))
+    while registry.reads < 2:  # the second's, which began after the third had asked
+        await asyncio.sleep(0.01)
+    second.cancel()
+    registry.slow.set()
+    await third
+    assert registry.reads == 3
