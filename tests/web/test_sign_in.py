@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from gridwitness.encoding.keys import SECP256K1_ORDER
 from gridwitness.service.demo.meters import secret_of
@@ -85,6 +86,23 @@ def test_sign_in__owner_with_a_wallet__sees_own_home_alone_until_signing_out(
     expect(stranger.locator("#readings tbody tr").first).to_be_visible()
     stranger.get_by_role("button", name="Sign out").click()
     stranger.wait_for_url(closed.url + "/")
+    stranger.goto(closed.url + "/community")
+    expect(stranger.locator("#homes-table")).to_have_count(0)
+
+
+def test_sign_out__pressed_before_the_pages_other_scripts_came__signs_out(
+    closed: Served, stranger: Page, owner: LocalAccount
+) -> None:
+    sign_in(stranger, closed, owner)
+    held: list[Route] = []
+    stranger.route(re.compile(r"/(?!frame)[^/]+\.js"), lambda route: held.append(route))
+
+    stranger.goto(closed.url + "/market", wait_until="commit")
+    stranger.get_by_role("button", name="Sign out").click()
+    stranger.wait_for_url(closed.url + "/", wait_until="commit")
+
+    assert held, "no other script was asked for"
+    stranger.unroute_all(behavior="ignoreErrors")
     stranger.goto(closed.url + "/community")
     expect(stranger.locator("#homes-table")).to_have_count(0)
 

@@ -36,8 +36,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const here = document.querySelector("nav [aria-current]");
   const names = here?.closest("nav");
   if (names) names.scrollLeft = here.offsetLeft - (names.clientWidth - here.clientWidth) / 2;
-  document.querySelector("#sign-out")?.addEventListener("click", async () => {
-    await fetch("/v1/session", { method: "DELETE" });
-    location.assign("/");
-  });
+});
+// On the document: the button can be pressed before the page's other scripts have come.
+document.addEventListener("click", async (event) => {
+  if (event.target.id !== "sign-out") return;
+  await fetch("/v1/session", { method: "DELETE" });
+  location.assign("/");
 });
