@@ -10,6 +10,7 @@ import pytest
 from ape import chain, networks
 from hypothesis import settings
 
+from gridwitness.chain.anvil import free_port
 from gridwitness.encoding.eip712 import Domain, attestation_domain, registry_domain
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
@@ -22,6 +23,7 @@ from tests.rpc import LeanProvider
 settings.register_profile("same ways", deadline=None, derandomize=True)
 settings.register_profile("new ways", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same ways"))
+_NODE = "APE_FOUNDRY_HOST"
 
 
 def pytest_collection_finish() -> None:
@@ -29,11 +31,14 @@ def pytest_collection_finish() -> None:
     that tests leave behind, whose sockets were otherwise over a thousand, more than paho's client can wait on."""
     gc.collect()
     gc.freeze()
+    # Ape connects next. Of itself it takes a port that any connection going out may have, and gives up if one has.
+    os.environ[_NODE] = f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def lean_requests() -> None:
     """Ape talks to its node at little cost."""
+    os.environ.pop(_NODE, None)  # not for the scripts that tests start
     networks.provider.web3.provider = LeanProvider(networks.provider.http_uri)
 
 
