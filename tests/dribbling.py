@@ -11,7 +11,8 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 HEAD = b"HTTP/1.1 200 OK\r\nx: "
 BODY = b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n"
 PAUSE_S = 0.05
-_TIMES = 100
+_TIMES = 600
+PATIENCE_S = 60.0  # far longer than any client here should stay, and than the whole answer
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Dribbler:
 
 @contextmanager
 def dribbling(begin: bytes, part: bytes = b"x", pause_s: float = PAUSE_S) -> Iterator[Dribbler]:
-    """Takes any request, answers `begin` at once and then `part` a hundred times, with pauses."""
+    """Takes any request, answers `begin` at once and then `part` some hundred times, with pauses."""
     dribbler = Dribbler()
 
     class Handler(StreamRequestHandler):

@@ -24,7 +24,7 @@ from gridwitness.chain.signing_key import LocalKey, RemoteKey, RemoteSigner, Tra
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import recover_signer
 from gridwitness.errors import ChainError, ConfigError
-from tests.dribbling import HEAD, dribbling
+from tests.dribbling import HEAD, PATIENCE_S, dribbling
 from tests.integration.chain.outbox_scene import PromptOutbox, state_of
 from tests.integration.chain.parties import supply
 from tests.serving import Answering, serving
@@ -163,7 +163,7 @@ def test_open_remote_key__answer_dribbles__is_given_up_in_time(monkeypatch: pyte
     with dribbling(HEAD) as signer:
         with pytest.raises(ChainError, match="no signer answers at"):
             RemoteKey(RemoteSigner(signer.url), Account.from_key(b"\x09" * 32).address)
-        assert signer.left.wait(3)
+        assert signer.left.wait(PATIENCE_S)
 
 
 def test_sign_transaction__local_key__gives_the_bytes_that_eth_account_gives(transmitter: LocalAccount) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,9 +60,7 @@ def test_patient__node_that_takes_a_question_and_hangs__is_asked_again(
         assert web3.is_connected()
         be_patient(web3)
         proxy.inject(Fault(Kind.HALF_OPEN, "eth_chainId", times=2))
-        began = time.monotonic()
         assert web3.eth.chain_id == 31_337
-        assert time.monotonic() - began < 10
         assert proxy.struck[Kind.HALF_OPEN] == 2
 
 

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from gridwitness.errors import CommitteeError
 from gridwitness.service.peers import Peers
-from tests.dribbling import BODY, HEAD, dribbling
+from tests.dribbling import BODY, HEAD, PATIENCE_S, dribbling
 
 MEMBER = "0x1000000000000000000000000000000000000001"
 STREAM = "0x" + "11" * 32
-ENOUGH_S = 3
 
 
 @pytest.mark.parametrize("begin", [HEAD, BODY], ids=["head", "body"])
 async def test_ask__answer_dribbles__is_given_up_in_time_and_the_connection_closed(begin: bytes) -> None:
     with dribbling(begin) as member:
         peers = Peers({MEMBER: member.url}, 0.5)
-        started = time.monotonic()
         with pytest.raises(CommitteeError, match="no_answer"):
             await peers.attested_content(MEMBER, STREAM, 1)
-        assert time.monotonic() - started < ENOUGH_S
-        assert member.left.wait(ENOUGH_S)
+        assert member.left.wait(PATIENCE_S)
         await peers.close()
     assert peers.behaviour[MEMBER].failures == {"no_answer": 1}
 
@@ -33,6 +28,6 @@ async def test_ask__answer_without_end__is_malformed_and_the_connection_closed()
         peers = Peers({MEMBER: member.url}, 30)
         with pytest.raises(CommitteeError, match="answered more than 8388608 bytes"):
             await peers.voted_content(MEMBER, STREAM, 1)
-        assert member.left.wait(ENOUGH_S)
+        assert member.left.wait(PATIENCE_S)
         await peers.close()
     assert peers.behaviour[MEMBER].failures == {"malformed": 1}

@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import pytest
 
 from tests.portal_scene import ROOT, copied
 
-START_S, STOP_S = 60, 15
+START_S, STOP_S = 120, 60
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,8 @@ def test_serve__finished_demo__shows_it_and_leaves_its_chain_as_it_was(folder: P
     assert head.json()["result"] == hex(31_337)
     names = {device["name"] for device in httpx.get(serving.url + "/v1/devices").json()["items"]}
     assert {"feeder", "bus-01"} <= names
-    started = time.monotonic()
     serving.process.send_signal(signal.SIGINT)
     assert serving.process.wait(STOP_S) == 0
-    assert time.monotonic() - started < STOP_S
     assert hashlib.sha256((folder / "chain.json").read_bytes()).digest() == state
 
 
