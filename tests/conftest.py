@@ -15,6 +15,7 @@ from gridwitness.encoding.eip712 import Domain, attestation_domain, registry_dom
 from gridwitness.encoding.hashing import keccak
 from gridwitness.encoding.keys import P256Key, Secp256k1Key
 from gridwitness.encoding.leaves import PROFILE_TYPES, schema_of
+from tests import kept_solc
 from tests.actors import Committee, Device, Feed, OpenFeed
 from tests.rpc import LeanProvider
 
@@ -40,6 +41,13 @@ def lean_requests() -> None:
     """Ape talks to its node at little cost."""
     os.environ.pop(_NODE, None)  # not for the scripts that tests start
     networks.provider.web3.provider = LeanProvider(networks.provider.http_uri)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_compiler(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What was compiled in this run, by whichever of its processes, is not compiled again."""
+    own = tmp_path_factory.getbasetemp()
+    kept_solc.install((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "kept-solc")
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pickle
 import pty
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -119,16 +117,9 @@ def artefacts() -> Artefacts:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Compiled]:
-    """All that is deployed as a clean compile makes it; made once a test run, since the npm solc takes minutes."""
-    own = tmp_path_factory.getbasetemp()
-    kept = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "clean-compile"
-    with kept.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            made = compile_clean(ape.project, [*DEPLOYED, "FeedAdapter", *(part.name for part in PARTS)])
-            kept.write_bytes(pickle.dumps(made))
-    return pickle.loads(kept.read_bytes())
+def compiled() -> Mapping[str, Compiled]:
+    """All that is deployed as a clean compile makes it."""
+    return compile_clean(ape.project, [*DEPLOYED, "FeedAdapter", *(part.name for part in PARTS)])
 
 
 @pytest.fixture

@@ -213,7 +213,8 @@ def test_publish__inputs_compiled_by_solc_with_nothing_beside_them__make_what_wa
     whole = dict(inputs[0])
     whole["sources"] = {path: source for one in inputs for path, source in one["sources"].items()}
     whole["settings"] = dict(whole["settings"])
-    whole["settings"]["outputSelection"] = {"*": {"*": ["evm.bytecode.object"]}}
+    targets = {path for one in inputs for path in one["settings"]["outputSelection"]}
+    whole["settings"]["outputSelection"] = {path: {"*": ["evm.bytecode.object"]} for path in targets}
     command = ["node", str(ROOT / "toolchain" / "solc_front.js"), "--standard-json", "--base-path", str(tmp_path)]
     done = subprocess.run(command, input=json.dumps(whole), capture_output=True, text=True, check=True, cwd=tmp_path)
     made = json.loads(done.stdout[done.stdout.index("{") :])["contracts"]
