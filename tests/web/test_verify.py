@@ -74,6 +74,20 @@ def test_verify__proof_dropped_as_a_file__is_checked_too(finished_village: Villa
     expect(page.locator("#verdict")).to_have_text("This reading is real: every check holds.")
 
 
+def test_verify__page_whose_script_has_not_come__button_waits_for_it(visit: Visit, finished_village: Village) -> None:
+    held: list[Route] = []
+    visit.page.route(re.compile(r"/verify\.js"), lambda route: held.append(route))
+
+    visit.page.goto(visit.url + "/verify", wait_until="commit")
+    visit.page.locator("#proof").fill(json.dumps(finished_village.proof))
+    expect(visit.page.get_by_role("button", name="Check it")).to_be_disabled()
+    (script,) = held
+    script.continue_()
+    visit.page.get_by_role("button", name="Check it").click()
+
+    expect(visit.page.locator("#verdict")).to_have_text("This reading is real: every check holds.")
+
+
 def test_verify__button_of_a_home__profile_is_fetched_and_checked(served: Served, visit: Visit) -> None:
     day = served.api("/v1/community")[0]
     page = visit.go(f"/homes/{day['homes'][0]['device_id']}?day={DAY}")

@@ -63,3 +63,4 @@ button.addEventListener("click", async () => {
     button.disabled = false;
   }
 });
+button.disabled = false; // pressed before, it would have done nothing

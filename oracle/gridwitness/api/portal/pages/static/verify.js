@@ -156,6 +156,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   verify();
 });
+form.querySelector("button").disabled = false; // pressed before, it would have sent the form away
 file.addEventListener("change", () => take(file.files[0]));
 form.addEventListener("dragover", (event) => {
   event.preventDefault();
