@@ -26,7 +26,7 @@ def lying(url: str, lie: Lie) -> Iterator[str]:
     class Handler(Answering):
         def respond(self) -> None:
             asked = json.loads(self.body())
-            told = httpx.post(url, json=asked, timeout=30).json()
+            told = client.post(url, json=asked).json()
             if isinstance(asked, list):
                 by_id = {one["id"]: one for one in told}
                 self.answer(json.dumps([_told(one, by_id[one["id"]]) for one in asked]).encode())
@@ -41,5 +41,5 @@ def lying(url: str, lie: Lie) -> Iterator[str]:
         except Refusal as error:
             return {"jsonrpc": "2.0", "id": answer["id"], "error": {"code": -32_005, "message": str(error)}}
 
-    with serving(Handler) as lying_url:
+    with httpx.Client(timeout=30) as client, serving(Handler) as lying_url:
         yield lying_url

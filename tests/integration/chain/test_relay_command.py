@@ -30,7 +30,7 @@ from tests.integration.operations.named_metrics import (
     names_told,
     names_used,
 )
-from tests.integration.oracle.village import eventually
+from tests.integration.oracle.village import HTTP, eventually
 
 
 class RelayProcess:
@@ -59,7 +59,7 @@ class RelayProcess:
 
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(self.url + "/ready").status_code == 200
+            return HTTP.get(self.url + "/ready", timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -76,7 +76,7 @@ class RelayProcess:
 
     def status_of(self, device: str) -> str:
         """What became of the first version."""
-        return str(httpx.get(f"{self.url}/v1/schedules/{device}/{DAY}").json()["versions"][-1]["status"])
+        return str(HTTP.get(f"{self.url}/v1/schedules/{device}/{DAY}").json()["versions"][-1]["status"])
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def strict_node(upstream: str, most_blocks: int) -> Iterator[StrictNode]:
             body = self.body()
             self.answer(
                 self._refusal(json.loads(body))
-                or httpx.post(upstream, content=body, headers={"Content-Type": "application/json"}, timeout=60).content
+                or client.post(upstream, content=body, headers={"Content-Type": "application/json"}).content
             )
 
         def _refusal(self, call: dict[str, Any]) -> bytes | None:
@@ -46,5 +46,5 @@ def strict_node(upstream: str, most_blocks: int) -> Iterator[StrictNode]:
             error = {"code": -32005, "message": f"query exceeds max block range {most_blocks}"}
             return json.dumps({"jsonrpc": "2.0", "id": call["id"], "error": error}).encode()
 
-    with serving(Handler) as node.url:
+    with httpx.Client(timeout=60) as client, serving(Handler) as node.url:
         yield node

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from eth_account.signers.local import LocalAccount
 from typer.testing import CliRunner
@@ -25,14 +24,14 @@ from gridwitness.encoding.eip712 import signed_digest
 from gridwitness.encoding.keys import Secp256k1Key
 from gridwitness.sources.payloads import encode_body
 from tests.integration.oracle.test_answering import Challenge, proof_of, status_of
-from tests.integration.oracle.village import Oracle, Village, eventually, start_all
+from tests.integration.oracle.village import HTTP, Oracle, Village, eventually, start_all
 from tests.oracle.sources.documents import cose, net_energy_record, ocmf, ocmf_reading, senml_json
 
 FAR_FUTURE = (1 << 40) - 1
 
 
 def post(oracle: Oracle, body: bytes, content_type: str) -> list[dict[str, Any]]:
-    response = httpx.post(f"{oracle.url}/v1/readings", content=body, headers={"content-type": content_type}, timeout=60)
+    response = HTTP.post(f"{oracle.url}/v1/readings", content=body, headers={"content-type": content_type})
     assert response.is_success, response.text
     return response.json()["results"]
 

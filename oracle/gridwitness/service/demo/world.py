@@ -213,13 +213,14 @@ class World:
     def _await_live(self, index: int) -> None:
         url = f"{self.ports.oracle_urls[index]}/live"
         deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            self.check_alive()
-            try:
-                if httpx.get(url, timeout=1).status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
+        with httpx.Client(timeout=1) as client:
+            while time.monotonic() < deadline:
+                self.check_alive()
+                try:
+                    if client.get(url).status_code == httpx.codes.OK:
+                        return
+                except httpx.TransportError:
+                    time.sleep(0.05)
         raise GridwitnessError(
             f"oracle-{index + 1} was not live after {START_TIMEOUT_S:.0f} s",
             hint=f"see {self.out / f'oracle-{index + 1}' / 'log.jsonl'}",
