@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import cache
 from typing import Any
 
+import ape_test.accounts
 import pytest
 from ape import chain, networks
 from hypothesis import settings
@@ -40,6 +42,8 @@ def pytest_collection_finish() -> None:
 def lean_requests() -> None:
     """Ape talks to its node at little cost."""
     os.environ.pop(_NODE, None)  # not for the scripts that tests start
+    # Ape derives all its accounts from their words again whenever it is asked whether an address is one of them.
+    ape_test.accounts.generate_dev_accounts = cache(ape_test.accounts.generate_dev_accounts)
     networks.provider.web3.provider = LeanProvider(networks.provider.http_uri)
 
 

@@ -12,6 +12,7 @@ from web3.types import RPCEndpoint, RPCResponse
 
 TIMEOUT_S = 60
 MISSED_AFTER_S = 5
+MINED_WITHIN_S = 0.05
 
 
 class LeanProvider(JSONBaseProvider):
@@ -34,6 +35,11 @@ class LeanProvider(JSONBaseProvider):
         """The node's answer, which may be an error of its own; raises urllib3's errors if there is none."""
         answer = self._ask(method, params)
         if method == "eth_getTransactionReceipt":
+            # anvil answers a moment before it mines, and web3 would ask again after a tenth of a second.
+            until = time.monotonic() + MINED_WITHIN_S
+            while answer.get("result") is None and time.monotonic() < until:
+                time.sleep(0.002)
+                answer = self._ask(method, params)
             self._mine_if_missed(str(params[0]), isinstance(answer.get("result"), dict))
         return answer
 
