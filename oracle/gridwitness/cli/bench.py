@@ -15,7 +15,6 @@ from gridwitness.errors import InputError
 
 if TYPE_CHECKING:
     from gridwitness.service.bench.forecast import ForecastResult
-    from gridwitness.service.bench.nab import NabResult
     from gridwitness.service.bench.rul import RulResult
 
 bench = typer.Typer(no_args_is_help=True, help="Measure the scoring on data given from outside.")
@@ -34,7 +33,13 @@ def nab(
     threshold_from: Annotated[
         Path | None, typer.Option(help="Folder with data/ and windows.json to find the threshold on instead")
     ] = None,
-    rivals: Annotated[bool, typer.Option("--rivals", help="Measure River and NAB's baseline too")] = False,
+    splits: Annotated[
+        int, typer.Option(min=0, help="Also score the half of the files that the threshold was not found on, N times")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the halves of --splits")] = 1,
+    rivals: Annotated[
+        bool, typer.Option("--rivals", help="Measure River, a random cut forest and NAB's baseline too")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Score the Numenta Anomaly Benchmark, or anything in its format, and judge the scores by its rules.
@@ -46,7 +51,9 @@ def nab(
     \b
     Example: gridwitness bench nab --data nab/data --windows nab/windows.json --out out/nab
     Example: gridwitness bench nab --data other/data --windows other/windows.json --out out/nab --threshold-from nab
+    Example: gridwitness bench nab --data nab/data --windows nab/windows.json --out out/nab --splits 40 --seed 1
     """
+    from gridwitness.cli.bench_nab_views import figures_of, scores_table, splits_table
     from gridwitness.scoring.streaming.backend import is_numba_installed
     from gridwitness.service.bench.nab import bench_nab
 
@@ -57,13 +64,15 @@ def nab(
         rival_detectors = detectors()
     if not is_numba_installed():
         typer.echo("hint: compiled it is a hundred times as fast; install gridwitness[fast]", err=True)
-    results = bench_nab(data, windows, out, threshold_from, rival_detectors)
+    results = bench_nab(data, windows, out, threshold_from, rival_detectors, splits, seed)
     if as_json:
-        ours, *others = (_figures(result) for result in results)
+        ours, *others = (figures_of(result, seed) for result in results)
         more = {"rivals": dict(zip(rival_detectors, others, strict=True))} if others else {}
         typer.echo(json.dumps(ours | more))
         return
-    Console().print(_table(results))
+    Console().print(scores_table(results))
+    if splits:
+        Console().print(splits_table(results, seed))
     typer.echo(f"scores written to {out / 'gridwitness'}")
 
 
@@ -84,6 +93,9 @@ def forecast(
     \b
     Example: gridwitness bench forecast --data out/rural3-year/year.parquet
     """
+    from gridwitness.service.bench.one_core import keep_to_one_thread
+
+    keep_to_one_thread()  # before the next import loads numpy
     from gridwitness.scoring.forecasting import DEFAULT_FORECAST_PARAMS
     from gridwitness.service.bench.forecast import bench_forecast
 
@@ -118,7 +130,7 @@ def _forecast_figures(result: ForecastResult) -> dict[str, Any]:
 
 
 def _forecast_table(results: Sequence[ForecastResult]) -> Table:
-    table = Table(title="Day ahead, hourly")
+    table = Table(title="Day ahead, hourly", collapse_padding=True)  # within 80 columns
     for name in ("kind", "forecaster"):
         table.add_column(name, no_wrap=True)
     for name in ("series", "MASE", "<.1", "<.5", "<.9", "pinball", "s/series"):
@@ -207,7 +219,9 @@ def faults(
     if as_json:
         typer.echo(json.dumps(summary))
         return
-    Console().print(_fault_table(summary))
+    title = f"Faults that misreport {matters_wh} Wh or more in six hours"
+    Console().print(_fault_table(title, summary["faults"], summary["left_out"]))
+    Console().print(_fault_table("All faults drawn, of any size", summary["faults_of_any_size"]))
     typer.echo(
         f"{summary['honest_meter_years']} honest meter-years: {summary['false_holds_per_meter_year']} false holds and "
         f"{summary['false_flags_per_meter_year']} false flags per meter-year"
@@ -216,20 +230,23 @@ def faults(
         typer.echo(f"written to {out}")
 
 
-def _fault_table(summary: dict[str, Any]) -> Table:
-    table = Table(title=f"Faults that misreport {summary['matters_wh']} Wh or more in six hours")
+def _fault_table(title: str, faults: dict[str, Any], left_out: dict[str, int] | None = None) -> Table:
+    """Figures by kind of fault; `left_out` are cases that are too small to be among them."""
+    table = Table(title=title)
     table.add_column("fault", no_wrap=True)
-    for name in ("cases", "found", "within 6 h", "median", "90 %", "others held"):
+    counts = ("cases", "left out") if left_out else ("cases",)
+    for name in (*counts, "found", "within 6 h", "median h", "90 % h", "others held"):
         table.add_column(name, justify="right")
-    for kind, figures in summary["faults"].items():
+    for kind, figures in faults.items():
+        omitted = [str(left_out[kind])] if left_out else []
         if figures is None:
-            table.add_row(kind, "0", *["-"] * 5)
+            table.add_row(kind, "0", *omitted, *["-"] * 5)
             continue
         delays = (
-            "-" if delay is None else f"{delay:g} h" for delay in (figures["median_delay_h"], figures["p90_delay_h"])
+            "-" if delay is None else f"{delay:g}" for delay in (figures["median_delay_h"], figures["p90_delay_h"])
         )
         shares = (f"{figures[name]:.0%}" for name in ("found", "within_6_h"))
-        table.add_row(kind, str(figures["cases"]), *shares, *delays, f"{figures['wrongly_held']:.0%}")
+        table.add_row(kind, str(figures["cases"]), *omitted, *shares, *delays, f"{figures['wrongly_held']:.0%}")
     return table
 
 
@@ -240,21 +257,4 @@ def _life_table(result: RulResult) -> Table:
     for one in sorted(result.estimates, key=lambda one: one.remaining):
         cells = (f"{one.remaining:.0f}", f"{one.low:.0f}", f"{one.high:.0f}", f"{one.health_bps:,}")
         table.add_row(str(one.unit), *cells)
-    return table
-
-
-def _figures(result: NabResult) -> dict[str, Any]:
-    scores = {profile.key: round(score, 2) for profile, score in result.scores.items()}
-    return scores | {"points_per_s": result.points_per_s}
-
-
-def _table(results: Sequence[NabResult]) -> Table:
-    table = Table(title="Numenta Anomaly Benchmark")
-    table.add_column("detector", no_wrap=True)
-    for name in ("standard", "low FP", "low FN", "threshold", "points/s"):
-        table.add_column(name, justify="right")
-    for result in results:
-        scores = (f"{score:.2f}" for score in result.scores.values())
-        threshold = next(iter(result.thresholds.values()))
-        table.add_row(result.detector, *scores, f"{threshold:g}", f"{result.points_per_s:,}")
     return table

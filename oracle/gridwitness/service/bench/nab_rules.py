@@ -33,11 +33,13 @@ class Profile(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that counts: its detector's score, its value by position, and its window's number, or None outside."""
+    """A row that counts: its detector's score, its value by position, its window's number, or None outside, and its
+    file's number."""
 
     score: float
     position_value: float
     window: int | None
+    file: int
 
 
 def scaled_sigmoid(position: float) -> float:
@@ -72,12 +74,13 @@ def counted_rows(corpus: Sequence[tuple[NabStream, Sequence[float]]]) -> tuple[l
     """All rows that count, by falling score, and the number of windows."""
     rows: list[Row] = []
     windows = 0
-    for stream, scores in corpus:
+    for file, (stream, scores) in enumerate(corpus):
         values = position_values(len(scores), stream.windows)
         number = {
             row: windows + index for index, (first, last) in enumerate(stream.windows) for row in range(first, last + 1)
         }
-        rows += [Row(scores[row], values[row], number.get(row)) for row in range(probation(len(scores)), len(scores))]
+        counted = range(probation(len(scores)), len(scores))
+        rows += [Row(scores[row], values[row], number.get(row), file) for row in counted]
         windows += len(stream.windows)
     return sorted(rows, key=lambda row: -row.score), windows
 
