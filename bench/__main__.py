@@ -19,7 +19,7 @@ from bench.picture import draw
 from bench.results import load, merge, rows, save, with_goals
 
 # Each is a module here with GOALS, a Goal by figure, and `measure() -> Figures`.
-PARTS = ("merkle", "http", "ingest", "nats", "memory", "restart", "chart", "portal")
+PARTS = ("merkle", "http", "ingest", "nats", "memory", "restart", "chart", "portal", "scoring")
 RESULTS = Path(__file__).with_name("results.json")
 PICTURE = Path(__file__).parents[1] / "docs" / "bench.png"
 

@@ -24,10 +24,14 @@ ABOUT = ("machine", "measured_at")
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure is to reach: at least or at most so much; one of the two."""
+    """What a figure is to reach: at least or at most so much; one of the two.
+
+    `if_measured` is for figures of data that is not everywhere: the goal is left out with its figure.
+    """
 
     at_least: float | None = None
     at_most: float | None = None
+    if_measured: bool = False
 
     def __post_init__(self) -> None:
         if (self.at_least is None) == (self.at_most is None):
@@ -46,10 +50,11 @@ def with_goals(name: str, figures: Mapping[str, float | int], goals: Mapping[str
     for figure, value in figures.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{name}.{figure} is {value!r}; it must be a number")
-    missing = goals.keys() - figures.keys()
+    missing = {figure for figure, goal in goals.items() if not goal.if_measured} - figures.keys()
     if missing:
         raise ValueError(f"{name} has goals for {sorted(missing)}, which it did not measure")
-    return {**figures, "goals": {figure: goal.document(figures[figure]) for figure, goal in goals.items()}}
+    judged = {figure: goal.document(figures[figure]) for figure, goal in goals.items() if figure in figures}
+    return {**figures, "goals": judged}
 
 
 def merge(before: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -37,6 +37,12 @@ def test_judge__goal_of_nothing_measured__is_refused() -> None:
         with_goals("part", {"size": 1}, {"speed": Goal(at_least=1)})
 
 
+def test_judge__goal_of_data_that_is_not_there__is_left_out() -> None:
+    goals = {"rate": Goal(at_least=2), "score": Goal(at_least=78, if_measured=True)}
+    assert with_goals("part", {"rate": 3}, goals)["goals"].keys() == {"rate"}
+    assert with_goals("part", {"rate": 3, "score": 77}, goals)["goals"]["score"] == {"at_least": 78, "met": False}
+
+
 @pytest.mark.parametrize("value", ["fast", None, True])
 def test_judge__figure_that_is_no_number__is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"part\.figure is .*; it must be a number"):

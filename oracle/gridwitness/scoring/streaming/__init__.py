@@ -3,11 +3,12 @@
 from gridwitness.scoring.streaming.fixed_point import to_fixed, to_text
 from gridwitness.scoring.streaming.joint_scorer import JointScorer, JointScores
 from gridwitness.scoring.streaming.params import ALERT_SCORE_BPS, DEFAULT_STREAM_PARAMS, StreamParams
-from gridwitness.scoring.streaming.scorer import StreamScorer, StreamScores
+from gridwitness.scoring.streaming.scorer import FleetScorer, StreamScorer, StreamScores
 
 __all__ = [
     "ALERT_SCORE_BPS",
     "DEFAULT_STREAM_PARAMS",
+    "FleetScorer",
     "JointScorer",
     "JointScores",
     "StreamParams",

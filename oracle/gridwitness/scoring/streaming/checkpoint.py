@@ -10,7 +10,7 @@ from gridwitness.encoding.hashing import keccak
 from gridwitness.errors import InputError
 from gridwitness.scoring.streaming.fixed_point import MAX_FIXED
 from gridwitness.scoring.streaming.params import StreamParams
-from gridwitness.scoring.streaming.state import PATH_END, SEEN, State, sizes
+from gridwitness.scoring.streaming.state import PATH_END, SEEN, State, StateFields, sizes
 
 Opened = TypeVar("Opened")
 _FORMAT = "gridwitness-stream/1"
@@ -72,7 +72,7 @@ def _state_of(fields: dict[str, list[int]], params: StreamParams) -> State:
         "path": last + [0] * (2 * params.shape_memory - len(last)),
         "numbers": [*numbers[:PATH_END], len(last)],
     }
-    state = State(**full)
+    state: State = StateFields(**full)
     if tuple(map(len, state)) != sizes(params):
         raise ValueError("a field has the wrong length")
     return state

@@ -27,6 +27,8 @@ from gridwitness.scoring.streaming.state import (
     WEEK_HOURS,
     Calibrated,
     State,
+    StateFields,
+    States,
 )
 
 NOVELTY, RANK, SEASON, SHIFT, SHAPE, STUCK = range(6)
@@ -298,22 +300,49 @@ def score_one(
     return score
 
 
+def state_of(states: States, stream: int) -> State:
+    """The state of one of many streams: what is changed in it is changed in theirs."""
+    return StateFields(
+        states.numbers[stream],
+        states.recent[stream],
+        states.ordered[stream],
+        states.path[stream],
+        states.gaps[stream],
+        states.residuals[stream],
+        states.shifts[stream],
+        states.shapes[stream],
+        states.week_means[stream],
+        states.week_seen[stream],
+        states.day_means[stream],
+        states.day_seen[stream],
+        states.evidence[stream],
+        states.evidences[stream],
+        states.peaks[stream],
+    )
+
+
 def score_many(
-    state: State,
+    states: States,
     params: StreamParams,
+    order: Sequence[int],
+    streams: Sequence[int],
     times: Sequence[int],
     values: Sequence[int],
     scores: MutableSequence[int],
     rows: Sequence[MutableSequence[int]],
     facts: Sequence[MutableSequence[int]],
 ) -> None:
-    """Score readings in order of arrival into `scores`, `rows` and `facts`, all of the same length."""
-    for index in range(len(values)):
+    """Score readings of any streams into `scores`, `rows` and `facts`, all of the same length.
+
+    `order` has each reading's index once; those of one stream in order of arrival.
+    """
+    for index in order:
+        state = state_of(states, streams[index])
         scores[index] = score_one(state, params, times[index], values[index], rows[index], facts[index])
 
 
 KERNEL: Final = (
     log2_q8, isqrt, position, tail_q8, bucket_of, replace, nearest, season, shift, shape, stuck,
-    combine, is_record, calibrate, score_one, score_many,
+    combine, is_record, calibrate, score_one, state_of, score_many,
 )  # fmt: skip
 """In the order in which they need each other, for the compiler."""

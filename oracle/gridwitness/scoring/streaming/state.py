@@ -1,9 +1,9 @@
-"""The state of one stream: nothing but integers in sequences of fixed length."""
+"""The state of one stream, or of many: nothing but integers in sequences of fixed length."""
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
-from typing import NamedTuple, Protocol
+from collections.abc import MutableSequence, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from gridwitness.scoring.streaming.params import StreamParams
 
@@ -12,6 +12,7 @@ PEAK_BUCKETS = 512
 DAY_HOURS = 24
 WEEK_HOURS = 168
 SEEN, FAST, SLOW, SPREAD, RUN, LONGEST, REPEATS, PATH_END = range(8)
+Held = TypeVar("Held")
 
 
 class Calibrated(Protocol):
@@ -38,8 +39,8 @@ class Calibrated(Protocol):
         """The counts of records."""
 
 
-class State(NamedTuple):
-    """All a stream's scorer remembers; lists for the Python reference, int64 arrays for the compiled kernel.
+class StateFields(NamedTuple, Generic[Held]):
+    """All that is remembered of a stream; lists for the Python reference, int64 arrays for the compiled kernel.
 
     `numbers`      readings seen, fast mean, slow mean, spread, run of repeats, longest run, repeats of ended runs,
                    values in `path`
@@ -49,30 +50,36 @@ class State(NamedTuple):
     `evidence`     ring of combined evidence; `evidences` its counts by eighth of a bit, `peaks` those of records
     """
 
-    numbers: MutableSequence[int]
-    recent: MutableSequence[int]
-    ordered: MutableSequence[int]
-    path: MutableSequence[int]
-    gaps: MutableSequence[int]
-    residuals: MutableSequence[int]
-    shifts: MutableSequence[int]
-    shapes: MutableSequence[int]
-    week_means: MutableSequence[int]
-    week_seen: MutableSequence[int]
-    day_means: MutableSequence[int]
-    day_seen: MutableSequence[int]
-    evidence: MutableSequence[int]
-    evidences: MutableSequence[int]
-    peaks: MutableSequence[int]
+    numbers: Held
+    recent: Held
+    ordered: Held
+    path: Held
+    gaps: Held
+    residuals: Held
+    shifts: Held
+    shapes: Held
+    week_means: Held
+    week_seen: Held
+    day_means: Held
+    day_seen: Held
+    evidence: Held
+    evidences: Held
+    peaks: Held
 
-    @classmethod
-    def empty(cls, params: StreamParams) -> State:
-        """The state before the first reading, as lists."""
-        return cls(*([0] * size for size in sizes(params)))
+
+State: TypeAlias = StateFields[MutableSequence[int]]
+"""Of one stream."""
+States: TypeAlias = StateFields[Sequence[MutableSequence[int]]]
+"""Of many: each field has a row for each stream."""
+
+
+def empty_states(params: StreamParams, streams: int) -> States:
+    """The state of each stream before its first reading, as lists."""
+    return StateFields(*([[0] * size for _ in range(streams)] for size in sizes(params)))
 
 
 def sizes(params: StreamParams) -> tuple[int, ...]:
-    """Length of each field of the state."""
+    """Length of each field of a stream's state."""
     counts = (BUCKETS + 1, BUCKETS + 1, 2 * BUCKETS + 1, BUCKETS + 1)
     hours = (WEEK_HOURS, WEEK_HOURS, DAY_HOURS, DAY_HOURS)
     return (

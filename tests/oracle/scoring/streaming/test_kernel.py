@@ -13,16 +13,22 @@ from gridwitness.scoring.integers import log2_q8 as exact_log2_q8
 from gridwitness.scoring.streaming import kernel
 from gridwitness.scoring.streaming.kernel import NOVELTY, RANK, SHAPE, STUCK
 from gridwitness.scoring.streaming.params import StreamParams
-from gridwitness.scoring.streaming.state import SEEN, State
+from gridwitness.scoring.streaming.state import SEEN, State, empty_states
 
 SMALL = StreamParams(memory=12, shape_memory=6, warmup=4, record_min=3, record_max=8)
 VALUES = st.lists(st.integers(-20, 20), min_size=1, max_size=60)
 
 
+def empty(params: StreamParams) -> State:
+    """The state of a stream before its first reading."""
+    return kernel.state_of(empty_states(params, 1), 0)
+
+
 def scored(values: list[int], params: StreamParams = SMALL) -> tuple[list[int], list[list[int]], list[list[int]]]:
-    state, count = State.empty(params), len(values)
+    count = len(values)
     scores, rows, facts = [0] * count, [[0] * 6 for _ in values], [[0] * 6 for _ in values]
-    kernel.score_many(state, params, [900 * index for index in range(count)], values, scores, rows, facts)
+    order, times = range(count), range(0, 900 * count, 900)
+    kernel.score_many(empty_states(params, 1), params, order, [0] * count, times, values, scores, rows, facts)
     return scores, rows, facts
 
 
@@ -114,7 +120,7 @@ def test_score_many__longest_run_again__is_not_stuck() -> None:
 
 def test_season__same_hour_of_the_week__is_what_is_usual() -> None:
     params = StreamParams()
-    state = State.empty(params)
+    state = empty(params)
     for week in range(3):
         for hour in range(168):
             usual = 1_000 * hour
@@ -131,7 +137,7 @@ def test_score_many__during_warm_up__is_zero() -> None:
 
 
 def test_is_record__evidence__must_exceed_all_within_reach() -> None:
-    state, found = State.empty(SMALL), []
+    state, found = empty(SMALL), []
     for index, item in enumerate([5, 3, 9, 9, 8, 10]):
         state.numbers[SEEN] = index
         found.append(kernel.is_record(state, SMALL, item))
@@ -141,7 +147,7 @@ def test_is_record__evidence__must_exceed_all_within_reach() -> None:
 
 
 def test_calibrate__equal_peaks_far_apart__cost_more_each_time() -> None:
-    state, said = State.empty(SMALL), []
+    state, said = empty(SMALL), []
     for index in range(40):
         state.numbers[SEEN] = index + 1
         evidence = 3_000 if index % 10 == 9 else 100
