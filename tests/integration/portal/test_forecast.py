@@ -13,6 +13,7 @@ from gridwitness.chain.anvil import Anvil
 from gridwitness.domain.batches import AttestedBatch, BatchMeta
 from gridwitness.domain.readings import NET_ENERGY_METRIC, Reading, Score, ScoredReading, SignedReading
 from gridwitness.domain.slots import SECONDS_PER_DAY, SLOTS_PER_DAY, slot_start, slots_of_day
+from gridwitness.scoring.forecasting import DEFAULT_FORECAST_PARAMS
 from gridwitness.service.portal import SitePortal
 from gridwitness.store import BatchLog, Database, ReadingLog, StoredBatch, row_of
 from tests.integration.portal.conftest import Household
@@ -69,6 +70,7 @@ def test_forecast__four_months_kept__a_day_with_an_evening(
 ) -> None:
     forecast = long_kept_portal.forecast(EVERYTHING, households[0].device_id)
     assert forecast is not None
+    assert forecast.model == DEFAULT_FORECAST_PARAMS.model_label()
     assert forecast.time_from % SECONDS_PER_DAY == 0
     assert all(
         low <= median <= high

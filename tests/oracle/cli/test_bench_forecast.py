@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,9 @@ from typer.testing import CliRunner, Result
 
 from gridwitness.cli import build_app
 from gridwitness.errors import InputError
+from gridwitness.service.bench.forecast import Known, gridwitness
 from gridwitness.service.bench.forecast_series import load_series
+from gridwitness.service.net_forecast import forecast_net_hours
 from tests.oracle.scoring.forecasting.series import household, roof
 
 DAYS = 150
@@ -74,10 +79,26 @@ def test_bench_forecast__seasonal_naive__is_measured_by_the_published_formula(tm
     assert found["seasonal naive"]["pv"]["mase"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_bench_forecast__table__names_what_it_left_out(tmp_path: Path) -> None:
+def test_bench_forecast__table__fits_its_columns_and_names_what_it_left_out(tmp_path: Path) -> None:
     output = run(write(tmp_path, wide()), *ORIGINS).output
-    assert "seasonal naive" in output
+    assert all(words in output for words in ("seasonal naive", "pinball", "s/series"))
     assert "next to nothing flows: never load" in output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where numpy keeps its OpenBLAS differs")
+def test_bench_forecast__many_threads_asked_for__judges_in_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.oracle.cli.blas_threads", str(write(tmp_path, wide()))]
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    counts = [line for line in done.stdout.splitlines() if not line.startswith("{")]
+    assert counts == ["1"] * 3  # two houses and a roof
+
+
+def test_gridwitness__what_is_judged__is_what_agents_and_the_portal_use() -> None:
+    house_wh, roof_wh = (np.rint(1_000 * np.repeat(one(DAYS), 4, axis=1)).astype(np.int64) for one in (household, roof))
+    house, plant = (wh.reshape(DAYS, 24, 4).sum(axis=2).astype(np.float64) for wh in (house_wh, roof_wh))
+    assert np.array_equal(forecast_net_hours(house_wh, 0), gridwitness(Known(house, 0)))
+    assert np.array_equal(forecast_net_hours(-roof_wh, None), -gridwitness(Known(plant, None))[:, ::-1])
 
 
 @pytest.mark.parametrize("table", [long(), community()], ids=["long", "community"])

@@ -17,18 +17,12 @@ SATURDAY = 5
 
 
 def forecast_day_ahead(
-    history: Array,
-    *,
-    first_weekday: int | None,
-    neighbours: Array | None = None,
-    params: ForecastParams = DEFAULT_FORECAST_PARAMS,
+    history: Array, *, first_weekday: int | None, params: ForecastParams = DEFAULT_FORECAST_PARAMS
 ) -> Array:
     """Quantiles .1, .5, .9 of each hour of the day after `history`: shape (24, 3), in its unit, not negative.
 
     `history` (days, 24), not negative, oldest day first. `first_weekday` is its first day's, 0 Monday to 6 Sunday, or
-    None where the week does not matter, as to the sun. `neighbours` (days, 24) is what others of the same kind
-    measured in the same hours together, such as all PV plants under the same sky. Raises InputError with fewer days
-    than `least_days`.
+    None where the week does not matter, as to the sun. Raises InputError with fewer days than `least_days`.
     """
     if history.ndim != 2 or history.shape[1] != HOURS or len(history) < least_days(params):
         raise InputError(
@@ -38,7 +32,7 @@ def forecast_day_ahead(
     skipped = max(len(history) - kept, 0)
     weekday = None if first_weekday is None else (first_weekday + skipped) % 7
     recent = history[skipped:]
-    samples = _samples(recent, weekday, None if neighbours is None else neighbours[skipped:], params)
+    samples = _samples(recent, weekday, params)
     unit = _unit(recent)
     targets = recent[DAYS_BEFORE:] / unit
     medians = _rolling_medians(samples, targets, params)
@@ -65,18 +59,15 @@ def _unit(history: Array) -> float:
     return max(float(np.abs(history - history.mean()).mean()), 1e-9)
 
 
-def _samples(history: Array, first_weekday: int | None, neighbours: Array | None, params: ForecastParams) -> Array:
+def _samples(history: Array, first_weekday: int | None, params: ForecastParams) -> Array:
     """Features of days 28 to n: shape (n − 27, 24, features)."""
     days = np.arange(len(history) + 1)
     kinds = np.zeros_like(days)
     if first_weekday is not None:
         kinds = ((days + first_weekday) % 7 - SATURDAY + 1).clip(0)
     decays = (params.daily_decay_fast, params.daily_decay_slow)
-    pasts = [
-        (past_features(values, kinds, decays) - values.mean()) / _unit(values)
-        for values in ([history] if neighbours is None else [history, neighbours])
-    ]
-    return np.concatenate([*pasts, calendar_features(kinds)[DAYS_BEFORE:]], -1)
+    past = (past_features(history, kinds, decays) - history.mean()) / _unit(history)
+    return np.concatenate([past, calendar_features(kinds)[DAYS_BEFORE:]], -1)
 
 
 def _rolling_medians(samples: Array, targets: Array, params: ForecastParams) -> Array:

@@ -48,5 +48,9 @@ class ForecastParams(NamedTuple):
         model = {"name": MODEL_NAME, "parameters": self._asdict(), "version": MODEL_VERSION}
         return keccak(json.dumps(model, sort_keys=True, separators=(",", ":")).encode())
 
+    def model_label(self) -> str:
+        """Name, version and the first four bytes of the hash: what tells a reader which model it was."""
+        return f"{MODEL_NAME} {MODEL_VERSION} 0x{self.model_hash()[:4].hex()}"
+
 
 DEFAULT_FORECAST_PARAMS = ForecastParams()

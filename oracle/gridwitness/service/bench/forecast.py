@@ -25,14 +25,12 @@ DARK_DAYS = 28
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a forecast may use: the series up to the origin, and what others of its kind did together.
+    """What a forecast may use: the series up to the origin, as an agent or the portal has it.
 
-    `history` (days, 24); `neighbours` likewise, or None if there is no other; `first_weekday` None if weeks do not
-    matter.
+    `history` (days, 24); `first_weekday` None if weeks do not matter.
     """
 
     history: Array
-    neighbours: Array | None
     first_weekday: int | None
 
 
@@ -47,7 +45,7 @@ class ForecastResult:
     `mase` mean absolute error of the medians over the mean |y_t − y_(t−24 h)| of the training part (R. J. Hyndman and
     A. B. Koehler, "Another look at measures of forecast accuracy", 2006); `pinball` mean pinball loss of the three
     quantiles on the same scale; `coverage` share of values below each quantile, a tie counting as nominal, dark hours
-    left out; `seconds_per_series` core seconds to fit and predict one day.
+    left out; `seconds_per_series` CPU seconds to fit and predict one day, of one core after `keep_to_one_thread`.
     """
 
     forecaster: str
@@ -61,7 +59,7 @@ class ForecastResult:
 
 def gridwitness(known: Known) -> Array:
     """Our own forecast."""
-    return forecast_day_ahead(known.history, first_weekday=known.first_weekday, neighbours=known.neighbours)
+    return forecast_day_ahead(known.history, first_weekday=known.first_weekday)
 
 
 def seasonal_naive(known: Known) -> Array:
@@ -126,13 +124,10 @@ def _judge(name: str, forecaster: Forecaster, series: Sequence[HourlySeries], st
 
 
 def _known(series: Sequence[HourlySeries], starts: Sequence[int]) -> Iterable[list[Known]]:
-    """What is known of each series at each origin; each neighbour counts by its mean of the training part."""
-    shares = [one.values / one.values[: starts[0]].mean() for one in series]
-    together = sum(shares, start=np.zeros_like(shares[0]))
-    for one, share in zip(series, shares, strict=True):
-        others = together - share if len(series) > 1 else None
+    """What is known of each series at each origin."""
+    for one in series:
         weekday = one.first_weekday if one.kind == "load" else None
-        yield [Known(one.values[:start], None if others is None else others[:start], weekday) for start in starts]
+        yield [Known(one.values[:start], weekday) for start in starts]
 
 
 def _pinball(actual: Array, quantiles: Array) -> Array:

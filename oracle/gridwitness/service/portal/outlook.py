@@ -47,6 +47,7 @@ class Outlook:
 
 
 def _forecast(site: Site, device: Device, days: range) -> ForecastView:
+    from gridwitness.scoring.forecasting import DEFAULT_FORECAST_PARAMS
     from gridwitness.service.net_forecast import forecast_net_hours, weekday_of
 
     weekday = None if device.kind is DeviceKind.GENERATION else weekday_of(days[0])
@@ -55,7 +56,7 @@ def _forecast(site: Site, device: Device, days: range) -> ForecastView:
         device_id=hexed(device.device_id),
         time_from=(days[-1] + 1) * SECONDS_PER_DAY,
         interval_s=_HOUR_S,
-        model=f"median regression on {len(days)} days, quantiles from its errors",
+        model=DEFAULT_FORECAST_PARAMS.model_label(),
         low_wh=_whole(low_wh),
         median_wh=_whole(median_wh),
         high_wh=_whole(high_wh),

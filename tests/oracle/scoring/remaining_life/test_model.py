@@ -14,6 +14,11 @@ from .fleet import WEAR_CYCLES, after, worn_units
 
 PARAMS = DEFAULT_LIFE_PARAMS._replace(cap=WEAR_CYCLES, centres=200, neighbours=200)
 
+# What reports show as this model, with its estimates (cycles, and the 90 % interval) of a unit 5 and 35 cycles before
+# its end. Where one of these numbers changes, MODEL_VERSION has to.
+GOLDEN_HASH = "d1bed411d9819dbbfae2530b2c3d28a69720338628cd12acca893da2e90ecec3"
+GOLDEN_ESTIMATES = {5: (5.81814, 4.53663, 8.01021), 35: (35.72433, 32.42544, 40.75944)}
+
 
 @pytest.fixture(scope="module")
 def model() -> LifeModel:
@@ -84,3 +89,16 @@ def test_life_model__too_little_to_learn_from__names_the_limit() -> None:
 def test_model_hash__any_parameter__changes_it() -> None:
     changed = [PARAMS._replace(**{name: 2 * value}).model_hash() for name, value in PARAMS._asdict().items()]
     assert len({PARAMS.model_hash(), *changed}) == 1 + len(changed)
+
+
+def test_model_hash__this_version__is_the_one_published() -> None:
+    assert DEFAULT_LIFE_PARAMS.model_hash().hex() == GOLDEN_HASH
+
+
+def test_estimate__this_version__gives_the_published_values() -> None:
+    model, unit = LifeModel(worn_units(30)), worn_units(1, seed=2)[0]
+    estimates = {left: model.estimate(after(unit, len(unit.sensors) - left)) for left in GOLDEN_ESTIMATES}
+    # Kinds of processors differ by less than 1e-7 cycles.
+    assert {left: (one.remaining, one.low, one.high) for left, one in estimates.items()} == {
+        left: pytest.approx(cycles, abs=2e-5) for left, cycles in GOLDEN_ESTIMATES.items()
+    }
