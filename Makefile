@@ -68,7 +68,7 @@ slither: setup
 	  --exclude $(SLITHER_EXCLUDED) --fail-medium
 
 docs: setup ## the documentation as a web site, into out/site
-	mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 packages: setup ## the npm package and the Python wheel for integrators, into out/packages; ARGS="--local --deployments out/demo"
 	@python toolchain/make_packages.py $(ARGS)

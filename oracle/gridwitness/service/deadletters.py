@@ -15,6 +15,8 @@ from gridwitness.store.deadletters import DeadLetter, dead_letters, remove_dead_
 _JSON = "application/json"
 _POST_SIZE = 100
 _TIMEOUT_S = 60.0
+# Bodies that the oracle refuses as a whole, and will again.
+_UNREADABLE = {400: "malformed", 413: "too_large", 415: "unsupported_type"}
 
 
 class _Result(msgspec.Struct):
@@ -62,9 +64,9 @@ def _post(client: httpx.Client, url: str, post: list[DeadLetter]) -> list[_Resul
     headers = {"content-type": post[0].content_type}
     try:
         response = client.post(url.rstrip("/") + "/v1/readings", content=together, headers=headers)
-        if response.status_code == httpx.codes.BAD_REQUEST:
+        if response.status_code in _UNREADABLE:
             if len(post) == 1:
-                return [_Result("rejected", "malformed")]
+                return [_Result("rejected", _UNREADABLE[response.status_code])]
             return [result for letter in post for result in _post(client, url, [letter])]
         response.raise_for_status()
         return msgspec.json.decode(response.content, type=_Results).results

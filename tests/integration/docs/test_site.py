@@ -41,7 +41,7 @@ FRONT_DOORS = ("gridwitness.scoring", "gridwitness.scoring.streaming")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The site, built as `make docs` does."""
     folder = tmp_path_factory.mktemp("docs") / "site"
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

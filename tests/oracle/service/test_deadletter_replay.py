@@ -13,14 +13,16 @@ from typer.testing import CliRunner
 
 from gridwitness.api import Verdict, create_app
 from gridwitness.cli import build_app
-from gridwitness.domain.slots import slot_end
+from gridwitness.domain.slots import slot_end, slot_start
 from gridwitness.encoding.keys import P256Key
 from gridwitness.errors import GridwitnessError
 from gridwitness.service.deadletters import list_dead_letters, replay_dead_letters
+from gridwitness.sources.decoding import COSE
 from gridwitness.sources.payloads import to_payload
 from gridwitness.store import Rejection
 from tests.oracle.service.oracle_parts import Parts
 from tests.oracle.signers import FIRST_SLOT, home_key, net_energy
+from tests.oracle.sources.documents import cose, net_energy_record, senml_json
 
 URL = "http://testserver"
 NEWCOMER = P256Key(77)
@@ -67,6 +69,16 @@ def test_replay__refused_again_or_malformed__stays(oracle: Parts, client: TestCl
     first = [letter.id for letter in list_dead_letters(oracle.path, None)]
     assert replay_dead_letters(oracle.path, None, URL, client) == {"unknown_device": 1, "malformed": 1}
     assert [letter.id for letter in list_dead_letters(oracle.path, None)][:2] == first
+
+
+def test_replay__type_that_is_not_read__stays_and_those_after_it_are_posted(oracle: Parts, client: TestClient) -> None:
+    client.post("/v1/readings", content=b"12 kWh", headers={"content-type": "text/plain"})
+    assert [letter.content_type for letter in list_dead_letters(oracle.path, None)] == ["text/plain"]
+    document = cose(NEWCOMER, senml_json(net_energy_record(5, slot_start(FIRST_SLOT))), 1)
+    client.post("/v1/readings", content=document, headers={"content-type": COSE})
+    oracle.registry.register(NEWCOMER)
+    assert replay_dead_letters(oracle.path, None, URL, client) == {"unsupported_type": 1, "accepted": 1}
+    assert {letter.content_type for letter in list_dead_letters(oracle.path, None)} == {"text/plain"}
 
 
 def test_replay__cut_short__is_told_and_not_posted(oracle: Parts, client: TestClient) -> None:
