@@ -31,15 +31,17 @@ contract SharesInvariants {
 
     /// @dev INV-S1: shares are all somebody's.
     /// INV-S2: what can be claimed is there, and so is what redemptions were paid in for.
-    /// INV-S4: investors with shares are counted, each once.
+    /// INV-S4: investors with shares are counted, each once, and the caps count them so.
     /// INV-S3, INV-S5, INV-S6, INV-S7: no way leads around the rules, no frozen share leaves but by force, nothing due is lost,
     /// and what is asked beforehand is what happens.
     function invariant_shares__after_any_call__are_what_the_book_says() external view {
-        require(handler.surprises() == 0, "a call went as it must not");
-        (uint256 held, uint256 due, uint256 holders) = handler.totals();
+        require(bytes(handler.surprise()).length == 0, handler.surprise());
+        (uint256 held, uint256 due, bool isBooked) = handler.audit();
         require(handler.shares().totalSupply() == held, "supply is not the sum of balances");
-        (uint256 dividends,) = handler.governance().cashHeld();
+        require(isBooked, "supply, shares or frozen shares are not the book's");
+        (uint256 dividends, uint256 redemptions) = handler.governance().cashHeld();
         require(due <= dividends, "more can be claimed than is there");
-        require(handler.governance().holders() == holders, "holders are not the investors with shares");
+        require(redemptions == handler.redemptionCash(), "cash for redemptions is not the book's");
+        require(handler.governance().holders() == handler.holders(), "holders are not the investors with shares");
     }
 }

@@ -12,13 +12,20 @@ import {IPassportReader, IPassports} from "../../../contracts/interfaces/IPasspo
 import {EuroToken} from "../../../contracts/mocks/EuroToken.sol";
 import {CHEATS} from "./Cheats.sol";
 
-/// @dev An asset, and investors of up to three wallets each, with a plain book of what their passports say: whom the rules
-/// accept is asked of that book, never of the contracts under test.
+/// @dev An asset, and investors of up to three wallets each, with a plain book of what their passports and the asset's rules say.
 abstract contract SharesSetting {
     struct Investor {
         uint40 expiresAt;
         uint16 country;
         uint8 wallets;
+    }
+
+    /// @dev The rules that change; countries and classes stay.
+    struct Limits {
+        uint24 holderCap;
+        uint16 maxHoldingBps;
+        uint32 verdictSeconds;
+        uint40 lockUntil;
     }
 
     uint256 public constant INVESTORS = 6;
@@ -40,7 +47,7 @@ abstract contract SharesSetting {
     /// @dev Kept, for deriving an address from its key takes long.
     address[SEATS] private _wallets;
     mapping(address wallet => uint256) private _seats;
-    uint16 public maxHoldingBps = 10_000;
+    Limits internal _limits = Limits(4, 10_000, 1 days, 0);
     // Kept in storage: the optimizer takes block.timestamp for constant in a transaction and would not see a warp.
     uint256 private _clock;
 
@@ -65,7 +72,7 @@ abstract contract SharesSetting {
             REDEMPTION,
             IEnergyMarket(address(0))
         );
-        address asset = new AssetFactory().create(terms, _rules(4, 10_000), address(this));
+        address asset = new AssetFactory().create(terms, _rules(_limits), address(this));
         (shares, governance) = (IAssetShares(asset), IAssetGovernance(asset));
         euro.mint(address(this), 1e30);
         euro.approve(asset, type(uint256).max);
@@ -100,29 +107,11 @@ abstract contract SharesSetting {
         return wallet != address(0) && _seats[wallet] % WALLETS < _investors[numberOf(wallet)].wallets;
     }
 
-    /// @dev Whether the rules take a wallet now, by the book.
-    function isAccepted(address wallet) public view returns (bool) {
+    /// @dev Whether a wallet has a passport now that the rules take, by the book.
+    function hasGoodPassport(address wallet) public view returns (bool) {
         if (_retired[wallet] || !isRegistered(wallet)) return false;
         Investor memory investor = _investors[numberOf(wallet)];
         return investor.country == ACCEPTED && investor.expiresAt >= _now();
-    }
-
-    function heldBy(uint256 number) public view returns (uint256 held) {
-        for (uint256 i = 0; i < WALLETS; ++i) {
-            held += shares.balanceOf(walletOf(number, i));
-        }
-    }
-
-    /// @dev Shares and dividends due of all wallets, and how many investors have shares.
-    function totals() external view returns (uint256 held, uint256 due, uint256 holders) {
-        for (uint256 number = 0; number < INVESTORS; ++number) {
-            uint256 own = heldBy(number);
-            held += own;
-            if (own != 0) ++holders;
-            for (uint256 i = 0; i < WALLETS; ++i) {
-                due += shares.claimable(walletOf(number, i));
-            }
-        }
     }
 
     function _seat(uint256 seed) internal view returns (address) {
@@ -133,21 +122,22 @@ abstract contract SharesSetting {
         return FIRST_KEY + seat;
     }
 
-    function _givePassport(uint256 number, bool isBarred, uint256 duration) internal {
+    function _givePassport(uint256 number, bool isBarred, uint256 duration, bool isAssetTold) internal {
         Investor storage investor = _investors[number];
         (investor.expiresAt, investor.country) = (uint40(_now() + duration), isBarred ? BARRED : ACCEPTED);
-        passports.renew(walletOf(number, 0), _passport(investor), _readers());
+        passports.renew(walletOf(number, 0), _passport(investor), _readers(isAssetTold));
     }
 
-    function _readers() internal view returns (IPassportReader[] memory readers) {
-        readers = new IPassportReader[](1);
-        readers[0] = governance;
+    /// @dev Whom the registrar tells of a change: the asset, or nobody.
+    function _readers(bool isAssetTold) internal view returns (IPassportReader[] memory readers) {
+        readers = new IPassportReader[](isAssetTold ? 1 : 0);
+        if (isAssetTold) readers[0] = governance;
     }
 
-    function _rules(uint24 holderCap, uint16 bps) internal pure returns (IAssetShares.Rules memory rules) {
+    function _rules(Limits memory limits) internal pure returns (IAssetShares.Rules memory rules) {
         rules.countries[ACCEPTED >> 8] = 1 << (ACCEPTED & 0xff);
-        (rules.classes, rules.verdictSeconds) = (1, 1 days);
-        (rules.holderCap, rules.maxHoldingBps) = (holderCap, bps);
+        (rules.classes, rules.verdictSeconds, rules.lockUntil) = (1, limits.verdictSeconds, limits.lockUntil);
+        (rules.holderCap, rules.maxHoldingBps) = (limits.holderCap, limits.maxHoldingBps);
     }
 
     function _now() internal view returns (uint256) {
