@@ -23,6 +23,8 @@ interface IAssetGovernance is IERC20Permit, IERC7943Fungible, IPassportReader {
     error ReserveTooSmall(uint256 reserve, uint256 needed);
     error NotSameInvestor(address from, address to);
     error NotMatured(uint40 maturesAt, uint256 timestamp);
+    /// @notice The token said that it paid, but what the asset holds of it did not fall by just that.
+    error RedemptionUnpaid(address account, uint256 cash, uint256 heldBefore, uint256 heldAfter);
     error RedemptionUnfunded(uint256 cash, uint256 available);
     error PermitExpired(uint256 deadline, uint256 timestamp);
     error PermitSignerInvalid(address owner);

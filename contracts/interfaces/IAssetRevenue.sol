@@ -63,9 +63,10 @@ interface IAssetRevenue {
     function removePlant(bytes32 deviceId) external;
 
     /// @notice Pay the market's proceeds of some plants and days to the shares. Anyone may call it.
-    /// @dev For each plant days ascend, and no day with a final schedule may be left out while the market remembers it. All
-    /// that the rows cost and earned counts. A period in which less was attested than sold waits for better days: it can be
-    /// made longer.
+    /// @dev For each plant days ascend, and no day with a schedule may be left out while the market remembers it. One that
+    /// ended without a profile is not paid for, whatever is attested later ({IMarketSettlement-ScheduleUnmetered}). All
+    /// that the rows cost and earned counts, by the profiles given. A period in which less was attested than sold waits for
+    /// better days: it can be made longer.
     /// @param schedules final schedules of plants on the asset's account
     /// @param metered the profile of each
     /// @return cash what was paid to the shares

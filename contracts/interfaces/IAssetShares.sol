@@ -87,6 +87,7 @@ interface IAssetShares is IERC20Metadata, IVersioned {
     error RuleInvalid(bytes32 name, uint256 value, uint256 limit);
     error RuleBroken(Rule rule, address account, uint256 value, uint256 limit);
     error RevenueMustBeAttested(address market);
+    /// @notice There are no shares to pay, or nothing of the cash arrived.
     error NothingToFund(uint256 cash, uint256 supply);
     error CashHeldAboveLimit(uint256 held, uint256 limit);
     error NothingToClaim(address account);
@@ -97,7 +98,7 @@ interface IAssetShares is IERC20Metadata, IVersioned {
     /// with six decimals
     function fund(uint256 cash) external;
 
-    /// @notice Take what the caller is due.
+    /// @notice Take what the caller is due. The token is believed that it moves what it says.
     /// @return cash what was paid
     function claim() external returns (uint256 cash);
 

@@ -125,6 +125,8 @@ interface IMarketSettlement {
     error ScheduleNotOpen(bytes32 deviceId, uint24 day, ScheduleStatus status);
     error ScheduleMismatch(bytes32 deviceId, uint24 day);
     error ScheduleNotFinal(bytes32 deviceId, uint24 day, ScheduleStatus status);
+    /// @notice The schedule ended without a profile ({settleMissing}): no delivery was paid for, whatever is attested later.
+    error ScheduleUnmetered(bytes32 deviceId, uint24 day);
     /// @notice The run passed is not the one that stands.
     error RunMismatch(bytes32 deviceId, uint24 day, ScheduleStatus status);
     /// @notice An estimate is never final, so there is nothing to dispute.
@@ -190,7 +192,7 @@ interface IMarketSettlement {
     function attestation() external view returns (IDataAttestation);
 
     /// @notice What a final schedule earns on a profile, computed anew. It is what its account got, unless the schedule ended
-    /// on another profile or on none.
+    /// on another profile, attested of the same day in another batch. One that ended on none is refused.
     /// @dev Changes nothing, yet is no view: settlement is code of its own, run on the market's storage. Results of slots are
     /// kept for three weeks.
     /// @param schedule a schedule that is final

@@ -27,6 +27,7 @@ contract MarketExtension is MarketZones, MarketSettlement {
         if (status != ScheduleStatus.Final) revert ScheduleNotFinal(deviceId, on, status);
         bytes32 hash = schedule.hash();
         if (!record.matches(hash)) revert ScheduleMismatch(deviceId, on);
+        if (record.isUnmetered()) revert ScheduleUnmetered(deviceId, on);
         Day memory day;
         _select(day, schedule);
         _requireProven(day, schedule, metered);

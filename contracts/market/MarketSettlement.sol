@@ -100,7 +100,8 @@ abstract contract MarketSettlement is MarketState, IMarketSettlement {
             settlement.penaltyCash = run.fromCounterparties;
         }
         _make(run, settlement, record);
-        if (isFinal) _end(run, record);
+        // No run is kept of it, and what is attested later must not pass for what the account was paid for.
+        if (isFinal) _end(run, record.unmetered());
     }
 
     /// @inheritdoc IMarketSettlement

@@ -98,11 +98,14 @@ contract AssetGovernance is AssetRevenue, IAssetGovernance, AccessControl, EIP71
         }
         _extinguish(msg.sender, shares);
         cash = shares * terms_.redemptionPerShare;
-        uint256 available = _redemptionCash;
-        if (cash > available) revert RedemptionUnfunded(cash, available);
-        _redemptionCash = available - cash;
+        if (cash > _redemptionCash) revert RedemptionUnfunded(cash, _redemptionCash);
+        _redemptionCash -= cash;
         emit Redeemed(msg.sender, shares, cash);
+        uint256 held = terms_.cash.balanceOf(address(this));
         terms_.cash.safeTransfer(msg.sender, cash);
+        // The shares are gone, so the token is not believed.
+        uint256 left = terms_.cash.balanceOf(address(this));
+        if (left + cash != held) revert RedemptionUnpaid(msg.sender, cash, held, left);
     }
 
     /// @inheritdoc IAssetGovernance
@@ -110,6 +113,9 @@ contract AssetGovernance is AssetRevenue, IAssetGovernance, AccessControl, EIP71
         IAssetShares.Terms memory terms_ = IAssetShares(address(this)).terms();
         if (terms_.maturesAt == 0) revert NotMatured(0, block.timestamp);
         (uint256 arrived,) = _collect(terms_.cash, cash);
+        // nothing at all arrived: what a stranger sends only makes it more
+        // slither-disable-next-line incorrect-equality
+        if (arrived == 0) revert IAssetShares.NothingToFund(cash, _state.supply());
         _redemptionCash += arrived;
         emit RedemptionFunded(msg.sender, arrived);
     }

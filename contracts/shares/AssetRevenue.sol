@@ -61,6 +61,9 @@ abstract contract AssetRevenue is ShareLedger, IAssetRevenue {
         if (earned <= 0 || soldWh <= 0) revert NoRevenue(earned);
         uint256 held;
         (cash, held) = _withdraw(market, terms.cash, uint256(earned));
+        // nothing at all arrived, and the days would count as paid for
+        // slither-disable-next-line incorrect-equality
+        if (cash == 0) revert IAssetShares.NothingToFund(uint256(earned), _state.supply());
         _note(uint256(soldWh), uint256(attestedWh), cash);
         emit RevenueFunded(schedules.length, uint256(soldWh), uint256(attestedWh), cash, _payShares(cash, held));
     }

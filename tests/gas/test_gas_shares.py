@@ -25,9 +25,11 @@ from tests.functional.market.village import (
     offer,
     params_args,
     schedule_args,
+    warp,
     zone_rules,
 )
 from tests.functional.shares.plant import (
+    DAY_SECONDS,
     EUR,
     MAX_UINT256,
     YEAR_SECONDS,
@@ -85,7 +87,28 @@ def test_spend__passports__as_recorded(gas_record: Any, measured_plant: Plant) -
     gas_record.compare("Passports", measured)
 
 
-def test_spend__shares__as_recorded(gas_record: Any, measured_plant: Plant, plant_owners: list[Any]) -> None:
+def transfers_that_ask_more(plant: Plant, seller: Any, buyer: Any, second_wallet: Any) -> dict[str, Any]:
+    """Receipts of a transfer once both verdicts ended, with some of the sender's shares frozen, and to an investor who
+    has shares in a second wallet, each alone."""
+    asset = plant.asset
+
+    def transfer() -> Any:
+        plant.fund(1_000 * EUR)
+        return asset.transfer(buyer, 100, sender=seller)
+
+    warp(now() + DAY_SECONDS + 1)
+    stale = transfer()
+    asset.setFrozenTokens(seller, 5, sender=plant.agent)
+    frozen = transfer()
+    asset.setFrozenTokens(seller, 0, sender=plant.agent)
+    plant.add_wallet(buyer, second_wallet)
+    asset.transfer(second_wallet, 100, sender=seller)
+    return {"transfer/stale-verdicts": stale, "transfer/frozen": frozen, "transfer/two-wallets": transfer()}
+
+
+def test_spend__shares__as_recorded(
+    gas_record: Any, measured_plant: Plant, plant_owners: list[Any], accounts: Any
+) -> None:
     plant, asset, (seller, buyer, newcomer) = measured_plant, measured_plant.asset, plant_owners[:3]
     plant.cash.mint(plant.issuer, EUR, sender=plant.issuer)
     plant.fund(1_000 * EUR + 7)
@@ -96,7 +119,9 @@ def test_spend__shares__as_recorded(gas_record: Any, measured_plant: Plant, plan
     moved = asset.transfer(buyer, 1_000, sender=seller)
     entered = asset.transfer(newcomer, 1_000, sender=seller)
     claimed = asset.claim(sender=buyer)
+    others = transfers_that_ask_more(plant, seller, buyer, accounts[17])
     measured = {
+        **{call: gas_record.of(receipt) for call, receipt in others.items()},
         "transfer/existing": gas_record.of(moved),
         "transfer/new": gas_record.of(entered),
         "fund": gas_record.of(funded),
@@ -126,7 +151,12 @@ def test_spend__asks__as_recorded(
         )
         for number in NUMBERS
     )
-    gas_record.compare("ShareMarket", {"fill": gas_record.mean(others), "fill/first": gas_record.of(first)})
+    measured = {
+        "fill": gas_record.mean(others),
+        "fill/first": gas_record.of(first),
+        "fill/mean-4": gas_record.mean([first, *others]),
+    }
+    gas_record.compare("ShareMarket", measured)
 
 
 def test_spend__factory__as_recorded(gas_record: Any, plants_factory: Any, measured_plant: Plant, euro: Any) -> None:

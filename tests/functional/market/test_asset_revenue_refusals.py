@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import ape
 import pytest
 
+from gridwitness.encoding.eip712 import market_domain
 from tests.actors import refused
-from tests.functional.market.roofs import OWN_CALL, Roofs, make_roofs
+from tests.functional.market.roofs import DEPOSIT, OWN_CALL, SHARES, SLOT, Roofs, Row, make_roofs
 from tests.functional.market.village import (
     DAY_SECONDS,
     PROVISIONAL,
+    ZONE,
     Home,
     Village,
     bid,
+    deploy_market,
     energies,
     offer,
+    params_args,
     schedule_args,
     warp,
 )
 from tests.functional.shares.plant import refuse, rules, terms
 
 SOLD_WH = 1_000
+REVENUE = 200_000  # 1,000 Wh at 200,000 per kWh
 UNPROVEN = ([0] * 12, 0, (bytes(32), 0, 0, [], []))
 
 
@@ -66,6 +73,60 @@ def test_fund_revenue__schedule_not_final_or_profile_forged__is_refused(plant: R
     values = (plant.home.device_id, village.day)
     refuse(fund, call[0], [forged], sender=plant.holder, error=market.ProofInvalid, values=values)
     refuse(fund, call[0], [], sender=plant.holder, error=plant.governance.RowsMismatch, values=(1, 0))
+
+
+# INV-S11
+def test_fund_revenue__day_that_ended_without_a_profile__is_refused_whatever_is_attested_later(plant: Roofs) -> None:
+    """The market charged the account for it, so what a late profile is worth would come out of its deposit."""
+    village, governance, account = plant.village, plant.governance, plant.shares.address
+    sold = village.schedule(plant.home, {SLOT: offer(60, SOLD_WH)}, account=account)
+    village.submit(village.sign(plant.home, sold))
+    village.place(plant.buyer, {SLOT: bid(60, SOLD_WH)})
+    village.end_and_clear([SLOT])
+    warp((village.day + 1) * DAY_SECONDS + village.params.final_after_seconds)
+    village.settle_missing(sold)
+    left, _ = village.balance(account)
+    assert left < DEPOSIT
+    village.meter(sold, energies({SLOT: -SOLD_WH}))
+    row, unmetered_day = Row(sold, SOLD_WH, len(village.feed.batches)), village.day
+    error, values = village.market.ScheduleUnmetered, (plant.home.device_id, unmetered_day)
+    refuse(governance.fundRevenue, *plant.call_of(row), sender=plant.holder, error=error, values=values)
+    # It stands in the way of those after it for as long as the market remembers it, as every day does.
+    later = plant.day(SOLD_WH, SOLD_WH, plant.next_day())
+    with refused(governance.DaySkipped, deviceId=plant.home.device_id, day=unmetered_day):
+        plant.fund(later)
+    warp((unmetered_day + 16) * DAY_SECONDS)
+    plant.fund(later)
+    assert village.balance(account) == (left, 0)
+
+
+# INV-S11
+def test_fund_revenue__market_s_token_that_lies__is_refused_and_the_day_stays_unpaid(
+    village: Village,
+    home: Home,
+    next_home: Home,
+    project: Any,
+    registry: Any,
+    attestation: Any,
+    deployer: Any,
+    operator: Any,
+    accounts: Any,
+) -> None:
+    token = deployer.deploy(project.LyingToken)
+    token.setMovedPercent(100, sender=deployer)
+    market = deploy_market(deployer, operator, project, registry, attestation, token)
+    market.openZone(ZONE, params_args(village.params), sender=operator)
+    domain = market_domain(ape.chain.chain_id, market.address)
+    odd = replace(village, market=market, euro=token, domain=domain)
+    odd.fund_backstop(operator)
+    plant = make_roofs(project, registry, odd, [home], next_home, accounts[16], [accounts[17]])
+    row = plant.day(SOLD_WH, SOLD_WH)
+    token.setMovedPercent(0, sender=deployer)
+    call, values = plant.call_of(row), (REVENUE, SHARES)
+    refuse(plant.governance.fundRevenue, *call, sender=plant.holder, error=plant.shares.NothingToFund, values=values)
+    token.setMovedPercent(99, sender=deployer)  # a fee: what arrives counts
+    plant.fund(row)
+    assert plant.governance.proofOfAsset().revenue == plant.shares.claimable(plant.holder) + 1 == REVENUE * 99 // 100
 
 
 # INV-S11

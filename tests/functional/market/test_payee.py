@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from gridwitness.domain.market import Schedule
+from gridwitness.domain.market import Schedule, Settlement
 from tests.actors import refused
 from tests.functional.market.village import (
     DAY_SECONDS,
     FINAL,
+    NO_RUN,
     OPEN,
     Home,
     Village,
@@ -134,8 +135,59 @@ def test_settlement_of__profile_that_was_held__is_refused(village: Village, home
     warp((village.day + 1) * DAY_SECONDS + village.params.final_after_seconds)
     village.settle_missing(sold)
     assert village.status(sold) == FINAL
+    with refused(market.ScheduleUnmetered, deviceId=home.device_id, day=village.day):
+        market.settlementOf(schedule_args(sold), metered, sender=village.transmitter)
+
+
+def test_settlement_of__other_profile_that_would_be_held__is_refused(
+    village: Village, home: Home, next_home: Home
+) -> None:
+    market = village.market
+    sold = village.place(home, {10: offer(60, 1_000)})
+    village.place(next_home, {10: bid(60, 1_000)})
+    village.end_and_clear([10])
+    village.finalize(village.run(sold, energies({10: -900})))
+    metered = village.meter(sold, energies({10: -1_000}), score_bps=9_901)
     with refused(market.ProfileHeld, deviceId=home.device_id, day=village.day, scoreBps=9_901, holdScoreBps=9_900):
         market.settlementOf(schedule_args(sold), metered, sender=village.transmitter)
+
+
+def test_settlement_of__another_profile_than_the_one_it_ended_on__is_what_the_given_one_earns(
+    village: Village, home: Home, next_home: Home
+) -> None:
+    """Which profile settled a schedule is not kept: whoever gives another has what that one is worth, no more."""
+    sold = village.place(home, {10: offer(60, 1_000)})
+    village.place(next_home, {10: bid(60, 1_000)})
+    village.end_and_clear([10])
+    village.finalize(village.run(sold, energies({10: -900})))
+    metered = village.meter(sold, energies({10: -1_000}))
+    settlement = Settlement(*village.market.settlementOf.call(schedule_args(sold), metered))
+    assert settlement == Settlement(200_000, 0, 0, 0, -1_000, -1_000, 0, 0)
+
+
+@pytest.mark.parametrize("is_estimated", [False, True])
+def test_settlement_of__ended_without_a_profile__is_refused_whatever_is_attested_later(
+    village: Village, home: Home, next_home: Home, is_estimated: bool
+) -> None:
+    """The account was charged as if nothing was delivered, so a late profile that shows delivery earned it nothing."""
+    market = village.market
+    sold = village.place(home, {10: offer(60, 1_000)})
+    village.place(next_home, {10: bid(60, 1_000)})
+    village.end_and_clear([10])
+    ended_at = (village.day + 1) * DAY_SECONDS
+    previous = NO_RUN
+    if is_estimated:
+        warp(ended_at + village.params.provisional_after_seconds)
+        (previous,) = village.runs(village.settle_missing(sold))
+    warp(ended_at + village.params.final_after_seconds)
+    village.settle_missing(sold, previous)
+    assert village.status(sold) == FINAL
+    metered = village.meter(sold, energies({10: -1_000}))
+    with refused(market.ScheduleUnmetered, deviceId=home.device_id, day=village.day):
+        market.settlementOf(schedule_args(sold), metered, sender=village.transmitter)
+    other = village.schedule(home, {10: offer(60, 999)})
+    with refused(market.ScheduleMismatch, deviceId=home.device_id, day=village.day):
+        market.settlementOf(schedule_args(other), metered, sender=village.transmitter)
 
 
 def test_settlement_of__final_schedule__is_what_its_run_booked(village: Village, home: Home, next_home: Home) -> None:

@@ -186,13 +186,54 @@ def test_fund__fee_taking_token__counts_what_arrives(
     assert tuple(plant.asset.cashHeld()) == (0, 0)
 
 
+@pytest.mark.parametrize("call", ["fund", "fundRedemption"])
 def test_fund__token_that_lies__is_refused(
-    new_plant: MakePlant, project: Any, deployer: Any, investors: list[Any], shared_plant: Plant
+    new_plant: MakePlant, project: Any, deployer: Any, investors: list[Any], shared_plant: Plant, call: str
 ) -> None:
-    plant = new_plant(deployer.deploy(project.LyingToken))
+    plant = new_plant(deployer.deploy(project.LyingToken), matures_at=1, redemption_per_share=1)
     plant.mint(investors[0], 100)
     plant.fill_pocket(plant.issuer, plant.asset, 1_000)
-    refuse(plant.asset.fund, 1_000, sender=plant.issuer, error=plant.asset.NothingToFund, values=(1_000, 100))
+    error, values = plant.asset.NothingToFund, (1_000, 100)
+    refuse(getattr(plant.asset, call), 1_000, sender=plant.issuer, error=error, values=values)
+
+
+def test_claim__token_that_lies__is_believed_and_the_holder_has_nothing(
+    new_plant: MakePlant, project: Any, deployer: Any, investors: list[Any], shared_plant: Plant
+) -> None:
+    """A claim believes the token that the terms name: to compare balances would cost each claim 2,000 gas."""
+    token, (holder, other) = deployer.deploy(project.LyingToken), investors[:2]
+    plant = new_plant(token)
+    asset = plant.asset
+    plant.mint(holder, 60)
+    plant.mint(other, 40)
+    token.setMovedPercent(100, sender=deployer)
+    plant.fund(1_000)
+    token.setMovedPercent(0, sender=deployer)
+    assert asset.claimFor(holder, sender=other).return_value == 600
+    assert (asset.claimable(holder), token.balanceOf(holder)) == (0, 0)
+    # What the token kept stays in the asset; the others' dividends are as they were.
+    token.setMovedPercent(100, sender=deployer)
+    assert asset.claim(sender=other).return_value == token.balanceOf(other) == 400
+    assert tuple(asset.cashHeld()) == (600, 0)
+
+
+@pytest.mark.parametrize("moved_percent", [0, 50, 150])
+def test_redeem__token_that_lies__is_refused_and_takes_no_shares(
+    new_plant: MakePlant, project: Any, deployer: Any, investors: list[Any], shared_plant: Plant, moved_percent: int
+) -> None:
+    token, holder = deployer.deploy(project.LyingToken), investors[0]
+    plant = new_plant(token, matures_at=1, redemption_per_share=10)
+    asset = plant.asset
+    plant.mint(holder, 100)
+    token.setMovedPercent(100, sender=deployer)
+    plant.fill_pocket(plant.issuer, asset, 1_000)
+    asset.fundRedemption(1_000, sender=plant.issuer)
+    token.setMovedPercent(moved_percent, sender=deployer)
+    error, values = asset.RedemptionUnpaid, (holder, 600, 1_000, 1_000 - 6 * moved_percent)
+    refuse(asset.redeem, 60, sender=holder, error=error, values=values)
+    token.setMovedPercent(100, sender=deployer)
+    assert asset.redeem(60, sender=holder).return_value == token.balanceOf(holder) == 600
+    assert (asset.balanceOf(holder), tuple(asset.cashHeld())) == (40, (0, 400))
 
 
 @pytest.mark.parametrize("call", ["fund", "fundRedemption"])
