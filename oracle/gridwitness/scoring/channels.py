@@ -11,6 +11,7 @@ from gridwitness.domain.readings import NET_ENERGY_METRIC, Score
 from gridwitness.scoring.integers import LOG_ONE, clamp, log2_q8, median_and_mad
 from gridwitness.scoring.params import FLAG_SCORE_BPS, ScorerParams
 from gridwitness.scoring.series import DEVIATIONS, MISSING, Series, size_of
+from gridwitness.scoring.units import shown
 
 BORNE_OUT_BPS = 9_000
 """Most that a channel says which another witness contradicts."""
@@ -21,11 +22,6 @@ NORMAL = Score(0, "none", "nothing unusual")
 def flagged_bps(excess: int, limit: int) -> int:
     """Score above FLAG_SCORE_BPS that grows with how far a quantity exceeds its limit."""
     return FLAG_SCORE_BPS + clamp(100 * (excess - limit) // max(excess, 1), 1, 100)
-
-
-def unit_of(metric: str) -> str:
-    """Unit as it stands in a reason, with a leading space; empty if the metric does not tell."""
-    return " Wh" if metric == NET_ENERGY_METRIC else ""
 
 
 def frozen_surprise_q8(series: Series, value: int) -> int:
@@ -61,7 +57,7 @@ def score_frozen(series: Series, params: ScorerParams, metric: str, slot: int, v
         series.busy[size] += 1
         series.repeats[size] += 1
     bps = flagged_bps(surprise, needed - 1) if series.run_flagged else min(surprise * 9_000 // needed, 9_000)
-    return Score(bps, "frozen", f"stuck at {value}{unit_of(metric)} for {series.run + 1} slots")
+    return Score(bps, "frozen", f"stuck at {shown(metric, value)} for {series.run + 1} slots")
 
 
 def is_suspect(series: Series, params: ScorerParams) -> bool:
@@ -104,11 +100,7 @@ def score_limit(series: Series, params: ScorerParams, metric: str, value: int, *
         series.largest = max(series.largest, min(size, 2 * series.largest + 1) if warm else size)
     if not warm or size <= limit:
         return NORMAL
-    return Score(
-        flagged_bps(size, limit),
-        "limit",
-        f"{value}{unit_of(metric)} is beyond anything it reported before",
-    )
+    return Score(flagged_bps(size, limit), "limit", f"{shown(metric, value)} is beyond anything it reported before")
 
 
 def score_seasonal(series: Series, params: ScorerParams, metric: str, slot: int, value: int) -> Score:
@@ -129,11 +121,7 @@ def score_seasonal(series: Series, params: ScorerParams, metric: str, slot: int,
     deviation = 64 * distance // (spread + (series.level_q8 >> 12) + 2)
     bps = _deviation_bps(series, params, deviation)
     more = "more" if value > usual else "less"
-    return Score(
-        bps,
-        "seasonal",
-        f"{abs(value - usual)}{unit_of(metric)} {more} than is usual at this time of day",
-    )
+    return Score(bps, "seasonal", f"{shown(metric, abs(value - usual))} {more} than is usual at this time of day")
 
 
 def _deviation_bps(series: Series, params: ScorerParams, deviation: int) -> int:

@@ -5,12 +5,17 @@ The mean kinetic temperature is the constant one at which goods would age as the
 
     T = (ΔH / R) / −ln(mean of exp(−ΔH / (R·T_i))),   ΔH = 83.144 kJ/mol, R = 8.3144 J/(mol·K), so ΔH / R = 10,000 K
 
-A sensor's metric names its profile; values are thousandths of a degree Celsius. Limits are those of USP <659>:
+The end of a metric's name says that it is judged by a profile, and by which; whatever stands before it is free
+(`fridge-7.usp-cold:mCel`). No other name is: a freezer keeps other limits, and who insures against warmth but pays for
+no suspicious reading wants a sensor whose warmth is not suspicious by itself. Values are thousandths of a degree
+Celsius, limits those of USP <659>:
 
-| metric | keeps | excursions between | spikes of at most a day | kinetic mean |
+| name ends in | keeps | excursions between | spikes of at most a day | kinetic mean |
 |---|---|---|---|---|
-| `temperature.cold.mdegC` | 2 to 8 °C | 0 and 15 °C | up to 25 °C | 8 °C over 24 h |
-| `temperature.room.mdegC` | 20 to 25 °C | 15 and 30 °C | up to 40 °C | 25 °C over 30 days |
+| `usp-cold:mCel` | 2 to 8 °C | 0 and 15 °C | up to 25 °C | 8 °C over 24 h |
+| `usp-room:mCel` | 20 to 25 °C | 15 and 30 °C | up to 40 °C | 25 °C over 30 days |
+
+The whole names `temperature.cold.mdegC` and `temperature.room.mdegC`, the only ones up to model 3, ask for the same.
 
 Flagged are readings beyond excursions and spikes, spikes that last longer than a day, and readings above the range
 while the kinetic mean is too high. Within the range and what excursions allow nothing is flagged.
@@ -61,11 +66,17 @@ class StorageProfile:
         return f"{hours} hours" if hours <= 24 else f"{hours // 24} days"
 
 
-PROFILES = {
-    "temperature.cold.mdegC": StorageProfile(2_000, 8_000, 0, 15_000, 25_000, 8_000, 24, SLOTS_PER_DAY // 24),
-    "temperature.room.mdegC": StorageProfile(20_000, 25_000, 15_000, 30_000, 40_000, 25_000, 30, SLOTS_PER_DAY),
-}
+COLD = StorageProfile(2_000, 8_000, 0, 15_000, 25_000, 8_000, 24, SLOTS_PER_DAY // 24)
+ROOM = StorageProfile(20_000, 25_000, 15_000, 30_000, 40_000, 25_000, 30, SLOTS_PER_DAY)
+_ENDINGS = {"usp-cold:mCel": COLD, "usp-room:mCel": ROOM}
+_NAMES = {"temperature.cold.mdegC": COLD, "temperature.room.mdegC": ROOM}
 SPIKE_SLOTS = SLOTS_PER_DAY
+
+
+def profile_of(metric: str) -> StorageProfile | None:
+    """The profile a metric's name asks for, or None."""
+    asked = (profile for ending, profile in _ENDINGS.items() if metric.endswith(ending))
+    return next(asked, _NAMES.get(metric))
 
 
 @dataclass(slots=True)
@@ -116,9 +127,8 @@ def kinetic_mean_mc(weights: int, readings: int) -> int:
     return (2 * (_ACTIVATION_MK << _BITS) // exponent + 1) // 2 - _ZERO_C_MK
 
 
-def score_excursion(chain: ChainState, slot: int, metric: str, value_mc: int) -> Score:
+def score_excursion(chain: ChainState, slot: int, profile: StorageProfile, value_mc: int) -> Score:
     """Score a sensor's reading of a slot after all before it, and learn from it."""
-    profile = PROFILES[metric]
     step = slot // profile.step_slots
     chain.steps = [row for row in chain.steps if row[0] > step - profile.steps]
     if not chain.steps or chain.steps[-1][0] != step:
@@ -127,7 +137,7 @@ def score_excursion(chain: ChainState, slot: int, metric: str, value_mc: int) ->
     chain.steps[-1][2] += 1
     is_spike = profile.excursion_high_mc < value_mc <= profile.spike_high_mc
     chain.spike_since = (chain.spike_since if chain.spike_since >= 0 else slot) if is_spike else -1
-    plain = score_limits(metric, value_mc)
+    plain = score_limits(profile, value_mc)
     if is_spike and slot - chain.spike_since >= SPIKE_SLOTS:
         reason = f"above {_celsius(profile.excursion_high_mc)} for more than {SPIKE_SLOTS * 24 // SLOTS_PER_DAY} hours"
         return Score(flagged_bps(slot - chain.spike_since + 1, SPIKE_SLOTS), "excursion", reason)
@@ -141,9 +151,8 @@ def score_excursion(chain: ChainState, slot: int, metric: str, value_mc: int) ->
     return plain
 
 
-def score_limits(metric: str, value_mc: int) -> Score:
+def score_limits(profile: StorageProfile, value_mc: int) -> Score:
     """Score a temperature by itself."""
-    profile = PROFILES[metric]
     if value_mc > profile.spike_high_mc:
         over = flagged_bps(value_mc, profile.spike_high_mc)
         return Score(over, "excursion", f"{_celsius(value_mc)}, never above {_celsius(profile.spike_high_mc)} allowed")

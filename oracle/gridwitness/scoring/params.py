@@ -9,7 +9,7 @@ from gridwitness.domain.slots import SLOTS_PER_DAY
 from gridwitness.encoding.hashing import keccak
 
 MODEL_NAME = "gridwitness-integer"
-MODEL_VERSION = 3
+MODEL_VERSION = 4
 FLAG_SCORE_BPS = 9_900
 """A reading is flagged if its score is above this."""
 

@@ -1,7 +1,8 @@
 """Cumulative registers, which only count up: what is scored is how much they grew.
 
-A metric is a register if its OBIS code says so: value group D is 8, the time integral since the meter was made, such as
-`1-0:1.8.0` (IEC 62056-61).
+A metric is a register if its OBIS code, A-B:C.D.E*F, says so: value group D is 8, the time integral since the meter was
+made, such as `1-0:1.8.0` (IEC 62056-61). Groups may have leading zeros and be hexadecimal, F may be missing or stand
+after a dot, and a unit may follow a colon: chargers write `01-00:B2.08.00*FF` (OCMF 1.x), which comes here with `:mWh`.
 
 Rules:
 - The first value of a register teaches where it stands and is not judged.
@@ -13,17 +14,20 @@ Rules:
 
 from __future__ import annotations
 
+import re
+
 from gridwitness.domain.readings import Score
 from gridwitness.scoring.series import MISSING, Series
+from gridwitness.scoring.units import shown
 
-_TIME_INTEGRAL = "8"
+_GROUP = "[0-9A-Fa-f]{1,3}"
+_TIME_INTEGRAL = re.compile(rf"(?:{_GROUP}-)?{_GROUP}:{_GROUP}\.0{{0,2}}8\.{_GROUP}(?:[.*&]{_GROUP})?(?::.*)?")
 _TOLD_BPS = 9_000
 
 
 def is_register(metric: str) -> bool:
     """Whether a metric's OBIS code names a cumulative register."""
-    _, colon, groups = metric.partition(":")
-    return bool(colon) and groups.count(".") == 2 and groups.split(".")[1] == _TIME_INTEGRAL
+    return _TIME_INTEGRAL.fullmatch(metric) is not None
 
 
 def growth(series: Series, slot: int, value: int) -> int | None:
@@ -33,6 +37,7 @@ def growth(series: Series, slot: int, value: int) -> int | None:
     return None if before == MISSING or value < before else (value - before) // (slot - since)
 
 
-def reset_score(before: int, value: int) -> Score:
-    """Score of a register that stands lower than before."""
-    return Score(_TOLD_BPS, "register", f"register went back from {before} to {value}: reset or exchanged")
+def reset_score(metric: str, before: int, value: int) -> Score:
+    """Score of a register that stands lower than before; both in the metric's unit."""
+    stands = f"from {shown(metric, before)} to {shown(metric, value)}"
+    return Score(_TOLD_BPS, "register", f"register went back {stands}: reset or exchanged")

@@ -122,11 +122,12 @@ class Scorer:
         if is_register(reading.metric):
             return self._score_register(series, reading, slot)
         more = []
-        if reading.metric in cold_chain.PROFILES:
+        profile = cold_chain.profile_of(reading.metric)
+        if profile is not None:
             late = slot <= series.last_slot
             chain = self._chains.setdefault(key, cold_chain.ChainState())
             judge = cold_chain.score_limits if late else partial(cold_chain.score_excursion, chain, slot)
-            more.append(judge(reading.metric, reading.value))
+            more.append(judge(profile, reading.value))
         is_late, scores = self._score_value(series, reading.metric, slot, reading.value)
         return is_late, scores + more
 
@@ -136,7 +137,7 @@ class Scorer:
         before = series.register
         grown = growth(series, slot, reading.value)
         if grown is None:
-            return False, [channels.NORMAL if before == MISSING else reset_score(before, reading.value)]
+            return False, [channels.NORMAL if before == MISSING else reset_score(reading.metric, before, reading.value)]
         return self._score_value(series, reading.metric, slot, grown)
 
     def _score_value(self, series: Series, metric: str, slot: int, value: int) -> tuple[bool, list[Score]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from gridwitness.cli import build_app
 from gridwitness.errors import CommunityError
 from gridwitness.service.bench.fault_kinds import FaultKind, inject
 from gridwitness.service.bench.faults import FaultBench, FaultCase, HonestDays
-from gridwitness.service.bench.faults_report import COLUMNS, KindFigures, figures_of, summary_of
+from gridwitness.service.bench.faults_report import COLUMNS, GOAL, KindFigures, figures_of, summary_of
 
 ONSET, SLOTS = 100, 96
 TRUE = np.random.default_rng(3).integers(50, 900, 400)
@@ -140,8 +141,13 @@ def test_inject__gap__is_silent_for_at_most_half_a_day() -> None:
     assert not present[:silent].any()
 
 
-def case(flags: tuple[int, ...], wrong: tuple[str, ...] = (), kind: FaultKind = FaultKind.SCALE) -> FaultCase:
-    return FaultCase(0, kind, "a", "", 500, flags, "", wrong)
+def case(
+    flags: tuple[int, ...],
+    wrong: tuple[str, ...] = (),
+    kind: FaultKind = FaultKind.SCALE,
+    misreported_wh: int = 500,
+) -> FaultCase:
+    return FaultCase(0, kind, "a", "", misreported_wh, flags, "", wrong)
 
 
 def test_figures__cases__count_the_fourth_flag_and_the_wrongly_held() -> None:
@@ -155,3 +161,40 @@ def test_summary__cases_too_small_to_matter__are_left_out() -> None:
     summary = summary_of(bench, 1, 500)
     assert summary["faults"]["scale 0.3-0.7"]["cases"] == 1
     assert (summary["false_holds_per_meter_year"], summary["false_flags_per_meter_year"]) == (0.5, 20)
+
+
+def test_summary__small_and_large_cases__counts_those_left_out_and_gives_figures_of_all() -> None:
+    cases = [
+        case((1, 2, 3, 4)),
+        case((1, 2, 3, 8), kind=FaultKind.FREEZE),
+        case((), misreported_wh=299),
+        case((1, 2, 3, 30), kind=FaultKind.FREEZE, misreported_wh=299),
+        case((), kind=FaultKind.NOISE, misreported_wh=299),
+    ]
+    summary = summary_of(FaultBench("a", 1, cases, HonestDays(730)), 1, 300)
+    assert {name: count for name, count in summary["left_out"].items() if count} == {
+        "scale 0.3-0.7": 1,
+        "freeze": 1,
+        "noise": 1,
+        GOAL: 2,
+    }
+    assert summary["faults"][GOAL] == asdict(KindFigures(2, 1, 1, 1, 2, 0))
+    assert summary["faults_of_any_size"][GOAL] == asdict(KindFigures(4, 0.75, 0.5, 2, None, 0))
+    assert summary["faults_of_any_size"]["noise"] == asdict(KindFigures(1, 0, 0, None, None, 0))
+
+
+def test_bench_faults__without_json__prints_cases_left_out_and_figures_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cases = [case((1, 2, 3, 4)), case((), misreported_wh=299)]
+    bench = FaultBench("a", 1, cases, HonestDays(730))
+    monkeypatch.setattr("gridwitness.service.bench.faults.bench_faults", lambda *_, **__: bench)
+    mattering, of_any_size = run("--community", "a").stdout.split("All faults drawn, of any size")
+    assert _row(mattering, GOAL) == ["1", "1", "100%", "100%", "1", "1", "0%"]
+    assert _row(of_any_size, GOAL) == ["2", "50%", "50%", "1", "-", "0%"]
+
+
+def _row(table: str, name: str) -> list[str]:
+    """A printed row's cells after its name."""
+    line = next(line for line in table.splitlines() if name in line)
+    return [cell.strip() for cell in line.split("│")[2:-1]]

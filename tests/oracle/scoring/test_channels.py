@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from gridwitness.domain.readings import Reading, Score
 from gridwitness.domain.slots import SLOTS_PER_DAY, slot_start
 from gridwitness.scoring import FLAG_SCORE_BPS, Scorer
@@ -115,16 +117,23 @@ def test_score__late_reading_of_any_age__is_scored() -> None:
     assert [score_one(scorer, END - 1 - age, 7_000_000).channel for age in ages] == ["limit"] * len(ages)
 
 
-def test_score__other_metric__is_judged_by_its_own_past_without_a_unit() -> None:
+@pytest.mark.parametrize(
+    ("metric", "reason"),
+    [
+        ("1-0:32.7.0", "stuck at 2311 for 10 slots"),
+        ("hall:mCel", "stuck at 2.311 °C for 10 slots"),
+    ],
+)
+def test_score__other_metric__is_judged_by_its_own_past_in_the_unit_its_name_says(metric: str, reason: str) -> None:
     scorer = Scorer()
     readings = [
-        Reading(HOUSE, slot, slot_start(slot), "1-0:32.7.0", 2_300 + random.Random(slot).randint(-40, 40))
+        Reading(HOUSE, slot, slot_start(slot), metric, 2_300 + random.Random(slot).randint(-40, 40))
         for slot in range(END)
     ]
-    frozen = [Reading(HOUSE, slot, slot_start(slot), "1-0:32.7.0", 2_311) for slot in range(END, END + 10)]
+    frozen = [Reading(HOUSE, slot, slot_start(slot), metric, 2_311) for slot in range(END, END + 10)]
     scores = scorer.score(readings + frozen, {})
     assert scores[-1].score_bps > FLAG_SCORE_BPS
-    assert scores[-1].reason == "stuck at 2311 for 10 slots"
+    assert scores[-1].reason == reason
 
 
 def test_score__huge_value__is_scored_without_overflow() -> None:

@@ -9,9 +9,19 @@ import pytest
 from gridwitness.domain.readings import Reading, Score
 from gridwitness.domain.slots import SLOTS_PER_DAY, slot_start
 from gridwitness.scoring import FLAG_SCORE_BPS, Scorer
-from gridwitness.scoring.cold_chain import exp_q60, kinetic_mean_mc, ln_q60, weight_of
+from gridwitness.scoring.cold_chain import (
+    COLD,
+    ROOM,
+    StorageProfile,
+    exp_q60,
+    kinetic_mean_mc,
+    ln_q60,
+    profile_of,
+    weight_of,
+)
+from gridwitness.sources.senml import read_senml
 
-COLD, ROOM = "temperature.cold.mdegC", "temperature.room.mdegC"
+FRIDGE, STORE_ROOM = "fridge-7.usp-cold:mCel", "usp-room:mCel"
 SENSOR = b"\x07" * 32
 
 
@@ -78,7 +88,7 @@ def test_exp__and_ln__agree_with_50_digits(value: str) -> None:
         assert abs(Decimal(ln_q60(found)) / (1 << 60) - Decimal(value)) < Decimal("1e-11")
 
 
-def scored(values_mc: list[int], metric: str = COLD, scorer: Scorer | None = None, start: int = 0) -> list[Score]:
+def scored(values_mc: list[int], metric: str = FRIDGE, scorer: Scorer | None = None, start: int = 0) -> list[Score]:
     scorer = scorer or Scorer()
     readings = [
         Reading(SENSOR, start + index, slot_start(start + index), metric, value)
@@ -91,14 +101,41 @@ def wobble(middle_mc: int, slots: int) -> list[int]:
     return [middle_mc + index * 389 % 301 - 150 for index in range(slots)]
 
 
+@pytest.mark.parametrize(
+    ("metric", "profile"),
+    [
+        ("usp-cold:mCel", COLD),
+        ("fridge-7.usp-cold:mCel", COLD),
+        ("hall/usp-room:mCel", ROOM),
+        ("temperature.cold.mdegC", COLD),
+        ("temperature.room.mdegC", ROOM),
+        ("cargo:mCel", None),
+        ("cold-room:mCel", None),
+        ("usp-cold:mK", None),
+        ("usp-cold", None),
+        ("fridge-7.temperature.cold.mdegC", None),
+    ],
+)
+def test_profile__metric__is_the_one_its_name_ends_in(metric: str, profile: StorageProfile | None) -> None:
+    assert profile_of(metric) is profile
+
+
+def test_score__senml_of_a_warm_fridge__is_flagged_by_the_profile_its_name_asks_for() -> None:
+    pack = b'[{"bn": "urn:dev:mac:0024befffe804ff1:", "n": "usp-cold", "u": "Cel", "v": 25.5, "t": 1700000000}]'
+    (statement,) = read_senml(pack, SENSOR, 1)
+    (score,) = Scorer().score([statement.reading], {})
+    assert score.score_bps > FLAG_SCORE_BPS
+    assert score.reason == "25.5 °C, never above 25.0 °C allowed"
+
+
 def test_score__fridge_that_keeps_its_range__has_no_excursion() -> None:
     assert {score.channel for score in scored(wobble(5_000, 300))}.isdisjoint({"excursion"})
 
 
 def test_score__warmer_for_an_hour__is_told_and_not_flagged() -> None:
     scorer = Scorer()
-    scored(wobble(4_000, 200), COLD, scorer)
-    reading = Reading(SENSOR, 200, slot_start(200), COLD, 12_000)
+    scored(wobble(4_000, 200), FRIDGE, scorer)
+    reading = Reading(SENSOR, 200, slot_start(200), FRIDGE, 12_000)
     (excursion,) = [one for one in scorer.explain([reading], {})[0].channels if one.channel == "excursion"]
     assert excursion.reason == "12.0 °C where 2.0 °C to 8.0 °C is kept"
     assert 0 < excursion.score_bps <= FLAG_SCORE_BPS
@@ -121,25 +158,25 @@ def test_score__frozen_vaccine__is_flagged_at_once() -> None:
 
 
 def test_score__spike_of_a_room__is_allowed_for_a_day_and_no_longer() -> None:
-    scores = scored([*wobble(18_000, 2_000), *wobble(31_000, SLOTS_PER_DAY + 4)], ROOM)[2_000:]
+    scores = scored([*wobble(18_000, 2_000), *wobble(31_000, SLOTS_PER_DAY + 4)], STORE_ROOM)[2_000:]
     flagged = [index for index, score in enumerate(scores) if score.reason.startswith("above 30.0 °C for more than")]
     assert flagged == list(range(SLOTS_PER_DAY, SLOTS_PER_DAY + 4))
 
 
 def test_score__late_temperature__is_judged_by_plain_limits_and_not_counted() -> None:
     scorer, twin = Scorer(), Scorer()
-    scored(wobble(5_000, 100), COLD, scorer)
-    scored(wobble(5_000, 100), COLD, twin)
-    late = scored([30_000], COLD, scorer, start=50)[0]
+    scored(wobble(5_000, 100), FRIDGE, scorer)
+    scored(wobble(5_000, 100), FRIDGE, twin)
+    late = scored([30_000], FRIDGE, scorer, start=50)[0]
     assert late.reason == "30.0 °C, never above 25.0 °C allowed"
-    after, expected = scored(wobble(14_000, 60), COLD, scorer, 100), scored(wobble(14_000, 60), COLD, twin, 100)
+    after, expected = scored(wobble(14_000, 60), FRIDGE, scorer, 100), scored(wobble(14_000, 60), FRIDGE, twin, 100)
     assert after == expected
 
 
 def test_restore__in_the_middle_of_a_spike__goes_on_as_if_nothing_happened() -> None:
     values = [*wobble(18_000, 400), *wobble(31_000, 120)]
-    whole = scored(values, ROOM)
+    whole = scored(values, STORE_ROOM)
     first = Scorer()
-    before = scored(values[:450], ROOM, first)
-    after = scored(values[450:], ROOM, Scorer.restore(first.checkpoint()), start=450)
+    before = scored(values[:450], STORE_ROOM, first)
+    after = scored(values[450:], STORE_ROOM, Scorer.restore(first.checkpoint()), start=450)
     assert before + after == whole

@@ -15,6 +15,7 @@ from .zone import energy_reading
 
 METER = b"\x05" * 32
 REGISTER = "1-0:1.8.0"
+CHARGER_REGISTER = "01-00:B2.08.00*FF:mWh"
 DAYS = 4
 END = DAYS * SLOTS_PER_DAY
 
@@ -79,7 +80,21 @@ def test_rule__late_reading__fills_its_hole_once_and_moves_nothing_else() -> Non
 
 @pytest.mark.parametrize(
     ("metric", "expected"),
-    [("1-0:1.8.0", True), ("1-0:2.8.1", True), ("1-0:16.29.0", False), ("1-0:32.7.0", False), ("8.8.8", False)],
+    [
+        ("1-0:1.8.0", True),
+        ("1-0:2.8.1", True),
+        ("1-0:1.8.0*255", True),
+        ("1-b:1.8.0:mWh", True),
+        ("01-00:98.08.00.FF:mWh", True),
+        ("01-00:B2.08.00*FF:mWh", True),
+        ("1-0:16.29.0", False),
+        ("1-0:32.7.0", False),
+        ("1-0:8.18.8", False),
+        ("1-0:1.80.0", False),
+        ("01-00:8C.07.00.FF:mWh", False),
+        ("1-0:1.8.0.1.2", False),
+        ("8.8.8", False),
+    ],
 )
 def test_is_register__obis_code__is_one_if_group_d_is_8(metric: str, expected: bool) -> None:
     assert is_register(metric) is expected
@@ -107,6 +122,13 @@ def test_rule__register_reset__is_told_not_flagged_and_counts_from_its_new_value
     assert told == Score(9_000, "register", f"register went back from {stand} to 12: reset or exchanged")
     after, _ = counted(scorer, range(END + 1, END + 40), 12)
     assert flags(after) == 0
+
+
+def test_rule__register_of_a_charger__is_told_of_its_reset_in_its_unit() -> None:
+    scorer = Scorer()
+    one(scorer, 0, 4_151_649, CHARGER_REGISTER)
+    told = one(scorer, 1, 12, CHARGER_REGISTER)
+    assert told == Score(9_000, "register", "register went back from 4151.649 Wh to 0.012 Wh: reset or exchanged")
 
 
 def test_rule__register_after_a_gap__grows_by_its_mean_per_slot() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
@@ -24,11 +25,16 @@ from gridwitness.service.demo.charts import INK, MUTED, PAPER, STYLE
 SLOTS_PER_HOUR = 3600 // SLOT_SECONDS
 DAYS_PER_YEAR = 365
 COLUMNS = ("scene", "kind", "meter", "detail", "misreported_wh", "found_after_h", "flags", "reason", "wrong")
+GOAL = "scale and freeze"
+GROUPS: Mapping[str, tuple[FaultKind, ...]] = MappingProxyType(
+    {kind.value: (kind,) for kind in FaultKind} | {GOAL: (FaultKind.SCALE, FaultKind.FREEZE)}
+)
+"""What figures are given for: every kind of fault, and the two together that the scorer promises to find."""
 
 
 @dataclass(frozen=True, slots=True)
 class KindFigures:
-    """Shares and delays of one kind of fault, over the cases that misreport enough to matter.
+    """Shares and delays of some cases.
 
     Delays are hours from the onset to the hold; None if fewer than half, or nine tenths, were found within the day.
     `wrongly_held` is the share of cases in which an untouched meter was held.
@@ -64,26 +70,34 @@ def _delay_h(delays: Sequence[int], percent: int) -> float | None:
 
 
 def summary_of(bench: FaultBench, seed: int, matters_wh: int) -> dict[str, Any]:
-    """Everything as one JSON object; kinds of which no case matters are null."""
-    faults = {}
-    for kind in FaultKind:
-        mattering = [case for case in bench.cases if case.kind is kind and matters(case, matters_wh)]
-        figures = figures_of(mattering)
-        faults[kind.value] = asdict(figures) if figures else None
+    """Everything as one JSON object.
+
+    `faults` are of the cases that misreport enough to matter, `left_out` counts the others, and `faults_of_any_size`
+    are of both: of all cases drawn, of which a fault that changes no reading within six hours is never one. Figures of
+    no case are null.
+    """
+    drawn = {name: [case for case in bench.cases if case.kind in kinds] for name, kinds in GROUPS.items()}
+    mattering = {name: [case for case in cases if matters(case, matters_wh)] for name, cases in drawn.items()}
+    reached = figures_of(mattering[GOAL])
     years = bench.honest.meter_days / DAYS_PER_YEAR
-    goal = [case for case in bench.cases if case.kind in (FaultKind.SCALE, FaultKind.FREEZE)]
-    reached = figures_of([case for case in goal if matters(case, matters_wh)])
     return {
         "community": bench.community,
         "meters": bench.meters,
         "seed": seed,
         "matters_wh": matters_wh,
-        "faults": faults,
+        "faults": _by_group(mattering),
+        "left_out": {name: len(cases) - len(mattering[name]) for name, cases in drawn.items()},
+        "faults_of_any_size": _by_group(drawn),
         "scale_and_freeze_within_6_h": reached.within_6_h if reached else None,
         "honest_meter_years": round(years, 2),
         "false_holds_per_meter_year": round(len(bench.honest.held) / years, 3) if years else None,
         "false_flags_per_meter_year": round(bench.honest.flags / years, 1) if years else None,
     }
+
+
+def _by_group(cases_of: Mapping[str, Sequence[FaultCase]]) -> dict[str, dict[str, Any] | None]:
+    figures = {name: figures_of(cases) for name, cases in cases_of.items()}
+    return {name: asdict(one) if one else None for name, one in figures.items()}
 
 
 def matters(case: FaultCase, matters_wh: int) -> bool:
