@@ -43,6 +43,16 @@ def test_moment__hour_that_comes_twice__told_apart_by_the_zone() -> None:
 
     assert clock.moment(first) == "30 Oct 2016, 02:30 CEST"
     assert clock.moment(first + 3_600) == "30 Oct 2016, 02:30 CET"
+    day = [clock.clock(first + 900 * slot) for slot in range(-10, 86)]
+    assert (day[10], day[14]) == ("02:30 CEST", "02:30 CET")
+    assert len({*day}) == len(day)
+    assert {text for text in day if " " not in text} == {text for text in day if not text.startswith("02:")}
+
+
+def test_clock__hour_that_is_left_out__none_beside_it_needs_the_zone() -> None:
+    clock, first = SiteClock("Europe/Berlin"), 1_459_040_400  # 27 March 2016, 01:00 UTC
+
+    assert [clock.clock(first + 900 * slot) for slot in (-1, 0)] == ["01:45", "03:00"]
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2016-13-01", "0001-01-01", "9999-12-31", "2016-08-13<script>"])

@@ -67,7 +67,7 @@ class Site:
         environment.filters |= {name: getattr(wording, name) for name in _WORDS}
         environment.filters |= {"count": wording.count, "json": _compact_json, "measured": self._measured}
         environment.filters |= {
-            name: getattr(self.clock, name) for name in ("clock", "date", "moment", "seconds", "iso", "local")
+            name: getattr(self.clock, name) for name in ("clock", "date", "moment", "seconds", "iso")
         }
         environment.globals |= {"static": static.url, "site": self.view}
         return environment

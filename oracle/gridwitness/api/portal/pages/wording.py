@@ -119,8 +119,10 @@ class SiteClock:
         return datetime.fromtimestamp(unix_time, UTC).astimezone(self.zone)
 
     def clock(self, unix_time: int) -> str:
-        """Time of day."""
-        return f"{self.local(unix_time):%H:%M}"
+        """Time of day; with the zone's abbreviation in the hour that comes twice when clocks go back."""
+        local = self.local(unix_time)
+        comes_twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+        return f"{local:%H:%M %Z}" if comes_twice else f"{local:%H:%M}"
 
     def date(self, unix_time: int) -> str:
         """Date in words."""
