@@ -151,6 +151,16 @@ def test_now__event_of_the_stream__figures_are_fetched_again(visit: Visit) -> No
     visit.problems.clear()
 
 
+def test_now__figures_are_new__keyboard_stays_where_it_was(visit: Visit) -> None:
+    page = visit.go("/")
+    page.get_by_text("See how it was cleared").focus()
+    page.evaluate("document.querySelector('#last-clearing-book').dataset.old = 'yes'")
+
+    page.evaluate("htmx.ajax('GET', '/now/figures', '#figures')")
+
+    expect(page.locator("#last-clearing-book:not([data-old])")).to_be_focused()
+
+
 def test_community__finished_day__sums_and_bills_of_summary_and_api(
     served: Served, finished_village: Village, visit: Visit
 ) -> None:
