@@ -160,10 +160,12 @@ class Traffic:
                     parcel.body, mark, parcel.content_type, f"gridwitness/readings/{member.name}/{mark.hex()}"
                 )
             answer = _await_answer(publisher, mark)
-            if answer is not None:
+            # Nothing was taken of what only the chain can judge while no node answers: whoever hears so sends it again.
+            if answer is not None and answer.get("reason") != "try_later":
                 settle(self.ledger, member.index, parcel, answer)
                 return
             self.ledger.retries += 1
+            time.sleep(_RETRY_S)
 
 
 def _await_answer(publisher: Publisher, mark: bytes) -> dict[str, Any] | None:
