@@ -101,9 +101,9 @@ chaos: setup compile $(BROKERS) ## kill, reorganise and break a committee of rea
 	@python -m tests.chaos --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(ARGS)
 
 # Goals of time are told, and decide nothing: machines of continuous integration are shared.
-chaos-short: MINUTES := 5
+chaos-short: MINUTES := 3
 chaos-short: ARGS := --no-timed
-chaos-short: chaos ## the same in five minutes, into out/chaos.json and out/chaos.png
+chaos-short: chaos ## the same in three minutes, into out/chaos.json and out/chaos.png
 
 fuzz-decoders: setup ## fuzz what strangers send, guided by coverage; SECONDS=60 for each of the five decoders
 	@for target in json cbor cose ocmf document; do \
